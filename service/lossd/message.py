@@ -1,0 +1,52 @@
+"""The two values that cross every layer: what was asked, and what came out.
+
+    bytes > wire.decode_call > Call > engine.evaluate > Answer > wire.encode_answer > bytes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to evaluate a loss, whatever bytes it came as.
+
+    Attributes:
+        arrays: Every array of the request under its own name: the loss's arguments and vector
+            settings, and the general arrays (``sample_weight``, ``mask``, ``upstream`` ...).
+        options: Everything else under its own name: the loss's scalar settings and the general
+            options (``reduction``, ``gradient``, ``axis`` ...), not yet validated.
+    """
+
+    arrays: Mapping[str, Array]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call came to.
+
+    Attributes:
+        loss: Reduction to value; 0-d unless the reduction leaves axes.
+        count: How many elements or samples took part.
+        denominator: What the averaging reduction divided by; an array where ``axis`` leaves axes.
+        gradient: Reduction to argument to an array of the argument's own shape.
+        hessian: Reduction to argument to the diagonal of the Hessian, in the argument's own shape.
+        hvp: Reduction to argument to the Hessian times the caller's direction.
+        warnings: What the caller should know although the call succeeded.
+    """
+
+    loss: Mapping[str, Array]
+    count: int
+    denominator: float | Array
+    gradient: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    hessian: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    hvp: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
