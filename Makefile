@@ -1,0 +1,95 @@
+# Every target makes the environment it needs, from the hashed locks in requirements/; a second run is quick.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+IMAGE ?= lossd
+ENGINE ?= docker
+WORKERS ?= 2
+ARGS ?=
+
+VENV := .venv
+PROJECT := pyproject.toml service/lossd/__init__.py requirements/build.txt
+VERSIONS := 3.11 3.12 3.13
+FAST := not slow and not torch
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help serve test test-all check bench openapi lock image torch clean
+
+help:  ## List the targets.
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+serve: $(VENV)/.runtime  ## Serve on HOST=127.0.0.1 PORT=8000.
+	$(VENV)/bin/lossd serve --host $(HOST) --port $(PORT) $(ARGS)
+
+test: $(VENV)/.test  ## Run every test; ARGS= goes to pytest.
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-all: $(VERSIONS:%=test-%)  ## Run the fast tests on CPython 3.11, 3.12 and 3.13.
+
+check: $(VENV)/.dev  ## Check format, lint, types and the fast tests.
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/hadolint Dockerfile
+	$(VENV)/bin/python -m pytest -q -n $(WORKERS) -m '$(FAST)' $(ARGS)
+
+bench: $(VENV)/.dev $(VENV)/.torch  ## Measure against PyTorch; takes minutes, leave the machine alone.
+	$(VENV)/bin/python -m benchmarks $(ARGS)
+
+openapi: $(VENV)/.runtime  ## Write openapi/openapi.json from the declarations.
+	$(VENV)/bin/lossd openapi > openapi/openapi.json.part
+	mv openapi/openapi.json.part openapi/openapi.json
+
+lock: $(VENV)/.dev  ## Resolve pyproject.toml into requirements/; ARGS=--upgrade takes the newest.
+	$(call compile,dev,--extra client --extra test --extra examples --extra bench --extra dev pyproject.toml)
+	$(call compile,test,--extra client --extra test --extra examples -c requirements/dev.txt pyproject.toml)
+	$(call compile,runtime,-c requirements/dev.txt pyproject.toml)
+	echo hatchling | $(call compile,build,-c requirements/dev.txt -)
+
+image:  ## Build the container image IMAGE=lossd with ENGINE=docker or podman.
+	$(ENGINE) build -t $(IMAGE) .
+
+torch: $(VENV)/.torch  ## Add PyTorch, for the tests and benchmarks that compare with it.
+
+clean:  ## Remove the environments, caches and whatever was built.
+	rm -rf $(VENV) .venvs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find service tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# $(call compile,NAME,ARGUMENTS): one lock for every platform and CPython from 3.11 on.
+compile = $(VENV)/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --no-annotate --no-header --no-emit-index-url $(ARGS) -o requirements/$(1).txt $(2)
+
+# $(call install,ENVIRONMENT,PYTHON,LOCK): the locked packages, and lossd itself from the working tree.
+define install
+	@$(2) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"expected CPython 3.11 or later, got {sys.version}")'
+	test -x $(1)/bin/python || $(2) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --require-hashes -r requirements/build.txt -r requirements/$(3).txt
+	$(1)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $(1)/.$(3)
+endef
+
+$(VENV)/.runtime $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: requirements/%.txt $(PROJECT)
+	$(call install,$(VENV),$(PYTHON),$*)
+
+$(VENV)/.torch: | $(VENV)/.test
+	$(VENV)/bin/python -m pip install --quiet torch==2.13.0
+	touch $@
+
+# pyenv's interpreters come first: a shim on the PATH may name one that is not active here.
+find = $(firstword $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/$(1).*/bin/python$(1)) \
+	$(shell command -v python$(1) >/dev/null && python$(1) -c 'import sys; print(sys.executable)' 2>/dev/null))
+
+.PHONY: $(VERSIONS:%=test-%)
+$(VERSIONS:%=test-%): test-%:
+	$(if $(call find,$*),$(MAKE) --no-print-directory .venvs/$*/.test,@echo "test-all: skipped CPython $*, which was found neither by pyenv nor on the PATH")
+	$(if $(call find,$*),.venvs/$*/bin/python -m pytest -q -n $(WORKERS) -m '$(FAST)' $(ARGS))
+
+$(VERSIONS:%=.venvs/%/.test): .venvs/%/.test: requirements/test.txt $(PROJECT)
+	$(call install,.venvs/$*,$(call find,$*),test)
