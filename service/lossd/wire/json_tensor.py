@@ -1,0 +1,161 @@
+"""From one JSON value to the array it means: numbers, nested lists, base64 tensors and complex pairs.
+
+A list is read level by level, each level one list of everything on it, so that the checks are calls over
+whole levels and nothing recurses however deep a body nests. Only a level that is wrong is searched for its
+first culprit, whose index path the error names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from lossd.errors import LossdError, invalid, malformed
+from lossd.message import Array
+from lossd.wire import tensor
+from lossd.wire.codec import Budget
+
+NON_FINITE: Mapping[str, float] = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
+"""How JSON, which has no tokens for them, spells the numbers that are not finite."""
+
+_PARTS = ("real", "imag")
+_Shape = tuple[int, ...]
+
+
+def read_array(value: Any, at: str, budget: Budget) -> Array:
+    """Read the array that a JSON value means, at the place ``at`` of the body.
+
+    Integers become int64 (uint64, then float64, where they do not fit), other numbers float64, booleans bool;
+    an empty list is float64. A value that is an array already has been proven and is only counted.
+
+    Raises:
+        InvalidCall: It means no array: ragged, mixed, not of numbers, or a wrong tensor object.
+        MalformedBody: It is nested deeper than the limit.
+        BodyTooLarge: It exceeds the budget.
+    """
+    if type(value) is np.ndarray:
+        budget.take(value.size, at)
+        return value
+    if type(value) is not dict:
+        return _from_lists(value, at, budget)
+    if value.keys() == set(_PARTS):
+        return _from_parts(value, at, budget)
+    if "real" in value or "imag" in value:
+        raise invalid(at, "an object with real and imag", ", ".join(sorted(value))[:60])
+    return tensor.from_base64(value, at, budget)
+
+
+def _from_parts(value: Mapping[str, Any], at: str, budget: Budget) -> Array:
+    real, imag = (_real_array(value[part], f"{at}.{part}", budget) for part in _PARTS)
+    if real.shape != imag.shape:
+        raise invalid(
+            f"{at}.imag", f"shape {list(real.shape)} as at `{at}.real`", f"shape {list(imag.shape)}"
+        )
+    joined = np.empty(real.shape, np.result_type(real.dtype, imag.dtype, np.complex64))
+    joined.real, joined.imag = real, imag
+    return joined
+
+
+def _real_array(value: Any, at: str, budget: Budget) -> Array:
+    if type(value) is dict and "real" in value:
+        raise invalid(at, "real numbers", "complex numbers")
+    part = read_array(value, at, budget)
+    if part.dtype.kind in "bc":
+        raise invalid(at, "real numbers", "booleans" if part.dtype.kind == "b" else "complex numbers")
+    return part if part.dtype.isbuiltin == 1 else part.astype(np.float32)
+
+
+def _from_lists(value: Any, at: str, budget: Budget) -> Array:
+    shape: _Shape = ()
+    level = [value]
+    kinds = {type(value)}
+    while kinds == {list}:
+        if len(shape) == budget.limits.max_depth:
+            raise malformed(at, f"at most {len(shape)} dimensions", "deeper nesting")
+        shape += (_common_length(level, at, shape),)
+        budget.check(len(level) * shape[-1], at)
+        level = list(chain.from_iterable(level))
+        kinds = set(map(type, level))
+    if list in kinds:
+        raise _uneven(level, at, shape)
+    budget.take(len(level), at)
+    return _numbers(level, kinds, at, shape).reshape(shape)
+
+
+def _common_length(level: list[list[Any]], at: str, shape: _Shape) -> int:
+    lengths = set(map(len, level))
+    if len(lengths) > 1:
+        raise _uneven(level, at, shape)
+    return lengths.pop()
+
+
+def _numbers(level: list[Any], kinds: set[type], at: str, shape: _Shape) -> Array:
+    if kinds <= {int, float}:
+        return _integers(level) if kinds == {int} else np.fromiter(level, np.float64, len(level))
+    if kinds == {bool}:
+        return np.fromiter(level, np.bool_, len(level))
+    if str in kinds and kinds <= {int, float, str}:
+        level = [NON_FINITE.get(item, item) for item in level]
+        if str not in map(type, level):
+            return np.fromiter(level, np.float64, len(level))
+    raise _not_a_number(level, at, shape)
+
+
+def _integers(level: list[int]) -> Array:
+    for dtype in (np.int64, np.uint64):
+        try:
+            return np.fromiter(level, dtype, len(level))
+        except OverflowError:
+            continue
+    return np.fromiter(level, np.float64, len(level))
+
+
+def _uneven(level: list[Any], at: str, shape: _Shape) -> LossdError:
+    """Build the error for a level on which not every item is a list as long as the first."""
+    sizes = [len(item) if type(item) is list else None for item in level]
+    culprit = next(index for index, size in enumerate(sizes) if size != sizes[0])
+    expected = f"{_described(level[0])} as at `{_place(at, shape, 0)}`"
+    return invalid(_place(at, shape, culprit), expected, _described(level[culprit]))
+
+
+def _not_a_number(level: list[Any], at: str, shape: _Shape) -> LossdError:
+    wanted = {bool} if type(level[0]) is bool else {int, float}
+    culprit = next(index for index, item in enumerate(level) if type(item) not in wanted)
+    if wanted == {bool}:
+        expected = f"a boolean as at `{_place(at, shape, 0)}`"
+    else:
+        expected = "a number" if shape else "a number, nested lists of numbers, or a tensor object"
+    return invalid(_place(at, shape, culprit), expected, _described(level[culprit]))
+
+
+def _place(at: str, shape: _Shape, index: int) -> str:
+    return at + "".join(f"[{step}]" for step in np.unravel_index(index, shape)) if shape else at
+
+
+def _described(value: Any) -> str:
+    if type(value) is str:
+        return f'the string "{value[:20]}"' if len(value) <= 20 else f'the string "{value[:20]}..."'
+    if type(value) is list:
+        return f"a list of shape {_outline(value)}"
+    return _DESCRIPTIONS[type(value)]
+
+
+_DESCRIPTIONS = {
+    dict: "an object",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
+
+
+def _outline(value: Any) -> str:
+    """Give the shape of a list as its first items have it; no more than eight sizes of it."""
+    sizes: list[str] = []
+    while type(value) is list and len(sizes) < 8:
+        sizes.append(str(len(value)))
+        value = value[0] if value else None
+    return f"[{', '.join(sizes)}]" if type(value) is not list else f"[{', '.join(sizes)}, ...]"

@@ -1,0 +1,61 @@
+"""From arrays to JSON text, fast when everything in it is ordinary and exact when it is not.
+
+orjson writes contiguous native arrays by itself, float32 with its own shortest digits. It refuses other
+layouts and types, and writes null for NaN and infinity; so a document is first written on trust, and only
+where that fails or shows a null is each array prepared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import orjson
+
+from lossd.message import Array
+
+
+def dumps(document: Mapping[str, Any]) -> bytes:
+    """Write a document that may hold arrays and NumPy scalars; non-finite numbers as the strings for them."""
+    try:
+        text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(_prepared(document))
+    return text if b"null" not in text else orjson.dumps(_prepared(document))
+
+
+def _prepared(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _prepared(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_prepared(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic | float):
+        return _array(np.asarray(value))
+    return value
+
+
+def _array(array: Array) -> dict[str, orjson.Fragment] | orjson.Fragment:
+    if array.dtype.kind == "c":
+        return {"real": _fragment(array.real), "imag": _fragment(array.imag)}
+    return _fragment(array)
+
+
+def _fragment(array: Array) -> orjson.Fragment:
+    if array.dtype == ml_dtypes.bfloat16:
+        array = array.astype(np.float32)
+    native = np.ascontiguousarray(array, array.dtype.newbyteorder("="))  # at least 1-d
+    text = orjson.dumps(native, option=orjson.OPT_SERIALIZE_NUMPY)
+    if b"null" in text:
+        text = _spelled(text, native)
+    return orjson.Fragment(text if array.ndim else text[1:-1])
+
+
+def _spelled(text: bytes, array: Array) -> bytes:
+    """Replace each null by the string for the non-finite number it stands for."""
+    lost = array[~np.isfinite(array)]
+    spellings = np.where(np.isnan(lost), b'"NaN"', np.where(lost > 0, b'"Infinity"', b'"-Infinity"'))
+    before, *after = text.split(b"null")
+    return before + b"".join(chain.from_iterable(zip(spellings.tolist(), after, strict=True)))

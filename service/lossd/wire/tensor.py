@@ -1,0 +1,118 @@
+"""The explicit form of an array: `dtype`, `shape` and raw little-endian bytes.
+
+The bytes are viewed, never copied: an array that comes in as base64 lives in the buffer it was decoded
+into, and that buffer is writable, so the engine may reuse it. Everything is checked before anything is
+allocated.
+"""
+
+from __future__ import annotations
+
+import binascii
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pybase64
+
+from lossd.errors import invalid
+from lossd.message import Array
+from lossd.wire.codec import Body, Budget
+
+DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
+    {
+        name: np.dtype(name).newbyteorder("<")
+        for name in (
+            *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+            *("float16", "float32", "float64", "complex64", "complex128"),
+        )
+    }
+    | {"bfloat16": np.dtype(ml_dtypes.bfloat16)}
+)
+"""Every dtype that an array on the wire may have, by its name there."""
+
+FIELDS = frozenset({"dtype", "shape", "data"})
+
+
+def from_base64(value: Mapping[str, Any], at: str, budget: Budget) -> Array:
+    """Read ``{"dtype", "shape", "data"}`` whose data is standard base64.
+
+    Raises:
+        InvalidCall: A field is missing, unknown or wrong, or the data does not fit the shape.
+        BodyTooLarge: The shape exceeds the budget.
+    """
+    if value.keys() != FIELDS:
+        raise invalid(at, "an object with dtype, shape and data", _field_names(value))
+    dtype = dtype_named(value["dtype"], f"{at}.dtype")
+    shape = checked_shape(value["shape"], f"{at}.shape", budget)
+    return view(_decoded(value["data"], f"{at}.data"), dtype, shape, f"{at}.data")
+
+
+def to_base64(array: Array) -> dict[str, Any]:
+    """Write an array of any layout and byte order as ``{"dtype", "shape", "data"}``."""
+    data = pybase64.b64encode_as_string(raw_bytes(array))
+    return {"dtype": array.dtype.name, "shape": list(array.shape), "data": data}
+
+
+def dtype_named(name: object, at: str) -> np.dtype[Any]:
+    """Find the dtype of that name, or say which there are."""
+    if not isinstance(name, str) or name not in DTYPES:
+        got = f'"{name[:20]}"' if isinstance(name, str) else f"a {type(name).__name__}"
+        raise invalid(at, f"one of {', '.join(DTYPES)}", got)
+    return DTYPES[name]
+
+
+def checked_shape(shape: object, at: str, budget: Budget) -> tuple[int, ...]:
+    """Check that ``shape`` lists sizes whose array the budget allows, and take it from the budget."""
+    if not isinstance(shape, list | tuple):
+        raise invalid(at, "a list of sizes", f"a {type(shape).__name__}")
+    if len(shape) > budget.limits.max_depth:
+        raise invalid(at, f"at most {budget.limits.max_depth} dimensions", len(shape))
+    for axis, size in enumerate(shape):
+        if type(size) is not int or size < 0:
+            raise invalid(f"{at}[{axis}]", "a non-negative integer", _short(size))
+    # A zero must not hide an absurd size beside it, which NumPy could not represent.
+    budget.check(math.prod(max(size, 1) for size in shape), at)
+    budget.take(math.prod(shape), at)
+    return tuple(shape)
+
+
+def view(raw: Body, dtype: np.dtype[Any], shape: tuple[int, ...], at: str) -> Array:
+    """View ``raw`` as an array without copying it.
+
+    Raises:
+        InvalidCall: The number of bytes disagrees with the shape, or a boolean is neither 0 nor 1.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    if len(raw) != size:
+        raise invalid(at, f"{size} bytes for shape {list(shape)} of {dtype.name}", f"{len(raw)} bytes")
+    if dtype.kind == "b" and any(np.frombuffer(raw, np.uint8) > 1):
+        raise invalid(at, "bytes 0 and 1 for bool", "another byte")
+    return np.ndarray(shape, dtype, buffer=raw)
+
+
+def raw_bytes(array: Array) -> memoryview:
+    """Give the elements in C order and little-endian, as flat bytes; a view where it can be."""
+    dtype = DTYPES[array.dtype.name]
+    return np.ascontiguousarray(array, dtype).reshape(-1).view(np.uint8).data
+
+
+def _decoded(data: object, at: str) -> bytearray:
+    if not isinstance(data, str):
+        raise invalid(at, "a base64 string", f"a {type(data).__name__}")
+    try:
+        return pybase64.b64decode_as_bytearray(data, validate=True)
+    except (binascii.Error, ValueError):
+        got = "a wrong character or padding"
+        raise invalid(at, "base64 of the standard alphabet with padding", got) from None
+
+
+def _field_names(value: Mapping[str, Any]) -> str:
+    names = ", ".join(sorted(value)) or "no fields"
+    return names if len(names) < 60 else f"{names[:60]}..."
+
+
+def _short(size: object) -> str:
+    return str(size) if type(size) is int and abs(size) < 10**18 else f"a {type(size).__name__}"
