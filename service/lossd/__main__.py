@@ -1,0 +1,71 @@
+"""This file is the command line: ``lossd COMMAND``; each command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from lossd import __version__
+from lossd.commands import eval, healthcheck, losses, openapi, serve
+from lossd.errors import LossdError
+
+COMMANDS = {"serve": serve, "losses": losses, "eval": eval, "openapi": openapi, "healthcheck": healthcheck}
+
+DESCRIPTION = "Losses and their gradients over HTTP: arrays in, values and gradients out."
+EXAMPLES = """\
+examples:
+  lossd serve
+  curl -H 'Content-Type: application/json' -d '{"input": [1, 2, 3], "target": [1, 2, 5], "gradient": true}' \\
+       http://127.0.0.1:8000/v1/losses/huber
+  lossd losses huber
+  echo '{"loss": "mse", "input": [1, 2], "target": [0, 0]}' | lossd eval
+
+'lossd COMMAND --help' has more. Exit codes: 0 done, 1 the call or the server is at fault, 2 wrong usage.
+"""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = _parser()
+    arguments, more = parser.parse_known_args(words)
+    command = COMMANDS[arguments.command]
+    if more and not hasattr(command, "TAKES_MORE"):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    arguments.more = more
+    try:
+        return int(command.run(arguments))
+    except LossdError as error:
+        print(f"lossd {arguments.command}: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lossd",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"lossd {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        command.add_arguments(
+            commands.add_parser(
+                name,
+                help=command.HELP,
+                description=command.DESCRIPTION,
+                epilog=command.EXAMPLES,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+                allow_abbrev=False,
+            )
+        )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

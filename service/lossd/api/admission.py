@@ -1,0 +1,72 @@
+"""This file is the limits on bodies, in front of every route: how large, how slow, how many bytes at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lossd.api.exchange import SCOPE_KEY, Exchange
+from lossd.errors import BodyTimeout, BodyTooLarge, Overloaded
+from lossd.settings import Settings
+
+
+class Admit:
+    """Refuse a body by what it claims before it is read, and hold it to the limits while it comes."""
+
+    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+        self.app = app
+        self.settings = settings
+        self.in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with a guarded ``receive``."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange: Exchange = scope[SCOPE_KEY]
+        claimed = int(exchange.headers.get(b"content-length", b"0"))
+        exchange.body_pending = claimed > 0 or b"transfer-encoding" in exchange.headers
+        reserved = 0
+
+        def reserve(size: int) -> None:
+            nonlocal reserved
+            if size > self.settings.max_body_bytes:
+                raise BodyTooLarge(
+                    f"expected a body of at most {self.settings.max_body_bytes} bytes, got {size}"
+                )
+            if self.in_flight + size - reserved > self.settings.max_in_flight_bytes:
+                raise Overloaded(
+                    "expected fewer bytes of requests in flight, got as many as this server holds"
+                )
+            self.in_flight += size - reserved
+            reserved = size
+
+        async def limited_receive() -> Message:
+            if not exchange.body_pending:
+                return await receive()
+            message = await self._next_part(exchange, receive)
+            exchange.bytes_in += len(message.get("body", b""))
+            exchange.body_pending = message.get("more_body", False)
+            if exchange.bytes_in > reserved:
+                reserve(exchange.bytes_in)
+            return message
+
+        try:
+            reserve(claimed)
+            await self.app(scope, limited_receive, send)
+        finally:
+            self.in_flight -= reserved
+
+    async def _next_part(self, exchange: Exchange, receive: Receive) -> Message:
+        """Receive the next part of a body, within the longest silence and the longest request."""
+        left = exchange.started + self.settings.request_timeout_seconds - time.perf_counter()
+        seconds = min(self.settings.body_timeout_seconds, left)
+        try:
+            async with asyncio.timeout(seconds):
+                return await receive()
+        except TimeoutError:
+            raise BodyTimeout(
+                f"expected the next part of the body within {max(seconds, 0):g} s, got nothing"
+            ) from None

@@ -1,0 +1,53 @@
+"""This file is how a body is received: each byte is copied once, into one buffer of the right size."""
+
+from __future__ import annotations
+
+import numpy as np
+from starlette.types import Receive
+
+from lossd.api.exchange import CallerGone
+from lossd.errors import malformed
+
+
+async def read_body(receive: Receive, claimed: int | None) -> bytes | bytearray | memoryview:
+    """Receive a whole body; ``claimed`` is its Content-Length where the caller gave one.
+
+    Raises:
+        CallerGone: The connection closed before the end of the body.
+        MalformedBody: The body is not as long as was claimed.
+    """
+    part, more = await _part(receive)
+    if not more:
+        return part
+    return await (_fill(receive, part, claimed) if claimed is not None else _grow(receive, part))
+
+
+async def _fill(receive: Receive, part: bytes, claimed: int) -> memoryview:
+    body = np.empty(claimed, np.uint8).data  # not zeroed: pages appear as bytes arrive
+    size, more = 0, True
+    while True:
+        if size + len(part) > claimed:
+            raise malformed("", f"a body of {claimed} bytes", "more")
+        body[size : size + len(part)] = part
+        size += len(part)
+        if not more:
+            break
+        part, more = await _part(receive)
+    if size < claimed:
+        raise malformed("", f"a body of {claimed} bytes", size)
+    return body
+
+
+async def _grow(receive: Receive, part: bytes) -> bytearray:
+    body, more = bytearray(part), True
+    while more:
+        part, more = await _part(receive)
+        body += part
+    return body
+
+
+async def _part(receive: Receive) -> tuple[bytes, bool]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise CallerGone
+    return message.get("body", b""), message.get("more_body", False)

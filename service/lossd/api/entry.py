@@ -1,0 +1,124 @@
+"""This file is one entry of the catalogue: what a loss is, for people and programs, off its declaration."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lossd.engine import Options, request_model
+from lossd.losses.spec import Loss
+
+TENSOR_REF = "#/components/schemas/Tensor"
+
+
+class ArgumentEntry(BaseModel):
+    """An array that a loss takes."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    name: str
+    shape: str
+    """The shape as people read it, for example `(N, C, d1, ..., dK)`."""
+    values: str
+    """What its elements may be."""
+    differentiable: bool
+    """Whether it can have a gradient."""
+    optional: bool
+
+
+class ExampleEntry(BaseModel):
+    """A request worked out by hand, and the value it has before any reduction."""
+
+    request: dict[str, Any]
+    value: Any
+
+
+class LossSummary(BaseModel):
+    """What the list of losses says about each."""
+
+    name: str
+    family: str
+    aliases: list[str]
+    summary: str
+
+
+class LossEntry(LossSummary):
+    """All that the catalogue knows about a loss."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    description: str
+    formula: str
+    """The loss of one row, in LaTeX."""
+    source: str
+    arguments: list[ArgumentEntry]
+    settings: dict[str, Any] = Field(json_schema_extra={"additionalProperties": {"type": "object"}})
+    """Setting to its JSON Schema."""
+    options: dict[str, Any] = Field(json_schema_extra={"additionalProperties": {"type": "object"}})
+    """General option to its JSON Schema; they go with every loss."""
+    example: ExampleEntry
+
+
+def summarise(loss: Loss) -> LossSummary:
+    """Return what the list of losses says about ``loss``."""
+    return LossSummary(name=loss.name, family=loss.family, aliases=list(loss.aliases), summary=loss.summary)
+
+
+@cache
+def describe(loss: Loss) -> LossEntry:
+    """Return all that the catalogue knows about ``loss``."""
+    schema = request_schema(loss)["properties"]
+    arrays = [argument.name for argument in loss.arguments]
+    settings = [
+        name for name in schema if name not in arrays and (name in _own(loss) or name not in _general())
+    ]
+    return LossEntry(
+        **summarise(loss).model_dump(),
+        description=loss.description,
+        formula=loss.formula,
+        source=loss.source,
+        arguments=[
+            ArgumentEntry(
+                name=argument.name,
+                shape=argument.shape,
+                values=str(argument.domain),
+                differentiable=argument.differentiable,
+                optional=argument.optional,
+            )
+            for argument in loss.arguments
+        ],
+        settings={name: schema[name] for name in settings},
+        options={name: schema[name] for name in _general() if name not in settings},
+        example=ExampleEntry(request=dict(loss.example.call), value=loss.example.value),
+    )
+
+
+def request_schema(loss: Loss) -> dict[str, Any]:
+    """Return the JSON Schema of a request's body; tensors refer to the schema in the OpenAPI document."""
+    schema: dict[str, Any] = _refer(request_model(loss).model_json_schema())
+    return schema
+
+
+def _refer(schema: Any) -> Any:
+    """Replace the engine's mark of a tensor by a reference to what JSON writes for one."""
+    if isinstance(schema, list):
+        return [_refer(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    members = {name: _refer(each) for name, each in schema.items() if name != "title"}
+    return {"$ref": TENSOR_REF, **_without_format(members)} if schema.get("format") == "tensor" else members
+
+
+def _without_format(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: each for name, each in members.items() if name != "format"}
+
+
+def _own(loss: Loss) -> list[str]:
+    """Return the names of the loss's own settings, which may hide a general option of the same name."""
+    return [*loss.settings, *(vector.name for vector in loss.vectors)]
+
+
+def _general() -> list[str]:
+    return list(Options.model_fields)

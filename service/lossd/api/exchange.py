@@ -1,0 +1,95 @@
+"""This file is one request and its response as the layers in front see them: what the log line will tell.
+
+`Observe` opens an exchange and puts it into the ASGI scope; the layers behind it fill it in.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import Any
+
+SCOPE_KEY = "lossd.exchange"
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
+TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[\x21-\x7e]{1,64})?")
+
+
+class CallerGone(Exception):
+    """The caller closed the connection; nobody is left to tell."""
+
+
+class Exchange:
+    """One request and its response.
+
+    Attributes:
+        headers: The request's headers, names in lower case.
+        request_id: The caller's X-Request-ID where it is safe to repeat, else a new one.
+        traceparent: The caller's W3C trace context, empty where there is none.
+        started: `time.perf_counter` when the request came.
+        body_pending: Part of the request's body has not been received.
+        loss, elements: What the call computes, once known.
+        status: Status of the response, 0 until it starts.
+        bytes_in, bytes_out: Sizes of the two bodies so far.
+        problem: Why the request failed, for the log.
+    """
+
+    __slots__ = (
+        "body_pending",
+        "bytes_in",
+        "bytes_out",
+        "elements",
+        "headers",
+        "loss",
+        "problem",
+        "request_id",
+        "started",
+        "status",
+        "traceparent",
+    )
+
+    def __init__(self, headers: list[tuple[bytes, bytes]]) -> None:
+        self.started = time.perf_counter()
+        self.headers = dict(headers)
+        self.request_id = (
+            _repeatable(self.headers.get(b"x-request-id"), REQUEST_ID) or os.urandom(16).hex().encode()
+        )
+        self.traceparent = _repeatable(self.headers.get(b"traceparent"), TRACEPARENT)
+        self.body_pending = False
+        self.loss = ""
+        self.elements = 0
+        self.status = 0
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.problem = ""
+
+    def response_headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers that every response carries."""
+        if self.traceparent:
+            return [(b"x-request-id", self.request_id), (b"traceparent", self.traceparent)]
+        return [(b"x-request-id", self.request_id)]
+
+    def record(self, scope: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of the log line."""
+        record: dict[str, Any] = {
+            "request_id": self.request_id.decode(),
+            "method": scope["method"],
+            "path": scope["path"][:200],
+            "status": self.status,
+            "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out,
+            "duration_ms": round((time.perf_counter() - self.started) * 1000, 3),
+        }
+        if self.traceparent:
+            record["traceparent"] = self.traceparent.decode()
+        if self.loss:
+            record["loss"] = self.loss
+            record["elements"] = self.elements
+        if self.problem:
+            record["problem"] = self.problem
+        return record
+
+
+def _repeatable(value: bytes | None, pattern: re.Pattern[bytes]) -> bytes:
+    """Return a header that may be repeated in the response and the log; a strange one is dropped."""
+    return value if value is not None and pattern.fullmatch(value) else b""

@@ -1,0 +1,73 @@
+"""This file is how lossd logs: one structured record a line on one stream, its own and everyone else's."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from typing import Any, BinaryIO, Protocol
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor
+
+from lossd.settings import Settings
+
+_CONSOLE = structlog.dev.ConsoleRenderer(colors=False)
+
+
+class Log(Protocol):
+    """Writes one structured record."""
+
+    def log(self, level: int, event: str, **fields: Any) -> object:
+        """Write ``event`` with its fields; ``exc_info`` may be an exception."""
+
+
+def open_log(settings: Settings, stream: BinaryIO | None = None) -> Log:
+    """Return a log that writes as the settings say; to standard output if no stream is given."""
+    level = getattr(logging, settings.log_level.upper())
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    shared: list[Processor] = [structlog.processors.add_log_level, stamp]
+    if settings.log_format == "json":
+        render: list[Processor] = [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(_to_json),
+        ]
+    else:
+        render = [_to_text]
+    log: Log = structlog.wrap_logger(
+        structlog.BytesLogger(stream or sys.stdout.buffer),
+        processors=[*shared, *render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+    ).bind()
+    return log
+
+
+def adopt_standard_logging(log: Log) -> None:
+    """Send what other packages log, and warnings, through ``log``."""
+    root = logging.getLogger()
+    root.handlers[:] = [_Forward(log)]
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    warnings.simplefilter("default")
+
+
+class _Forward(logging.Handler):
+    """Passes the records of standard logging on."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = {"exc_info": record.exc_info} if record.exc_info else {}
+        self._log.log(record.levelno, record.getMessage(), logger=record.name, **fields)
+
+
+def _to_json(record: Any, **_: Any) -> bytes:
+    return orjson.dumps(record, default=str)
+
+
+def _to_text(logger: Any, method: str, record: EventDict) -> bytes:
+    line: str = _CONSOLE(logger, method, record)
+    return line.encode(errors="backslashreplace")

@@ -1,0 +1,79 @@
+"""This file is which format a request has and which its answer gets: ``Content-Type`` and ``Accept``."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from lossd.errors import NotAcceptable, UnsupportedMediaType
+from lossd.wire import CODECS, Codec
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+
+
+@lru_cache(maxsize=256)
+def request_codec(content_type: bytes, content_encoding: bytes) -> Codec:
+    """Return the codec of a request body; a missing ``Content-Type`` means JSON.
+
+    Raises:
+        UnsupportedMediaType: No codec reads that type, or the body is compressed.
+    """
+    if content_encoding.lower() not in (b"", b"identity"):
+        raise UnsupportedMediaType(
+            f"expected an uncompressed body, got Content-Encoding: {_shown(content_encoding)}"
+        )
+    media_type = _essence(content_type) or JSON
+    if media_type.endswith("+json"):
+        media_type = JSON
+    codec = CODECS.get(media_type)
+    if codec is None:
+        hint = f"; with curl add -H 'Content-Type: {JSON}'" if media_type == FORM else ""
+        raise UnsupportedMediaType(f"expected Content-Type: {_possible()}, got {_shown(content_type)}{hint}")
+    return codec
+
+
+@lru_cache(maxsize=256)
+def answer_codec(accept: bytes, request: str) -> Codec:
+    """Return the codec of an answer: the one the caller likes best, or else the request's media type.
+
+    Raises:
+        NotAcceptable: The caller accepts nothing that can carry an answer.
+    """
+    ranges = [_media_range(part) for part in accept.decode("latin-1").lower().split(",") if part.strip()]
+    candidates = [request, *(media_type for media_type in CODECS if media_type != request)]
+    best = max(candidates, key=lambda media_type: _quality(media_type, ranges))  # the first of equals
+    if _quality(best, ranges) > 0:
+        return CODECS[best]
+    raise NotAcceptable(f"expected an Accept header that allows {_possible()}, got {_shown(accept)}")
+
+
+def _quality(media_type: str, ranges: list[tuple[str, float]]) -> float:
+    """Return how much the caller likes a media type: the most specific range that matches decides."""
+    if not ranges:
+        return 1.0
+    liked = dict(ranges)
+    group = media_type.partition("/")[0] + "/*"
+    return next((liked[pattern] for pattern in (media_type, group, "*/*") if pattern in liked), 0.0)
+
+
+def _media_range(part: str) -> tuple[str, float]:
+    """Split ``application/json;q=0.5`` into the range and its quality; a quality that is no number is 1."""
+    pattern, *parameters = (piece.strip() for piece in part.split(";"))
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q" and value.strip().replace(".", "", 1).isdigit():
+            return pattern, float(value)
+    return pattern, 1.0
+
+
+def _essence(content_type: bytes) -> str:
+    """Return a media type without its parameters."""
+    return content_type.decode("latin-1").partition(";")[0].strip().lower()
+
+
+def _possible() -> str:
+    return " or ".join(CODECS)
+
+
+def _shown(value: bytes) -> str:
+    return value[:80].decode("latin-1")

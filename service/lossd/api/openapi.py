@@ -1,0 +1,225 @@
+"""This file is the contract as an OpenAPI 3.1 document: one operation per loss, read off the declarations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from lossd.api import problems
+from lossd.api.entry import request_schema
+from lossd.api.evaluation import PREFIX
+from lossd.losses import LOSSES
+from lossd.losses.spec import Loss
+from lossd.wire import CODECS
+
+Schema = dict[str, Any]
+
+RESPONSES = {
+    "400": "The body is not what its format says.",
+    "404": "There is no such thing.",
+    "406": "The caller accepts no format that can carry the answer.",
+    "408": "The body came too slowly.",
+    "413": "The body is larger than this server accepts.",
+    "415": "The body's format is not one this server reads.",
+    "422": "An array or a setting is missing, unknown, or not what the loss means by it.",
+    "503": "The server has as much work as it accepts; try again after `Retry-After` seconds.",
+    "504": "The call took longer than it may.",
+}
+OF_READING = {"list_losses": (), "livez": (), "readyz": ("503",)}
+DESCRIPTION = "Losses and their gradients over HTTP: arrays in, values and gradients out."
+
+
+def document(app: FastAPI) -> Schema:
+    """Describe every operation of the application."""
+    base = get_openapi(
+        title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=_tags()
+    )
+    for path in base["paths"].values():
+        _describe_reading(path["get"])
+    schemas = {
+        name: schema for name, schema in base["components"]["schemas"].items() if "Validation" not in name
+    }
+    schemas |= SCHEMAS
+    for loss in LOSSES.values():
+        schemas[_schema_name(loss)] = {**request_schema(loss), "title": _schema_name(loss)}
+        base["paths"][PREFIX + loss.name] = {"post": _operation(loss)}
+    base["components"] = {"schemas": dict(sorted(schemas.items())), "responses": _problem_responses()}
+    return base
+
+
+def _tags() -> list[Schema]:
+    families = dict.fromkeys(loss.family for loss in LOSSES.values())
+    return [
+        *({"name": family, "description": f"The losses of the family {family}."} for family in families),
+        {"name": "catalogue", "description": "What every loss means."},
+        {"name": "health", "description": "For orchestrators and balancers."},
+        {"name": "problems", "description": "What the types of error mean."},
+    ]
+
+
+def _describe_reading(operation: Schema) -> None:
+    """Give a slow route the problems it can answer with, in place of FastAPI's own 422."""
+    operation["responses"].pop("422", None)
+    for status in OF_READING.get(operation["operationId"], ("404",)):
+        operation["responses"][status] = _ref("responses", f"Problem{status}")
+
+
+def _operation(loss: Loss) -> Schema:
+    body = {"schema": _ref("schemas", _schema_name(loss)), "example": dict(loss.example.call)}
+    description = [loss.description, f"$${loss.formula}$$", f"Source: {loss.source}", _aliases(loss)]
+    return {
+        "operationId": loss.name,
+        "tags": [loss.family],
+        "summary": loss.summary,
+        "description": "\n\n".join(part for part in description if part),
+        "parameters": PARAMETERS,
+        "requestBody": {"required": True, "content": {media_type: body for media_type in CODECS}},
+        "responses": {
+            "200": {
+                "description": "The loss per reduction, and what else was asked for.",
+                "content": {media_type: {"schema": _ref("schemas", "Answer")} for media_type in CODECS},
+            },
+            **{status: _ref("responses", f"Problem{status}") for status in RESPONSES},
+        },
+    }
+
+
+def _aliases(loss: Loss) -> str:
+    names = ", ".join(f"`{alias}`" for alias in loss.aliases)
+    return f"Also known as {names}; the path takes these names too." if names else ""
+
+
+def _problem_responses() -> Schema:
+    content = {problems.MEDIA_TYPE: {"schema": _ref("schemas", "Problem")}}
+    responses: Schema = {
+        f"Problem{s}": {"description": text, "content": content} for s, text in RESPONSES.items()
+    }
+    retry = {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}}
+    responses["Problem503"] = {**responses["Problem503"], "headers": {"Retry-After": retry}}
+    return responses
+
+
+def _schema_name(loss: Loss) -> str:
+    """Name the request schema of a loss: ``cross_entropy`` is ``CrossEntropyRequest``."""
+    return "".join(word.capitalize() for word in loss.name.split("_")) + "Request"
+
+
+def _ref(kind: str, name: str) -> Schema:
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+PARAMETERS = [
+    {
+        "name": "Request-Timeout",
+        "in": "header",
+        "description": "Seconds after which the answer is of no use; the server stops there with a 504.",
+        "schema": {"type": "number", "exclusiveMinimum": 0},
+    },
+    {
+        "name": "X-Request-ID",
+        "in": "header",
+        "description": "Name of this request in the server's log; the response repeats it, or has a new one.",
+        "schema": {"type": "string", "maxLength": 128},
+    },
+]
+
+DTYPES = [
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+]
+
+SCHEMAS: Schema = {
+    "Number": {
+        "description": "A number; JSON has no others, so NaN and the infinities are strings.",
+        "anyOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}],
+    },
+    "NestedNumbers": {
+        "description": "A number, or a list of equally shaped lists of numbers.",
+        "anyOf": [_ref("schemas", "Number"), {"type": "array", "items": _ref("schemas", "NestedNumbers")}],
+    },
+    "NestedBooleans": {
+        "description": "A boolean, or a list of equally shaped lists of booleans.",
+        "anyOf": [{"type": "boolean"}, {"type": "array", "items": _ref("schemas", "NestedBooleans")}],
+    },
+    "ComplexTensor": {
+        "description": "The real and the imaginary part of an array, equally shaped.",
+        "type": "object",
+        "required": ["real", "imag"],
+        "additionalProperties": False,
+        "properties": {part: _ref("schemas", "NestedNumbers") for part in ("real", "imag")},
+    },
+    "EncodedTensor": {
+        "description": "An array as base64 of its elements, little-endian, the last axis varying fastest.",
+        "type": "object",
+        "required": ["dtype", "shape", "data"],
+        "additionalProperties": False,
+        "properties": {
+            "dtype": {"type": "string", "enum": DTYPES},
+            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+            "data": {"type": "string", "contentEncoding": "base64"},
+        },
+    },
+    "Tensor": {
+        "description": "An array in any of the ways JSON can write one.",
+        "anyOf": [
+            _ref("schemas", name)
+            for name in ("NestedNumbers", "NestedBooleans", "EncodedTensor", "ComplexTensor")
+        ],
+    },
+    "Answer": {
+        "description": "What a call came to. Values are keyed by reduction, so that each has one type.",
+        "type": "object",
+        "required": ["loss", "count", "denominator"],
+        "properties": {
+            "loss": {
+                "description": "Reduction to value.",
+                "type": "object",
+                "additionalProperties": _ref("schemas", "Tensor"),
+            },
+            **{
+                name: {
+                    "description": f"Reduction to argument to {text}.",
+                    "type": "object",
+                    "additionalProperties": _ref("schemas", "Tensors"),
+                }
+                for name, text in (
+                    ("gradient", "the gradient, in the argument's own shape; only if asked for"),
+                    ("hessian", "the diagonal of the Hessian; only if asked for"),
+                    ("hvp", "the Hessian times the direction; only if asked for"),
+                )
+            },
+            "count": {"type": "integer", "minimum": 0, "description": "Elements or samples that took part."},
+            "denominator": {"description": "What averages divided by.", **_ref("schemas", "Tensor")},
+            "warnings": {
+                "description": "What the caller should know although the call succeeded.",
+                "type": "array",
+                "items": {"type": "string"},
+            },
+        },
+    },
+    "Tensors": {"type": "object", "additionalProperties": _ref("schemas", "Tensor")},
+    "Fault": {
+        "description": "One thing that is wrong, and where.",
+        "type": "object",
+        "required": ["at", "expected", "got"],
+        "properties": {
+            "at": {"type": "string", "description": "Path of the value, for example `target[3]`."},
+            "expected": {"type": "string"},
+            "got": {"type": "string"},
+        },
+    },
+    "Problem": {
+        "description": "An error (RFC 9457).",
+        "type": "object",
+        "required": ["type", "title", "status", "detail", "errors"],
+        "properties": {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "errors": {"type": "array", "items": _ref("schemas", "Fault")},
+        },
+    },
+}

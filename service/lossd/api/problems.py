@@ -1,0 +1,107 @@
+"""This file is how an error looks to the caller: RFC 9457, one shape for every status, and no internals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import singledispatch
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.types import Send
+
+from lossd import errors
+from lossd.errors import Fault, LossdError, Overloaded
+
+MEDIA_TYPE = "application/problem+json"
+PATH = "/problems/"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One failed request.
+
+    Attributes:
+        kind: Last part of the problem's type; empty for a plain HTTP status such as 405.
+        title: The kind in a few words.
+        detail: What happened this time.
+        faults: What is wrong and where.
+        headers: Response headers that belong to the status.
+    """
+
+    status: int
+    title: str
+    kind: str = ""
+    detail: str = ""
+    faults: tuple[Fault, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """Return the members of RFC 9457, and ``errors``."""
+        return {
+            "type": PATH + self.kind if self.kind else "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail or self.title,
+            "errors": [fault._asdict() for fault in self.faults],
+        }
+
+
+def kinds() -> dict[str, type[LossdError]]:
+    """Return every kind of problem by the name that ends its type."""
+    return {_kind(error): error for error in _subclasses(LossdError)}
+
+
+@singledispatch
+def problem_of(error: Exception) -> Problem:
+    """Describe an error; one that nobody foresaw without saying what it was."""
+    return Problem(
+        500, LossdError.title, detail="internal error; the server's log has it under the X-Request-ID"
+    )
+
+
+@problem_of.register
+def _(error: LossdError) -> Problem:
+    headers = {"retry-after": str(error.retry_after)} if isinstance(error, Overloaded) else {}
+    return Problem(error.status, error.title, _kind(type(error)), str(error), error.faults, headers)
+
+
+@problem_of.register
+def _(error: HTTPException) -> Problem:
+    if isinstance(error.__cause__, LossdError):  # FastAPI wraps what reading a body raised
+        return problem_of(error.__cause__)
+    title = HTTPStatus(error.status_code).phrase
+    return Problem(error.status_code, title, detail=error.detail, headers=error.headers or {})
+
+
+async def send_problem(send: Send, problem: Problem, *, more_body: bool = False) -> None:
+    """Answer with a problem; with ``more_body`` the response stays open and its connection will close."""
+    body = orjson.dumps(problem.document())
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", b"%d" % len(body)),
+        *(
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in problem.headers.items()
+        ),
+    ]
+    if more_body:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": more_body})
+
+
+def _kind(error: type[LossdError]) -> str:
+    """Spell a class name as the end of a path: ``InvalidCall`` is ``invalid-call``."""
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in error.__name__).lstrip(
+        "-"
+    )
+
+
+def _subclasses(root: type[LossdError]) -> Iterator[type[LossdError]]:
+    for error in root.__subclasses__():
+        if error.__module__ == errors.__name__:
+            yield error
+        yield from _subclasses(error)

@@ -1,0 +1,79 @@
+"""This file is the wiring: the only module that knows every layer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+
+import orjson
+from fastapi import FastAPI, Response
+from starlette.routing import Route
+
+from lossd import __version__
+from lossd.api import openapi
+from lossd.api.admission import Admit
+from lossd.api.docs import add_docs
+from lossd.api.evaluation import PREFIX, Evaluation, Shortcut
+from lossd.api.health import Health, drain_on_sigterm
+from lossd.api.log import Log, adopt_standard_logging, open_log
+from lossd.api.observe import Observe
+from lossd.api.refusals import add_refusals
+from lossd.api.routes import add_routes
+from lossd.settings import Settings
+
+
+def create_app(settings: Settings, log: Log | None = None) -> FastAPI:
+    """Build the application. ``log`` takes the place of the one that the settings describe."""
+    health = Health()
+    pool = ThreadPoolExecutor(settings.compute_workers, thread_name_prefix="compute")
+    evaluation = Evaluation(settings, pool)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with drain_on_sigterm(health, settings.drain_seconds):
+            yield
+        pool.shutdown(wait=False, cancel_futures=True)
+
+    app = FastAPI(
+        title="lossd",
+        version=__version__,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.router.routes.append(Route(PREFIX + "{name}", evaluation, methods=["POST"]))
+    add_routes(app, health)
+    add_docs(app)
+    add_refusals(app)
+    _add_contract(app)
+    # The last one added stands in front.
+    app.add_middleware(Shortcut, evaluation=evaluation)
+    app.add_middleware(Admit, settings=settings)
+    app.add_middleware(Observe, log=log or open_log(settings), health=health)
+    return app
+
+
+def serve_from_environment() -> FastAPI:
+    """Build the application as ``LOSSD_`` variables say: what every server process calls first."""
+    settings = Settings()
+    log = open_log(settings)
+    adopt_standard_logging(log)
+    return create_app(settings, log)
+
+
+def contract() -> bytes:
+    """Return the OpenAPI document as it is committed: indented, with a newline at the end."""
+    app = create_app(Settings.model_construct())  # the defaults, whatever the environment says
+    return orjson.dumps(openapi.document(app), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _add_contract(app: FastAPI) -> None:
+    document = orjson.dumps(openapi.document(app))
+
+    async def served() -> Response:
+        return Response(document, media_type="application/json")
+
+    app.add_api_route("/openapi.json", served, methods=["GET", "HEAD"], include_in_schema=False)

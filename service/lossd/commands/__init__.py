@@ -1,0 +1,1 @@
+"""The commands of the command line, one module each: its help, its options, and `run`."""

@@ -1,0 +1,81 @@
+"""This file is ``lossd losses``: the catalogue for people."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lossd.api.entry import LossEntry
+
+HELP = "list the losses, or describe one"
+DESCRIPTION = "List every loss with its family and summary, or say all about one."
+EXAMPLES = """\
+examples:
+  lossd losses
+  lossd losses huber
+  lossd losses HuberLoss --json            the names of other frameworks work too
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("name", nargs="?", help="name or alias of a loss")
+    parser.add_argument("--json", action="store_true", help="print JSON, as GET /v1/losses has it")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table or the one entry."""
+    from lossd.api.entry import describe, summarise
+    from lossd.losses import LOSSES, find
+
+    if arguments.name is None:
+        summaries = [summarise(loss) for loss in LOSSES.values()]
+        if arguments.json:
+            print(json.dumps({"losses": [summary.model_dump() for summary in summaries]}, indent=2))
+        else:
+            print(_table([(summary.name, summary.family, summary.summary) for summary in summaries]))
+        return 0
+    entry = describe(find(arguments.name))
+    print(entry.model_dump_json(indent=2) if arguments.json else _page(entry))
+    return 0
+
+
+def _page(entry: LossEntry) -> str:
+    """Lay one entry out as text."""
+    arrays = [
+        (each.name, each.shape, each.values, _notes(each.differentiable, each.optional))
+        for each in entry.arguments
+    ]
+    settings = [
+        (name, _default(schema), schema.get("description", "")) for name, schema in entry.settings.items()
+    ]
+    parts = [
+        f"{entry.name} - {entry.summary}",
+        entry.description,
+        f"Family:  {entry.family}\nAliases: {', '.join(entry.aliases) or 'none'}\nSource:  {entry.source}",
+        f"Formula (LaTeX):\n  {entry.formula}",
+        "Arguments:\n" + _table(arrays, indent="  "),
+        "Settings:\n" + _table(settings, indent="  ") if settings else "",
+        f"Example:\n  {json.dumps(entry.example.request)}\n  unreduced: {json.dumps(entry.example.value)}",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _notes(differentiable: bool, optional: bool) -> str:
+    return ", ".join(
+        word for word, holds in (("differentiable", differentiable), ("optional", optional)) if holds
+    )
+
+
+def _default(schema: dict[str, Any]) -> str:
+    return f"default {json.dumps(schema['default'])}" if "default" in schema else "required"
+
+
+def _table(rows: Sequence[tuple[str, ...]], indent: str = "") -> str:
+    """Align rows in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(indent + line.rstrip() for line in lines)

@@ -1,0 +1,83 @@
+"""This file is ``lossd serve``: uvicorn with the settings of lossd."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from typing import Any
+
+HELP = "answer HTTP requests"
+DESCRIPTION = """\
+Answer HTTP requests until SIGTERM or Ctrl-C. Every limit is a LOSSD_ variable; an option here wins over its
+variable. On SIGTERM /readyz turns to 503, after LOSSD_DRAIN_SECONDS the socket closes, what is in flight is
+finished, and the exit code is 0.
+"""
+EXAMPLES = """\
+examples:
+  lossd serve                              on http://127.0.0.1:8000, documentation at /docs
+  lossd serve --host 0.0.0.0 --workers 4   for others, on four cores
+  lossd serve --uds /run/lossd.sock        behind a proxy on the same machine
+  LOSSD_LOG_FORMAT=console lossd serve     with a log for people
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options; each is named after its setting."""
+    parser.add_argument("--host", help="address to listen on (LOSSD_HOST)")
+    parser.add_argument("--port", help="port to listen on, 0 for a free one (LOSSD_PORT)")
+    parser.add_argument("--uds", metavar="PATH", help="Unix socket to listen on instead (LOSSD_UDS)")
+    parser.add_argument("--workers", help="server processes (LOSSD_WORKERS)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve; return once every request is finished."""
+    import uvicorn
+    from pydantic import ValidationError
+
+    from lossd.api.log import adopt_standard_logging, open_log
+    from lossd.settings import Settings, variable
+
+    # Worker processes start afresh and read the environment, so that is where the options go.
+    for name in ("host", "port", "uds", "workers"):
+        if getattr(arguments, name) is not None:
+            os.environ[variable(name)] = getattr(arguments, name)
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        print("\n".join(f"lossd serve: {_complaint(each)}" for each in error.errors()), file=sys.stderr)
+        return 2
+    adopt_standard_logging(open_log(settings))
+    # uvicorn raises the signal again when it is done. To stop when told to is no failure: exit code 0.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    uvicorn.run(
+        "lossd.app:serve_from_environment",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        uds=settings.uds,
+        workers=settings.workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+        timeout_worker_healthcheck=60,  # a worker is silent while it parses a large body
+    )
+    return 0
+
+
+def _complaint(error: Any) -> str:
+    """Name the variable that is wrong, what belongs there and what was there."""
+    from lossd.settings import variable
+
+    if not error["loc"]:
+        return str(error["msg"]).removeprefix("Value error, ")
+    place = variable(str(error["loc"][0]))
+    return f"{place}: {error['msg']}, got {error['input']!r}"

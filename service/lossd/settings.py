@@ -1,0 +1,127 @@
+"""This file is every limit and switch: a field is a variable ``LOSSD_<FIELD>`` and a row of the README."""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "LOSSD_"
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """Read what an operator chose from the environment; keyword arguments win over it.
+
+    Raises:
+        pydantic.ValidationError: A value is out of range, or a ``LOSSD_`` variable is unknown. A misspelt
+            limit must not turn silently into the default one.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+
+    port: int = Field(8000, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one."""
+
+    uds: str | None = None
+    """Path of a Unix socket to listen on, in place of host and port."""
+
+    workers: int = Field(1, ge=1)
+    """Server processes. The limits below hold for each of them."""
+
+    max_body_bytes: int = Field(64 * MIB, ge=1)
+    """Largest request body; a larger one gets a 413 before it is read."""
+
+    max_elements: int = Field(2**25, ge=1)
+    """Most numbers in the arrays of one request."""
+
+    max_depth: int = Field(16, ge=1, le=64)
+    """Most dimensions of an array, and deepest nesting of an option."""
+
+    max_in_flight_bytes: int = Field(256 * MIB, ge=1)
+    """Bytes of all request bodies held at once; beyond it a request gets a 503 with Retry-After."""
+
+    inline_body_bytes: int = Field(16 * 1024, ge=0)
+    """Calls with a body up to this size compute on the event loop, larger ones in the thread pool."""
+
+    compute_workers: int = Field(2, ge=1)
+    """Calls that compute at the same time in the thread pool."""
+
+    threads: int = Field(1, ge=1)
+    """Threads that share one call of the thread pool; the answer has the same bits for any number."""
+
+    body_timeout_seconds: float = Field(10.0, gt=0)
+    """Longest silence while a body arrives; then a 408."""
+
+    request_timeout_seconds: float = Field(60.0, gt=0)
+    """Longest time for a request and cap of its Request-Timeout header; then a 504, or a 408 for the body."""
+
+    keep_alive_seconds: int = Field(75, ge=1)
+    """How long an idle connection stays open; keep it above the idle limit of the balancer in front."""
+
+    drain_seconds: float = Field(5.0, ge=0)
+    """How long /readyz answers 503, and all else is served, between SIGTERM and the close of the socket."""
+
+    shutdown_seconds: int = Field(20, ge=0)
+    """How long requests in flight may take to finish after that."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe records to log; each request is one record at info."""
+
+    log_format: Literal["json", "console"] = "json"
+    """One JSON object a line for machines, or aligned text for people."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_variables(cls, values: Any) -> Any:
+        known = [variable(field) for field in cls.model_fields]
+        for name in os.environ:
+            if name.upper().startswith(PREFIX) and name.upper() not in known:
+                nearest = get_close_matches(name.upper(), known, n=1, cutoff=0.0)[0]
+                raise ValueError(f"expected a known setting (the nearest is {nearest}), got {name}")
+        return values
+
+    @model_validator(mode="after")
+    def _admit_the_largest_body(self) -> Self:
+        if self.max_in_flight_bytes < self.max_body_bytes:
+            raise ValueError(
+                f"expected {variable('max_in_flight_bytes')} of at least {variable('max_body_bytes')} "
+                f"({self.max_body_bytes}), got {self.max_in_flight_bytes}"
+            )
+        return self
+
+
+def variable(field: str) -> str:
+    """Name the environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def settings_table() -> str:
+    """Render every setting as a Markdown table: variable, default, meaning."""
+    rows = [
+        f"| `{variable(name)}` | {_shown(name, field.default)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows]) + "\n"
+
+
+def _shown(name: str, value: object) -> str:
+    """Write a default as a person would, with whole mebibytes or kibibytes beside the bytes."""
+    if value is None:
+        return "none"
+    for unit, size in (("MiB", MIB), ("KiB", 1024)):
+        if name.endswith("_bytes") and isinstance(value, int) and value % size == 0:
+            return f"`{value}` ({value // size} {unit})"
+    return f"`{value}`"
