@@ -1,0 +1,6 @@
+"""The engine: how a loss is evaluated. `evaluate` is its flow, `request_model` what may be asked."""
+
+from lossd.engine.evaluate import evaluate
+from lossd.engine.request import Options, request_model
+
+__all__ = ["Options", "evaluate", "request_model"]

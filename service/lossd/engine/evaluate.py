@@ -1,0 +1,154 @@
+"""This file is the engine's flow: read the request, arrange, plan, run the blocks, answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from lossd.engine.arrange import Arranged, Placed, arrange
+from lossd.engine.blocks import BLOCK_BYTES, Checkpoint
+from lossd.engine.check import check_finite, check_shared, names_to_check
+from lossd.engine.fused import can_fuse, run_fused
+from lossd.engine.general import Result, run_general
+from lossd.engine.layout import rows_of
+from lossd.engine.plan import Plan, Scale, make_plan, whole_arguments
+from lossd.engine.reduce import REDUCTIONS, count, sum_over_axes
+from lossd.engine.request import read_request
+from lossd.errors import invalid
+from lossd.losses.spec import Loss
+from lossd.message import Answer, Array, Call
+
+_NOT_DISTRIBUTIONS = "target: some rows of probabilities do not sum to 1"
+
+
+def evaluate(
+    loss: Loss,
+    call: Call,
+    *,
+    threads: int = 1,
+    checkpoint: Checkpoint | None = None,
+    block_bytes: int = BLOCK_BYTES,
+) -> Answer:
+    """Evaluate a loss: its value for every reduction asked for, and the derivatives of that value.
+
+    Args:
+        loss: What to evaluate.
+        call: Arrays by argument, settings and options; their meaning is in `Options` and in the loss.
+        threads: How many threads may work; the answer's bits do not depend on it.
+        checkpoint: Called between blocks; what it raises ends the work.
+        block_bytes: Size of the widest argument's block.
+
+    Raises:
+        InvalidCall: An array, a setting or an option is not what the loss means; the faults say where.
+    """
+    request = read_request(loss, call)
+    if loss.prepare is not None:
+        request = {**request, **loss.prepare(request, {name: request[name] for name in loss.settings})}
+    if request["check_finite"]:
+        check_finite(call.arrays)
+    arranged = arrange(loss, request)
+    checked = names_to_check(arranged, request["check_target"])
+    check_shared(arranged, checked)
+    plan = _directed(loss, request, arranged, make_plan(loss, request, arranged))
+    if can_fuse(loss, arranged, plan):
+        total, gradient = run_fused(
+            loss, arranged, plan, checked, threads=threads, checkpoint=checkpoint, block_bytes=block_bytes
+        )
+        return _fused_answer(total, gradient, loss, arranged, plan)
+    strict = request["check_target"] == "strict"
+    result = run_general(
+        loss,
+        arranged,
+        plan,
+        checked,
+        strict=strict,
+        threads=threads,
+        checkpoint=checkpoint,
+        block_bytes=block_bytes,
+    )
+    return _answer(loss, arranged, plan, result, request["empty"])
+
+
+def _directed(loss: Loss, request: Mapping[str, Any], arranged: Arranged, plan: Plan) -> Plan:
+    """Place the direction that the Hessian is to be multiplied with."""
+    direction = request["hvp"]
+    if direction is None:
+        return plan
+    placed = next(arranged.placed[name] for name in loss.gradient if name in arranged.placed)
+    if direction.shape != placed.array.shape:
+        raise invalid("hvp", f"the shape of {placed.argument.name}, {placed.array.shape}", direction.shape)
+    rows = rows_of(direction, placed.core)
+    return replace(plan, direction=Placed(placed.argument, placed.role, direction, placed.core, rows))
+
+
+def _fused_answer(total: float, gradient: Array | None, loss: Loss, arranged: Arranged, plan: Plan) -> Answer:
+    ((name, scale),) = plan.scales.items()
+    value = _typed(_divide(total, scale, loss, ""), arranged)
+    found = {} if gradient is None else {name: {loss.gradient[0]: gradient}}
+    return Answer({name: value}, count(plan.weights), plan.denominator, found, warnings=plan.warnings)
+
+
+def _answer(loss: Loss, arranged: Arranged, plan: Plan, result: Result, empty: str) -> Answer:
+    """Divide the sums, correct what the denominators depend on, and sort the derivatives."""
+    values = {name: _value(name, plan, result, loss, empty) for name in plan.scales}
+    found: dict[str, dict[str, dict[str, Array]]] = {"gradient": {}, "hessian": {}, "hvp": {}}
+    for (kind, reduction, name), array in result.derivatives.items():
+        if kind == "gradient" and loss.mass is not None and name == loss.mass.of:
+            array = array + _mass_term(loss, arranged, plan, reduction, values[reduction])
+        found[kind].setdefault(reduction, {})[name] = array
+    warnings = plan.warnings if result.distributions else (*plan.warnings, _NOT_DISTRIBUTIONS)
+    typed = {name: _typed(value, arranged) for name, value in values.items()}
+    return Answer(typed, count(plan.weights), plan.denominator, warnings=warnings, **found)
+
+
+def _value(name: str, plan: Plan, result: Result, loss: Loss, empty: str) -> Any:
+    """Return a reduction's result in float64: a number, or an array where axes are left."""
+    scale, value = plan.scales[name], result.values[name]
+    if REDUCTIONS[name].keeps_rows:
+        return value.reshape(plan.weights.batch)
+    if plan.weights.axes is not None:
+        value = sum_over_axes(value, plan.weights)
+    return _divide(value, scale, loss, empty)
+
+
+def _divide(value: Any, scale: Scale, loss: Loss, empty: str) -> Any:
+    divisor = scale.divisor
+    if isinstance(divisor, float) and divisor:
+        return value / divisor
+    with np.errstate(all="ignore"):
+        quotient = np.divide(value, divisor)
+    return np.where(np.equal(divisor, 0), 0.0 if empty == "zero" else np.nan, quotient)
+
+
+def _mass_term(loss: Loss, arranged: Arranged, plan: Plan, reduction: str, value: Any) -> Array | float:
+    """Return what a gradient owes to the denominator: ``-L/D dD/dw`` for a mean that divides by ``D(w)``."""
+    weighs = REDUCTIONS[reduction].weighs_mass
+    if weighs is None or plan.weights.denominator is not None or loss.mass is None:
+        return 0.0
+    weights = plan.weights
+    axes = weights.axes
+    per_result = -np.asarray(value) / plan.scales[reduction].divisor
+    if axes is not None:
+        per_result = np.expand_dims(per_result, axes)
+    upstream = np.broadcast_to(per_result, weights.batch).reshape(-1).astype(np.float64)
+    sample = weighs(weights)
+    if sample is not None:
+        upstream = upstream * sample
+    if weights.selected is not None:
+        kept = np.zeros_like(upstream)
+        kept[weights.selected] = upstream[weights.selected]
+        upstream = kept
+    term = loss.mass.transpose(upstream, whole_arguments(arranged), plan.settings)
+    return term.reshape(arranged.placed[loss.mass.of].array.shape).astype(arranged.storage)
+
+
+def _typed(value: Any, arranged: Arranged) -> Any:
+    """Return a result in the answer's type; a complex call has a real loss."""
+    storage = arranged.storage
+    real = np.dtype(storage.char.lower()) if storage.kind == "c" else storage
+    if isinstance(value, float):
+        return real.type(value)
+    return np.asarray(value).astype(real)

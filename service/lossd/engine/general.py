@@ -1,0 +1,276 @@
+"""This file is the general way: a loss's kernel block by block, with all that a call may ask of it.
+
+The kernel gives each row's value and derivatives; here they are weighed, summed and stored, for every
+reduction that was asked for, while the block is in cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lossd.engine.arrange import Arranged, Placed
+from lossd.engine.blocks import Checkpoint, cut_blocks, run_blocks
+from lossd.engine.check import CheckedNames, check_block, check_sums, holds_distributions
+from lossd.engine.layout import Block, Rows, empty_rows
+from lossd.engine.modulus import on_modulus
+from lossd.engine.plan import Factor, Plan, Scale
+from lossd.errors import InvalidCall
+from lossd.losses.spec import Lazy, Loss, Terms
+from lossd.message import Array
+
+INDEX = np.dtype(np.intp)
+# A derivative that was asked for: what it is of ("gradient", "hessian", "hvp"), reduction, argument.
+Wanted = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the blocks came to.
+
+    Attributes:
+        values: Reduction to its undivided sums, or to the value of every row.
+        derivatives: Every derivative that was asked for, in the caller's shapes.
+        distributions: Whether every row of probabilities summed to one.
+    """
+
+    values: Mapping[str, Any]
+    derivatives: Mapping[Wanted, Array]
+    distributions: bool
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What one block adds to the sums."""
+
+    values: dict[str, float] = field(default_factory=dict)
+    shared: dict[Wanted, Array] = field(default_factory=dict)
+    distributions: bool = True
+
+
+def run_general(
+    loss: Loss,
+    arranged: Arranged,
+    plan: Plan,
+    checked: CheckedNames,
+    *,
+    strict: bool,
+    threads: int = 1,
+    checkpoint: Checkpoint | None = None,
+    block_bytes: int,
+) -> Result:
+    """Run the kernel of ``loss`` over the rows that take part."""
+    kernel = on_modulus(loss.kernel) if arranged.computing.kind == "c" else loss.kernel
+    arrays, rows = _allocate(loss, arranged, plan)
+    kept = {
+        name: np.zeros(arranged.count, np.float64)
+        for name, scale in plan.scales.items()
+        if name == "none" or plan.weights.axes is not None
+    }
+    blocks = cut_blocks(arranged, plan.weights.selected, block_bytes)
+    if loss.coupled and blocks:
+        whole = plan.weights.selected
+        blocks = [slice(0, arranged.count) if whole is None else whole]
+
+    def work(block: Block) -> _Parts:
+        parts = _Parts()
+        arguments = _read(loss, arranged, block, checked, parts, strict)
+        terms = kernel(**arguments, **plan.settings)
+        for name, scale in plan.scales.items():
+            _add_values(parts, kept, name, terms.value, _of(scale.value, block), block)
+            _store(loss, terms, plan, name, _of(scale.gradient, block), block, rows, parts, arranged)
+        return parts
+
+    results = run_blocks(work, blocks, threads, checkpoint)
+    for wanted, array in arrays.items():
+        if wanted not in rows:
+            for parts in results:
+                array += parts.shared[wanted]
+    values: dict[str, Any] = dict(kept)
+    for name in plan.scales:
+        if name not in values:
+            values[name] = sum((parts.values[name] for parts in results), 0.0)
+    return Result(
+        values, _own_shapes(arrays, rows, arranged, loss), all(parts.distributions for parts in results)
+    )
+
+
+def _wanted(loss: Loss, arranged: Arranged, plan: Plan) -> list[Wanted]:
+    first = next((name for name in loss.gradient if name in arranged.placed), "")
+    wanted = [("gradient", reduction, name) for reduction in plan.scales for name in plan.gradient]
+    if plan.hessian:
+        wanted += [("hessian", reduction, first) for reduction in plan.scales]
+    if plan.direction is not None:
+        wanted += [("hvp", reduction, first) for reduction in plan.scales]
+    return wanted
+
+
+def _allocate(loss: Loss, arranged: Arranged, plan: Plan) -> tuple[dict[Wanted, Array], dict[Wanted, Rows]]:
+    """Make room for every derivative; those with rows also as rows to write to."""
+    arrays: dict[Wanted, Array] = {}
+    rows: dict[Wanted, Rows] = {}
+    zero = plan.weights.selected is not None
+    for wanted in _wanted(loss, arranged, plan):
+        placed = arranged.placed.get(wanted[2])
+        if placed is None or placed.rows is None:
+            shape = () if placed is None else placed.array.shape
+            arrays[wanted] = np.zeros(shape, np.float64)
+            continue
+        shape, core = _whole_shape(placed, arranged)
+        dtype = arranged.computing if placed.spread else arranged.storage
+        arrays[wanted], rows[wanted] = empty_rows(
+            shape, core, dtype, flat_core=isinstance(placed.role.axes, str), zero=zero
+        )
+    return arrays, rows
+
+
+def _whole_shape(placed: Placed, arranged: Arranged) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return an argument's shape with the whole batch, and where its core axes stand in it."""
+    if placed.spread is None:
+        return placed.array.shape, placed.core
+    first = len(arranged.batch)
+    return placed.spread, tuple(range(first, len(placed.spread)))
+
+
+def _read(
+    loss: Loss, arranged: Arranged, block: Block, checked: CheckedNames, parts: _Parts, strict: bool
+) -> dict[str, Array | None]:
+    """Return a block of every argument, checked, as the kernel takes them."""
+    arguments: dict[str, Array | None] = dict.fromkeys(a.name for a in loss.arguments)
+    for name, placed in arranged.placed.items():
+        dtype = INDEX if placed.role.domain.integer else arranged.computing
+        if placed.rows is None:
+            arguments[name] = np.ascontiguousarray(placed.array, dtype)
+            continue
+        if name in checked:
+            values = placed.rows.read(block, None)
+            check_block(placed, values, block, arranged)
+            if holds_distributions(placed):
+                parts.distributions &= check_sums(placed, values, block, arranged, strict)
+            arguments[name] = np.ascontiguousarray(values, dtype)
+        else:
+            arguments[name] = placed.rows.read(block, dtype)
+    return arguments
+
+
+def _of(factor: Factor, block: Block) -> Factor:
+    return factor[block] if isinstance(factor, np.ndarray) else factor
+
+
+def _add_values(
+    parts: _Parts, kept: Mapping[str, Array], name: str, value: Array, factor: Factor, block: Block
+) -> None:
+    """Keep a block's values, or add them up in float64."""
+    if name in kept:
+        kept[name][block] = value * factor
+    elif isinstance(factor, float):
+        parts.values[name] = float(np.add.reduce(value, dtype=np.float64)) * factor
+    else:
+        parts.values[name] = float(np.add.reduce(value * factor, dtype=np.float64))
+
+
+def _store(
+    loss: Loss,
+    terms: Terms,
+    plan: Plan,
+    reduction: str,
+    factor: Factor,
+    block: Block,
+    rows: Mapping[Wanted, Rows],
+    parts: _Parts,
+    arranged: Arranged,
+) -> None:
+    """Scale the derivatives of a block, and store or sum them."""
+    for wanted in _wanted(loss, arranged, plan):
+        kind, of, name = wanted
+        if of != reduction:
+            continue
+        lazy = _derivative(loss, terms, kind, name, plan, block, arranged)
+        scaled = _contract(loss, lazy, factor, wanted in rows, len(terms.value))
+        if wanted in rows:
+            rows[wanted].write(block, scaled)
+        else:
+            parts.shared[wanted] = scaled
+
+
+def _derivative(
+    loss: Loss, terms: Terms, kind: str, name: str, plan: Plan, block: Block, arranged: Arranged
+) -> Lazy:
+    """Return the derivative that was asked for.
+
+    Raises:
+        InvalidCall: The loss does not offer it.
+    """
+    boosting = plan.boosting
+    if kind == "gradient":
+        partial = terms.gradient[name]
+        return _forced(partial) * boosting.gradient if boosting and boosting.gradient != 1 else partial
+    if kind == "hessian" and terms.hessian is not None:
+        return boosting.hessian(_forced(terms.hessian)) if boosting else terms.hessian
+    if kind == "hvp" and plan.direction is not None and plan.direction.rows is not None:
+        direction = plan.direction.rows.read(block, arranged.computing)
+        if terms.product is not None:
+            return terms.product(direction)
+        if terms.hessian is not None and not plan.direction.core:
+            return _forced(terms.hessian) * direction
+    raise InvalidCall(f"{loss.name} offers no {kind} of this call - at `{kind}`")
+
+
+def _contract(loss: Loss, lazy: Lazy, factor: Factor, by_rows: bool, count: int) -> Array:
+    """Multiply each row's derivative by its factor, and sum over the rows where they share the argument."""
+    if loss.coupled:
+        upstream = np.full(count, factor) if isinstance(factor, float) else factor
+        assert callable(lazy)
+        return lazy(upstream)
+    partial = _forced(lazy)
+    if by_rows:
+        return partial * _column(factor, partial)
+    if isinstance(factor, float):
+        return np.add.reduce(partial, axis=0, dtype=np.float64) * factor
+    return np.add.reduce(partial * _column(factor, partial), axis=0, dtype=np.float64)
+
+
+def _column(factor: Factor, partial: Array) -> Any:
+    """Return a factor that multiplies ``(rows, *core)`` in its own type."""
+    real = partial.real.dtype if partial.dtype.kind == "c" else partial.dtype
+    if isinstance(factor, np.ndarray):
+        return factor.astype(real).reshape(-1, *(1,) * (partial.ndim - 1))
+    return real.type(factor)
+
+
+def _forced(lazy: Lazy) -> Array:
+    forced: Callable[[], Array] | Array = lazy
+    return forced() if callable(forced) else forced
+
+
+def _own_shapes(
+    arrays: Mapping[Wanted, Array], rows: Mapping[Wanted, Rows], arranged: Arranged, loss: Loss
+) -> dict[Wanted, Array]:
+    """Sum derivatives over the axes that a broadcast made, and give all the answer's type."""
+    own: dict[Wanted, Array] = {}
+    for wanted, array in arrays.items():
+        placed = arranged.placed.get(wanted[2])
+        if placed is not None and placed.spread is not None:
+            array = _sum_to(array, placed)
+        own[wanted] = array if array.dtype == arranged.storage else array.astype(arranged.storage)
+    return own
+
+
+def _sum_to(array: Array, placed: Placed) -> Array:
+    """Sum an array of the broadcast shape over the axes that the broadcast made."""
+    core_count = len(placed.core)
+    shape = list(placed.array.shape)
+    moved = [shape[axis] for axis in range(len(shape)) if axis not in placed.core]
+    moved += [shape[axis] for axis in placed.core]
+    lead = array.ndim - len(moved)
+    accumulate = np.complex128 if array.dtype.kind == "c" else np.float64
+    array = np.add.reduce(array, axis=tuple(range(lead)), dtype=accumulate)
+    stretched = tuple(a for a, size in enumerate(moved) if size == 1 and array.shape[a] != 1)
+    array = np.add.reduce(array, axis=stretched, keepdims=True) if stretched else array
+    return np.moveaxis(array, range(-core_count, 0), placed.core) if core_count else array
+
+
+__all__ = ["Result", "Scale", "run_general"]

@@ -1,0 +1,146 @@
+"""This file is how an array of any layout is read and written by rows.
+
+A kernel wants ``(rows, *core)``; a caller's array has its core axes anywhere, as the classes of
+``(N, C, d1, ..., dK)``. Rows are numbered over the batch in C order. A block of rows is a slice, or an
+array of row numbers where only some rows take part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from lossd.message import Array
+
+Block = slice | Array
+
+
+class Rows(Protocol):
+    """An array seen as ``(rows, *core)``."""
+
+    @property
+    def period(self) -> int:
+        """Rows that a block should be a multiple or a divisor of; 1 where any cut is as good."""
+
+    def read(self, block: Block, dtype: np.dtype[Any] | None) -> Array:
+        """Return the rows of a block, C-contiguous, as ``dtype`` unless that is None."""
+
+    def write(self, block: Block, values: Array) -> None:
+        """Store values for the rows of a block."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlatRows:
+    """An array whose core axes stand last: a block of rows is a view of it."""
+
+    array: Array  # (rows, *core)
+
+    period = 1
+
+    def read(self, block: Block, dtype: np.dtype[Any] | None) -> Array:
+        """Return a view where possible."""
+        rows = self.array[block]
+        if dtype is None or (rows.dtype is dtype and rows.flags.c_contiguous):
+            return rows
+        return np.ascontiguousarray(rows, dtype)
+
+    def write(self, block: Block, values: Array) -> None:
+        """Store values; those of a view are there already."""
+        self.array[block] = values
+
+
+@dataclass(frozen=True, slots=True)
+class SlabRows:
+    """An array with batch axes on both sides of its core: ``(outer, inner, *core)`` as a view of it.
+
+    A copy of the whole array would cost as much memory as the array; this copies a block at a time.
+    """
+
+    array: Array  # (outer, inner, *core), not contiguous
+
+    @property
+    def period(self) -> int:
+        """The length of the inner batch."""
+        return int(self.array.shape[1])
+
+    def read(self, block: Block, dtype: np.dtype[Any] | None) -> Array:
+        """Return a contiguous copy."""
+        core = self.array.shape[2:]
+        rows = np.ascontiguousarray(self._part(block), dtype)
+        return rows.reshape(-1, *core)
+
+    def write(self, block: Block, values: Array) -> None:
+        """Store values."""
+        if isinstance(block, slice):
+            part = self._part(block)
+            part[...] = values.reshape(part.shape)
+        else:
+            self.array[np.divmod(block, self.period)] = values
+
+    def _part(self, block: Block) -> Array:
+        if not isinstance(block, slice):
+            return self.array[np.divmod(block, self.period)]
+        outer, first = divmod(block.start, self.period)
+        length = block.stop - block.start
+        if first + length <= self.period:
+            return self.array[outer, first : first + length]
+        return self.array[outer : block.stop // self.period]
+
+
+def rows_of(array: Array, core: Sequence[int], flat_core: bool = False) -> Rows:
+    """See ``array`` by rows, as a view where its strides allow one.
+
+    Args:
+        array: Of any shape.
+        core: Places of its core axes, in the order a kernel wants them.
+        flat_core: Whether the core axes become one.
+    """
+    if not core:
+        return FlatRows(array.reshape(-1))
+    batch = [axis for axis in range(array.ndim) if axis not in core]
+    core_shape = tuple(array.shape[axis] for axis in core)
+    if flat_core:
+        core_shape = (math.prod(core_shape),)
+    behind = [axis for axis in batch if axis > min(core)]
+    moved = array.transpose(*batch, *core)
+    count = math.prod(array.shape[axis] for axis in batch)
+    inner = math.prod(array.shape[axis] for axis in behind)
+    if flat_core or len(behind) in (0, len(batch)) or inner <= 1:
+        return FlatRows(moved.reshape(count, *core_shape))
+    return SlabRows(moved.reshape(count // inner, inner, *core_shape))
+
+
+def empty_rows(
+    shape: tuple[int, ...], core: Sequence[int], dtype: np.dtype[Any], *, flat_core: bool, zero: bool
+) -> tuple[Array, Rows]:
+    """Return a new array of ``shape``, and a view of it by rows to write to."""
+    allocate = np.zeros if zero else np.empty
+    if not core:
+        flat = allocate(math.prod(shape), dtype)
+        return flat.reshape(shape), FlatRows(flat)
+    array = allocate(shape, dtype)
+    rows = rows_of(array, core, flat_core)
+    if isinstance(rows, SlabRows) or np.may_share_memory(rows.array, array):
+        return array, rows
+    # No view exists: store it with the core axes last, and hand out the transpose.
+    order = [axis for axis in range(len(shape)) if axis not in core] + list(core)
+    moved = allocate([shape[axis] for axis in order], dtype)
+    last = range(len(order) - len(core), len(order))
+    return moved.transpose(np.argsort(order)), rows_of(moved, last, flat_core)
+
+
+def cut(rows: int, rows_per_block: int, period: int) -> list[slice]:
+    """Cut rows into blocks of about ``rows_per_block``, whole periods or within one."""
+    if period > 1 and rows_per_block >= period:
+        rows_per_block -= rows_per_block % period
+    elif period > 1:
+        return [
+            slice(start + first, start + min(first + rows_per_block, period))
+            for start in range(0, rows, period)
+            for first in range(0, period, rows_per_block)
+        ]
+    return [slice(first, min(first + rows_per_block, rows)) for first in range(0, rows, rows_per_block)]

@@ -1,0 +1,254 @@
+"""This file is what a call asks for, worked out before any kernel runs.
+
+Every reduction's factor on every row is known from the weights, the mask and the shapes alone, so a
+kernel's derivatives can be scaled while they are in cache, and value and gradient take one pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lossd.engine.arrange import Arranged, Placed
+from lossd.engine.reduce import REDUCTIONS, Weights, denominator, legacy_reduction, normalise_axes
+from lossd.errors import invalid
+from lossd.losses.spec import Boosting, Loss
+from lossd.message import Array
+
+Factor = float | Array  # one for all rows, or (rows,)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What one reduction multiplies each row with.
+
+    Attributes:
+        value: Factor on a row's value before the sum.
+        divisor: What the sum is divided by; an array where ``axis`` leaves axes.
+        gradient: Factor on a row's derivatives: of the value's factor, the divisor and upstream.
+    """
+
+    value: Factor
+    divisor: float | Array
+    gradient: Factor
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to compute.
+
+    Attributes:
+        scales: Reduction to its factors, in the order asked for.
+        weights: What weighs the rows.
+        gradient: Names to differentiate with respect to.
+        hessian: Whether the diagonal of the Hessian is wanted.
+        direction: What to multiply the Hessian with.
+        settings: The loss's settings as its kernel takes them.
+        boosting: What to make of the derivatives for gradient boosting; None leaves them.
+        denominator: What the averaging reduction divides by, for the report.
+        warnings: What the caller should know.
+    """
+
+    scales: Mapping[str, Scale]
+    weights: Weights
+    gradient: tuple[str, ...]
+    hessian: bool
+    direction: Placed | None
+    settings: Mapping[str, Any]
+    boosting: Boosting | None
+    denominator: float | Array
+    warnings: tuple[str, ...]
+
+
+def make_plan(loss: Loss, request: Mapping[str, Any], arranged: Arranged) -> Plan:
+    """Work out the factors of every reduction, and what is wanted of the kernel."""
+    settings = {name: request[name] for name in loss.settings}
+    warnings: list[str] = []
+    names = _reductions(request, warnings)
+    weights = _weights(loss, request, arranged, settings, names)
+    scales = {name: _scale(name, weights, request, arranged) for name in names}
+    averaging = next((name for name in names if REDUCTIONS[name].divisor), "mean")
+    divisor = scales[averaging].divisor if averaging in scales else _quiet_divisor(weights, request)
+    gbm = request["convention"] == "gbm"
+    return Plan(
+        scales=scales,
+        weights=weights,
+        gradient=_wanted(loss, request, arranged, gbm),
+        hessian=request["hessian"] or gbm,
+        direction=None,
+        settings=settings,
+        boosting=loss.boosting if gbm else None,
+        denominator=divisor,
+        warnings=tuple(warnings),
+    )
+
+
+def _reductions(request: Mapping[str, Any], warnings: list[str]) -> list[str]:
+    """Return the reductions asked for, each once."""
+    if request["convention"] == "gbm":
+        return ["sum"]
+    average, reduce = request["size_average"], request["reduce"]
+    if average is not None or reduce is not None:
+        name = legacy_reduction(average, reduce)
+        warnings.append(f"size_average and reduce are PyTorch's old spelling; use reduction: {name!r}")
+        return [name]
+    asked = request["reduction"]
+    if isinstance(asked, str):
+        return [asked]
+    if not asked:
+        raise invalid("reduction", "at least one name", "an empty list")
+    return list(dict.fromkeys(asked))
+
+
+def _weights(
+    loss: Loss,
+    request: Mapping[str, Any],
+    arranged: Arranged,
+    settings: Mapping[str, Any],
+    names: list[str],
+) -> Weights:
+    """Gather what weighs the rows of a call."""
+    arguments = whole_arguments(arranged) if loss.mass or loss.ignored or loss.mean_scale else {}
+    axis = None if "axis" in loss.settings else request["axis"]
+    averages = any(REDUCTIONS[name].divisor for name in names)
+    selected = _selected(loss, request, arranged, arguments, settings)
+    return Weights(
+        batch=arranged.batch,
+        selected=selected,
+        sample=_sample_weight(request, arranged),
+        mass=_mass(loss, arguments, settings, selected, arranged) if loss.mass and averages else None,
+        mean_scale=loss.mean_scale(arguments, settings) if loss.mean_scale else None,
+        axes=normalise_axes(axis, len(arranged.batch)),
+        denominator=request["denominator"],
+    )
+
+
+def whole_arguments(arranged: Arranged) -> dict[str, Any]:
+    """Return the arguments that have one value per row, or none, as whole arrays: ``(rows,)`` or shared."""
+    whole: dict[str, Any] = {}
+    for name, placed in arranged.placed.items():
+        if placed.rows is None:
+            whole[name] = placed.array
+        elif not placed.core:
+            whole[name] = placed.rows.read(slice(0, arranged.count), None)
+    return whole
+
+
+def _mass(
+    loss: Loss,
+    arguments: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    selected: Array | None,
+    arranged: Arranged,
+) -> Array | None:
+    """Return the rows' mass; rows that take no part may hold anything, so they are left out."""
+    assert loss.mass is not None
+    if selected is None:
+        return loss.mass(arguments, settings)
+    of_rows = {name for name, placed in arranged.placed.items() if placed.rows is not None}
+    chosen = {name: a[selected] if name in of_rows else a for name, a in arguments.items()}
+    mass = loss.mass(chosen, settings)
+    if mass is None:
+        return None
+    whole = np.zeros(arranged.count, np.float64)
+    whole[selected] = mass
+    return whole
+
+
+def _selected(
+    loss: Loss,
+    request: Mapping[str, Any],
+    arranged: Arranged,
+    arguments: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> Array | None:
+    """Return the numbers of the rows that the mask and the loss's own rule leave in, or None for all."""
+    keep: Array | None = None
+    mask = request["mask"]
+    if mask is not None:
+        if mask.dtype.kind not in "biu" or (mask.dtype.kind != "b" and ((mask != 0) & (mask != 1)).any()):
+            raise invalid("mask", "true and false, or 1 and 0", f"{mask.dtype} values")
+        keep = _per_row(mask.astype(bool), arranged, "mask")
+    if loss.ignored is not None:
+        ignored = loss.ignored(arguments, settings)
+        if ignored is not None and ignored.any():
+            keep = ~ignored if keep is None else keep & ~ignored
+    return None if keep is None else np.flatnonzero(keep)
+
+
+def _sample_weight(request: Mapping[str, Any], arranged: Arranged) -> Array | None:
+    weight = request["sample_weight"]
+    if weight is None:
+        return None
+    if weight.dtype.kind not in "iufV":
+        raise invalid("sample_weight", "numbers", f"{weight.dtype} values")
+    return _per_row(weight.astype(np.float64), arranged, "sample_weight")
+
+
+def _per_row(array: Array, arranged: Arranged, name: str) -> Array:
+    """Broadcast a general array against the unreduced loss."""
+    try:
+        return np.broadcast_to(array, arranged.batch).reshape(-1)
+    except ValueError:
+        raise invalid(
+            name, f"a shape that broadcasts to the unreduced loss's {arranged.batch}", array.shape
+        ) from None
+
+
+def _scale(name: str, weights: Weights, request: Mapping[str, Any], arranged: Arranged) -> Scale:
+    """Return the factors of one reduction."""
+    reduction = REDUCTIONS[name]
+    value: Factor = 1.0 if weights.sample is None else weights.sample
+    if reduction.keeps_rows:
+        upstream = _upstream(request, arranged)
+        return Scale(value, 1.0, value if upstream is None else value * upstream)
+    if reduction.mean_scaled and weights.mean_scale is not None:
+        value = value * weights.mean_scale
+    divisor = denominator(name, weights, request["empty"])
+    per_row = divisor
+    if isinstance(divisor, np.ndarray):
+        lost = weights.axes or ()
+        spread = np.expand_dims(divisor, lost) if len(lost) else divisor
+        per_row = np.broadcast_to(spread, weights.batch).reshape(-1)
+    with np.errstate(all="ignore"):
+        return Scale(value, divisor, _over(value, per_row, request["empty"]))
+
+
+def _over(value: Factor, divisor: Factor, empty: str) -> Factor:
+    """Divide, where a divisor of zero gives what ``empty`` says."""
+    if not np.any(np.equal(divisor, 0)):
+        return value / divisor
+    nothing = 0.0 if empty == "zero" else np.nan
+    return np.where(np.equal(divisor, 0), nothing, np.divide(value, divisor)) + np.zeros(np.shape(value))
+
+
+def _upstream(request: Mapping[str, Any], arranged: Arranged) -> Array | None:
+    upstream = request["upstream"]
+    if upstream is None:
+        return None
+    if upstream.shape != arranged.batch:
+        raise invalid("upstream", f"the shape of the unreduced loss, {arranged.batch}", upstream.shape)
+    return np.ascontiguousarray(upstream, np.float64).reshape(-1)
+
+
+def _quiet_divisor(weights: Weights, request: Mapping[str, Any]) -> float | Array:
+    """Return the mean's denominator for the report of a call that does not average."""
+    return denominator("mean", weights, "zero")
+
+
+def _wanted(loss: Loss, request: Mapping[str, Any], arranged: Arranged, gbm: bool) -> tuple[str, ...]:
+    """Return the names to differentiate with respect to."""
+    asked = request["gradient"]
+    if asked is True or gbm:
+        return tuple(name for name in loss.gradient if name in arranged.placed)
+    if asked is False:
+        return ()
+    possible = [name for name in loss.differentiable if name in arranged.placed or name in loss.smooth]
+    for place, name in enumerate(asked):
+        placed = arranged.placed.get(name)
+        if name not in possible or (placed is not None and not placed.role.differentiable):
+            raise invalid(f"gradient[{place}]", f"one of {', '.join(possible)}", repr(name))
+    return tuple(dict.fromkeys(asked))

@@ -1,0 +1,147 @@
+"""This file is how the losses of many rows become the result a caller asked for.
+
+Every reduction is linear: a result is the sum of the rows' values, each times its own factor, divided
+by a denominator. So a gradient is the rows' partial derivatives times the same factors, and one
+pass over the data serves value and gradient, for any number of reductions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lossd.errors import InvalidCall, invalid
+from lossd.message import Array
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What weighs the rows of a call; an absent one is one everywhere.
+
+    Attributes:
+        batch: The shape of the unreduced loss.
+        selected: Flat indices of the rows that take part; all if None.
+        sample: The caller's weight of each row, ``(rows,)``.
+        mass: What each row adds to the denominator of the mean.
+        mean_scale: Factor on each row's value in the mean.
+        axes: The axes to reduce over; all if None.
+        denominator: The caller's own.
+    """
+
+    batch: tuple[int, ...]
+    selected: Array | None = None
+    sample: Array | None = None
+    mass: Array | None = None
+    mean_scale: Array | None = None
+    axes: tuple[int, ...] | None = None
+    denominator: float | None = None
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """How one reduction weighs rows.
+
+    Attributes:
+        keeps_rows: Whether every row's value is kept.
+        divisor: What the sum is divided by: a number, an array where axes are left, or None for 1.
+        factor: Name of the extra factor on each row's value.
+        mass: Whether the divisor depends on the rows' mass, and with the sample's weight or without.
+    """
+
+    keeps_rows: bool = False
+    divisor: Callable[[Weights], float | Array] | None = None
+    mean_scaled: bool = False
+    weighs_mass: Callable[[Weights], Array | None] | None = None
+
+
+def count(weights: Weights) -> int:
+    """Return how many rows take part."""
+    if weights.selected is not None:
+        return len(weights.selected)
+    rows = 1
+    for size in weights.batch:
+        rows *= size
+    return rows
+
+
+def sum_over_axes(values: Array, weights: Weights) -> Array:
+    """Sum ``(rows,)`` over the caller's axes in float64; the axes that are left remain."""
+    return np.add.reduce(values.reshape(weights.batch), axis=weights.axes, dtype=np.float64)
+
+
+def _mass_sum(weights: Weights, sample: Array | None) -> float | Array:
+    """Sum the rows' mass, times their weight if one is given, over the rows that take part."""
+    if weights.axes is None and sample is None and weights.mass is None:
+        return float(count(weights))
+    whole = np.ones(int(np.prod(weights.batch)), np.float64)
+    for factor in (weights.mass, sample):
+        if factor is not None:
+            whole = whole * factor
+    if weights.selected is not None:
+        kept = np.zeros_like(whole)
+        kept[weights.selected] = whole[weights.selected]
+        whole = kept
+    if weights.axes is None:
+        return float(np.add.reduce(whole))
+    return sum_over_axes(whole, weights)
+
+
+def _batch_size(weights: Weights) -> float:
+    return float(weights.batch[0]) if weights.batch else 1.0
+
+
+REDUCTIONS: Mapping[str, Reduction] = {
+    "none": Reduction(keeps_rows=True),
+    "sum": Reduction(),
+    "mean": Reduction(
+        divisor=lambda weights: _mass_sum(weights, None), mean_scaled=True, weighs_mass=lambda weights: None
+    ),
+    "batchmean": Reduction(divisor=_batch_size),
+    "weighted_mean": Reduction(
+        divisor=lambda weights: _mass_sum(weights, weights.sample), weighs_mass=lambda weights: weights.sample
+    ),
+}
+
+
+def denominator(name: str, weights: Weights, empty: str) -> float | Array:
+    """Return what the reduction ``name`` divides by; over nothing, what makes ``empty`` come out.
+
+    Raises:
+        InvalidCall: The mean is over nothing and ``empty`` is ``error``.
+    """
+    divisor = REDUCTIONS[name].divisor
+    if divisor is None:
+        return 1.0
+    if weights.denominator is not None:
+        return weights.denominator
+    total = divisor(weights)
+    if np.any(total == 0) and empty == "error":
+        raise InvalidCall(
+            f"the {name} is over nothing: no element takes part or all weigh zero; "
+            "empty: 'nan' or 'zero' asks for a value - at `reduction`"
+        )
+    return total
+
+
+def legacy_reduction(size_average: bool | None, reduce: bool | None) -> str:
+    """Return the reduction that PyTorch's ``size_average`` and ``reduce`` mean."""
+    if reduce is False:
+        return "none"
+    return "sum" if size_average is False else "mean"
+
+
+def normalise_axes(axis: int | list[int] | None, rank: int) -> tuple[int, ...] | None:
+    """Return ``axis`` as a tuple of non-negative axes of an unreduced loss of ``rank`` axes."""
+    if axis is None:
+        return None
+    axes: Any = [axis] if isinstance(axis, int) else axis
+    for place in axes:
+        if not -rank <= place < rank:
+            raise invalid("axis", f"axes of the unreduced loss, which has {rank}", place)
+    unique = {place % rank for place in axes}
+    if len(unique) != len(axes):
+        raise invalid("axis", "every axis once", axes)
+    return tuple(sorted(unique))

@@ -1,0 +1,205 @@
+"""This file is what a caller may ask: the general options, and the model of a request for one loss.
+
+The same pydantic model validates a call and documents it. Arrays pass through it as they are, for a
+codec has read them already; their shapes and values are the business of `arrange` and of the blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, create_model
+from pydantic_core import CoreSchema, core_schema
+
+from lossd.engine.reduce import REDUCTIONS
+from lossd.errors import Fault, InvalidCall
+from lossd.losses.spec import Argument, Loss
+from lossd.message import Array, Call
+
+ReductionName = Literal["none", "sum", "mean", "batchmean", "weighted_mean"]
+assert set(ReductionName.__args__) == set(REDUCTIONS)  # type: ignore[attr-defined]  # typing hides it
+
+
+class _Tensor:
+    """Lets a model carry an array as it is, and says in its schema how JSON writes one."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(cls._check)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"$ref": "#/components/schemas/Tensor"}
+
+    @staticmethod
+    def _check(value: Any) -> Array:
+        if isinstance(value, np.ndarray):
+            return value
+        raise ValueError("an array of numbers")
+
+
+Tensor = Annotated[Array, _Tensor]
+
+
+class Options(BaseModel):
+    """The options that go with every loss."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        arbitrary_types_allowed=True,
+        protected_namespaces=(),
+    )
+
+    reduction: ReductionName | list[ReductionName] = "mean"
+    """How the losses become a result; several names give several results."""
+    gradient: bool | list[str] = False
+    """Whether to return gradients, or the names of the arguments and settings to differentiate."""
+    upstream: Tensor | None = None
+    """Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if absent."""
+    hessian: bool = False
+    """Whether to return the diagonal of the Hessian."""
+    hvp: Tensor | None = None
+    """Direction to multiply the Hessian with, in the shape of the argument that is differentiated."""
+    sample_weight: Tensor | None = None
+    """Factor on each unreduced loss; broadcasts against it."""
+    mask: Tensor | None = None
+    """Which unreduced losses take part; what it leaves out reaches neither value nor gradient."""
+    axis: int | list[int] | None = None
+    """Axes of the unreduced loss to reduce over; all if absent."""
+    denominator: Annotated[float, Field(gt=0)] | None = None
+    """What averages divide by, in place of the loss's own denominator."""
+    empty: Literal["error", "nan", "zero"] = "error"
+    """What a mean over nothing is."""
+    broadcast: bool = False
+    """Whether arrays of unequal shape broadcast as in NumPy, instead of being refused."""
+    check_finite: bool = False
+    """Whether NaN and infinity in an array are refused."""
+    check_target: Literal["domain", "strict", "none"] = "domain"
+    """How far the values of the target are checked: also that probabilities sum to 1, or not at all."""
+    dtype: Literal["float16", "bfloat16", "float32", "float64", "complex64", "complex128"] | None = None
+    """Type to compute in and to answer in; that of the arrays if absent."""
+    convention: Literal["gbm"] | None = None
+    """``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them."""
+    size_average: bool | None = None
+    """PyTorch's old spelling of ``reduction``."""
+    reduce: bool | None = None
+    """PyTorch's old spelling of ``reduction``."""
+    encoding: Literal["list", "base64"] = "list"
+    """How JSON writes the arrays of the answer."""
+
+
+@cache
+def request_model(loss: Loss) -> type[Options]:
+    """Return the model of a request for ``loss``: its arguments, its settings, the general options.
+
+    A loss's own setting takes the place of a general option of the same name.
+    """
+    fields: dict[str, Any] = {}
+    for argument in loss.arguments + loss.vectors:
+        fields[argument.name] = _tensor_field(argument, loss)
+    fields.update(loss.settings)
+    model = create_model(f"{loss.name}_request", __base__=Options, **fields)
+    model.__doc__ = loss.summary
+    return model
+
+
+def read_request(loss: Loss, call: Call) -> dict[str, Any]:
+    """Return every argument, setting and option of a call by name, validated, defaults filled in.
+
+    Raises:
+        InvalidCall: A name is unknown or missing, or a setting or an option is out of its range.
+    """
+    try:
+        request = request_model(loss).__pydantic_validator__.validate_python({**call.options, **call.arrays})
+    except ValidationError as error:
+        raise InvalidCall(faults=_faults(loss, call, error)) from None
+    return request.__dict__
+
+
+def _tensor_field(argument: Argument, loss: Loss) -> tuple[Any, Any]:
+    text = f"{argument.domain}, of shape {argument.shape}"
+    if argument.optional or argument.name in loss.one_of:
+        return Tensor | None, Field(None, description=text)
+    return Tensor, Field(description=text)
+
+
+def _faults(loss: Loss, call: Call, error: ValidationError) -> list[Fault]:
+    """Say of each failure where it is, what belongs there and what was there, in one fault a place."""
+    given = {**call.options, **call.arrays}
+    faults: dict[str, Fault] = {}
+    for entry in error.errors(include_url=False):
+        name, *path = entry["loc"]
+        at = str(name) + "".join(f"[{part}]" for part in path if isinstance(part, int))
+        if entry["type"] == "missing":
+            fault = Fault(at, f"{_describe(loss, str(name))}", f"nothing, only {_listed(given)}")
+        elif entry["type"] == "extra_forbidden":
+            fault = Fault(at, *_unknown(loss, str(name)))
+        else:
+            fault = Fault(at, _expectation(entry), _shown(entry["input"]))
+        known = faults.get(at)
+        faults[at] = known._replace(expected=f"{known.expected} or {fault.expected}") if known else fault
+    return list(faults.values())
+
+
+def _describe(loss: Loss, name: str) -> str:
+    argument = next((a for a in loss.arguments + loss.vectors if a.name == name), None)
+    return f"{argument.domain} of shape {argument.shape}" if argument else f"the setting {name}"
+
+
+def _unknown(loss: Loss, name: str) -> tuple[str, str]:
+    own = [a.name for a in loss.arguments + loss.vectors] + list(loss.settings)
+    near = get_close_matches(name, [*own, *Options.model_fields], n=3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"an argument or setting of {loss.name} ({', '.join(own)}) or a general option", f"{name!r}{hint}"
+
+
+_WORDS = {
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "string_type": "a string",
+    "list_type": "a list",
+    "finite_number": "a finite number",
+    "int_from_float": "a whole number",
+}
+
+
+def _expectation(entry: Mapping[str, Any]) -> str:
+    """Complete "expected ..." for one of pydantic's errors."""
+    context = entry.get("ctx", {})
+    match entry["type"]:
+        case "greater_than":
+            return f"a number > {context['gt']:g}"
+        case "greater_than_equal":
+            return f"a number >= {context['ge']:g}"
+        case "less_than":
+            return f"a number < {context['lt']:g}"
+        case "less_than_equal":
+            return f"a number <= {context['le']:g}"
+        case "literal_error":
+            return str(context["expected"])
+        case "value_error":
+            return str(context["error"])
+        case kind:
+            return _WORDS.get(kind, str(entry["msg"]))
+
+
+def _shown(value: Any) -> str:
+    """Show a wrong value, briefly."""
+    text = repr(value)
+    kind = "null" if value is None else type(value).__name__
+    return kind if len(text) > 40 or value is None else f"{kind} {text}"
+
+
+def _listed(given: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(given)) or "an empty object"

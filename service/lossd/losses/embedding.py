@@ -1,0 +1,160 @@
+"""This file is the embedding losses: are matching items close, and the others far apart."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+
+from lossd.losses.roles import Differentiable, Embedding, Label, Positive
+from lossd.losses.spec import Arguments, Example, Role, Settings, Terms, loss
+from lossd.losses.stable import log_sum_exp, sigmoid, softplus
+from lossd.message import Array
+
+_TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
+Items = Annotated[Array, Role(shape="(N, D)", core=("D",))]
+
+
+@loss(
+    aliases=("TripletMarginLoss", "triplet_margin_loss", "triplet"),
+    formula=r"\ell = \max(0,\ m + d(a, p) - d(a, n)),\quad d(u, v) = \lVert u - v + \epsilon \rVert_p",
+    source=f"Balntas et al. (2016), Learning shallow convolutional feature descriptors; {_TORCH}TripletMarginLoss.html",
+    example=Example(
+        anchor=[[0.0, 0.0]], positive=[[3.0, 4.0]], negative=[[0.0, 2.0]], margin=1.0, eps=0.0, value=[4.0]
+    ),
+    gradient=("anchor", "positive", "negative"),
+)
+def triplet_margin(
+    anchor: Embedding,
+    positive: Embedding,
+    negative: Embedding,
+    *,
+    margin: Annotated[float, Differentiable] = 1.0,
+    p: Positive = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+) -> Terms:
+    """The positive should be nearer to the anchor than the negative is, by ``margin``.
+
+    With ``swap`` the negative's distance is the lesser of those to the anchor and to the positive. At the
+    margin the full gradient passes.
+    """
+    near, pull = _distance(anchor - positive + eps, p)
+    far, push = _distance(anchor - negative + eps, p)
+    aside = np.zeros_like(push)
+    share = np.ones_like(far)
+    if swap:
+        other, aside = _distance(positive - negative + eps, p)
+        share = np.where(far < other, 1, np.where(far == other, 0.5, 0)).astype(far.dtype)
+        aside *= (1 - share)[:, None]
+        far = np.minimum(far, other)
+    push *= share[:, None]
+    reach = margin + near - far
+    active = (reach >= 0).astype(reach.dtype)
+    on = active[:, None]
+    return Terms(
+        np.maximum(reach, 0),
+        {
+            "anchor": lambda: on * (pull - push),
+            "positive": lambda: -on * (pull + aside),
+            "negative": lambda: on * (push + aside),
+            "margin": lambda: active,
+        },
+        lambda: on
+        * (_bend(anchor - positive + eps, p) - share[:, None] * _bend(anchor - negative + eps, p)),
+    )
+
+
+class _Pairs:
+    """Each item adds the number of its positives: the mean is over pairs."""
+
+    of: ClassVar[str] = ""
+
+    def __call__(self, arguments: Arguments, settings: Settings) -> Array:
+        labels: Any = arguments["labels"]
+        _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        return (counts[inverse.reshape(-1)] - 1).astype(np.float64)
+
+    def transpose(self, upstream: Array, arguments: Arguments, settings: Settings) -> Array:
+        raise NotImplementedError("labels have no gradient")
+
+
+@loss(
+    aliases=("NTXentLoss", "ntxent", "NT-Xent", "normalized_temperature_cross_entropy"),
+    formula=(
+        r"\ell_i = \sum_{j \in P_i} \log\bigl(1 + \textstyle\sum_{k \in N_i} e^{(c_{ik} - c_{ij}) / \tau}\bigr),\quad "
+        r"c_{ij} = \cos(x_i, x_j)"
+    ),
+    source="Chen et al. (2020), A Simple Framework for Contrastive Learning; optax.losses.ntxent",
+    example=Example(
+        embeddings=[[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, 3.0]],
+        labels=[0, 0, 1, 1],
+        temperature=1.0,
+        value=[0.5514447139320511] * 4,  # log(1 + 2/e)
+    ),
+    gradient=("embeddings",),
+    coupled=True,
+    mass=_Pairs(),
+    work=lambda sizes, rows: rows * rows,
+)
+def nt_xent(
+    embeddings: Items, labels: Label, *, temperature: Annotated[Positive, Differentiable] = 0.07
+) -> Terms:
+    """Each item should be more like those of its own label P than like those of other labels N.
+
+    An item's loss is the sum over its positives, each against all its negatives; the mean divides by the number of
+    pairs. Likeness is the cosine, over ``temperature``.
+    """
+    norm = np.sqrt(np.vecdot(embeddings, embeddings))[:, None]
+    unit = embeddings / norm
+    likeness = unit @ unit.T / embeddings.dtype.type(temperature)
+    same = labels[:, None] == labels
+    positive = same & ~np.eye(len(labels), dtype=bool)
+    negatives = log_sum_exp(np.where(same, -np.inf, likeness), axis=1)[:, None]
+    excess = negatives - likeness  # how far the negatives together outweigh each item
+
+    def slope(upstream: Array) -> Array:
+        """Return the gradient with respect to the likeness, ``(N, N)``."""
+        blame = np.where(positive, sigmoid(excess), 0)
+        rivals = np.where(same, 0, np.exp(likeness - np.where(np.isneginf(negatives), 0, negatives)))
+        total = rivals * blame.sum(axis=1, keepdims=True) - blame
+        return total * upstream.astype(total.dtype)[:, None]
+
+    def of_embeddings(upstream: Array) -> Array:
+        pair = slope(upstream)
+        turn = (pair + pair.T) @ unit / unit.dtype.type(temperature)
+        return (turn - unit * np.vecdot(unit, turn)[:, None]) / norm
+
+    return Terms(
+        np.where(positive, softplus(excess), 0).sum(axis=1),
+        {
+            "embeddings": of_embeddings,
+            "temperature": lambda upstream: -np.vdot(slope(upstream), likeness) / temperature,
+        },
+    )
+
+
+def _distance(difference: Array, p: float) -> tuple[Array, Array]:
+    """Return the p-norm of each row, and its gradient with respect to the row; 0 at the origin."""
+    size = np.abs(difference)
+    if p == 1:
+        return size.sum(axis=1), np.sign(difference)
+    if p == 2:
+        norm = np.sqrt(np.vecdot(difference, difference))
+        return norm, np.divide(difference, norm[:, None], out=np.zeros_like(difference), where=norm[:, None] > 0)
+    # Powers of the share of the largest element neither overflow nor vanish.
+    top = size.max(axis=1, keepdims=True, initial=0)
+    share = np.divide(size, top, out=np.zeros_like(size), where=top > 0)
+    unit_norm = (share**p).sum(axis=1, keepdims=True) ** (1 / p)
+    part = np.divide(share, unit_norm, out=np.zeros_like(share), where=unit_norm > 0)
+    slope = np.power(part, p - 1, out=np.zeros_like(part), where=part > 0)
+    return (top * unit_norm)[:, 0], np.sign(difference) * slope
+
+
+def _bend(difference: Array, p: float) -> Array:
+    """Return the second derivative of the p-norm of each row with respect to each element."""
+    if p == 1:
+        return np.zeros_like(difference)
+    norm = _distance(difference, p)[0][:, None]
+    part = np.abs(difference) / norm
+    return (p - 1) * part ** (p - 2) * (1 - part**p) / norm

@@ -1,0 +1,201 @@
+"""This file is the regression losses: how far a predicted number is from the true one.
+
+With ``r = input - target`` all are functions of r, so the gradient with respect to the target is minus
+the one with respect to the input.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+
+from lossd.losses.mass import RowMass
+from lossd.losses.roles import Differentiable, NonNegative, Positive, Real, RowWeight
+from lossd.losses.scratch import Scratch
+from lossd.losses.spec import Boosting, Example, Terms, loss, tuned
+from lossd.losses.sums import dot, total
+from lossd.message import Array
+
+_TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
+# Where the second derivative is zero, boosting libraries take the row's weight instead.
+_UNIT_CURVATURE = Boosting(hessian=np.ones_like)
+
+
+@loss(
+    aliases=(
+        "MSELoss",
+        "mse_loss",
+        "mean_squared_error",
+        "MeanSquaredError",
+        "squared_error",
+        "l2_loss",
+        "L2Loss",
+        "reg:squarederror",
+        "regression_l2",
+        "RMSE",
+    ),
+    formula=r"\ell = r^2,\quad r = x - t",
+    source=f"{_TORCH}MSELoss.html",
+    example=Example(input=[1.0, 2.0, 3.0, 4.0], target=[1.5, 2.0, 2.0, 6.0], value=[0.25, 0.0, 1.0, 4.0]),
+    mass=RowMass(),
+    modulus=True,
+    boosting=Boosting(gradient=0.5, hessian=lambda hessian: 0.5 * hessian),
+)
+def mse(input: Real, target: Real, weight: RowWeight | None = None) -> Terms:
+    """Squared error: one large mistake costs more than many small ones.
+
+    The mean divides by the sum of ``weight`` where there is one. For gradient boosting gradient and Hessian
+    are those of half the square, as in the libraries' own squared error.
+    """
+    residual = input - target
+    slope = 2 * residual
+    return Terms(
+        residual * residual,
+        {"input": slope, "target": lambda: -slope},
+        lambda: np.full_like(residual, 2),
+    ).times(weight)
+
+
+@tuned(mse)
+def mse_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
+    """Square by a dot product, in the gradient's own memory."""
+    np.subtract(input, target, out=out)
+    value = dot(out, out)
+    np.multiply(out, 2 * scale, out=out)
+    return value
+
+
+@loss(
+    aliases=(
+        "L1Loss",
+        "l1_loss",
+        "mae",
+        "MAE",
+        "mean_absolute_error",
+        "MeanAbsoluteError",
+        "absolute_error",
+        "reg:absoluteerror",
+        "regression_l1",
+    ),
+    formula=r"\ell = |r|,\quad r = x - t",
+    source=f"{_TORCH}L1Loss.html",
+    example=Example(input=[1.0, 2.0, 3.0], target=[1.0, 2.5, 5.0], value=[0.0, 0.5, 2.0]),
+    mass=RowMass(),
+    modulus=True,
+    boosting=_UNIT_CURVATURE,
+)
+def l1(input: Real, target: Real, weight: RowWeight | None = None) -> Terms:
+    """Absolute error: the median's loss, which outliers pull with constant force.
+
+    The subgradient at zero is 0. The mean divides by the sum of ``weight`` where there is one.
+    """
+    residual = input - target
+    slope = np.sign(residual)
+    return Terms(
+        np.abs(residual),
+        {"input": slope, "target": lambda: -slope},
+        lambda: _flat(residual),
+    ).times(weight)
+
+
+@tuned(l1)
+def l1_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
+    """Take the sign as the difference of two comparisons: a third of the time of ``np.sign``."""
+    residual = np.subtract(input, target, out=scratch.empty("residual", out))
+    value = total(np.abs(residual, out=out))
+    above = np.greater(residual, 0, out=scratch.empty("above", out, bool)).view(np.int8)
+    below = np.less(residual, 0, out=scratch.empty("below", out, bool)).view(np.int8)
+    np.multiply(np.subtract(above, below, out=above), scale, out=out)
+    if value != value:  # NaN is neither above nor below
+        out[np.isnan(residual)] = np.nan
+    return value
+
+
+@loss(
+    aliases=("HuberLoss", "huber_loss", "Huber", "regression_huber"),
+    formula=r"\ell = \tfrac12 r^2 \text{ if } |r| < \delta \text{ else } \delta(|r| - \tfrac12\delta),\quad r = x - t",
+    source=f"Huber (1964), Robust Estimation of a Location Parameter; {_TORCH}HuberLoss.html",
+    example=Example(input=[0.5, 3.0, -3.0], target=[0.0, 0.0, 0.0], value=[0.125, 2.5, 2.5]),
+    modulus=True,
+    boosting=_UNIT_CURVATURE,
+)
+def huber(
+    input: Real,
+    target: Real,
+    weight: RowWeight | None = None,
+    *,
+    delta: Annotated[Positive, Differentiable] = 1.0,
+) -> Terms:
+    """Squared near zero, linear beyond ``delta``: a squared error that outliers cannot dominate."""
+    residual = input - target
+    slope = np.clip(residual, -delta, delta)
+    return Terms(
+        slope * (residual - 0.5 * slope),
+        {
+            "input": slope,
+            "target": lambda: -slope,
+            "delta": lambda: np.maximum(np.abs(residual) - delta, 0),
+        },
+        lambda: (np.abs(residual) < delta).astype(residual.dtype),
+    ).times(weight)
+
+
+@tuned(huber)
+def huber_block(
+    input: Array, target: Array, *, delta: float, scale: Any, out: Array, scratch: Scratch
+) -> float:
+    """Clip against arrays of the constant, and take both sums of products in one: ``s (r - s/2)``."""
+    residual = np.subtract(input, target, out=scratch.empty("residual", out))
+    slope = np.minimum(residual, scratch.full(delta, out), out=out)
+    np.maximum(slope, scratch.full(-delta, out), out=slope)
+    half = np.multiply(slope, out.dtype.type(0.5), out=scratch.empty("half", out))
+    value = dot(slope, np.subtract(residual, half, out=half))
+    np.multiply(slope, scale, out=out)
+    return value
+
+
+@loss(
+    aliases=("SmoothL1Loss", "smooth_l1_loss"),
+    formula=r"\ell = \frac{r^2}{2\beta} \text{ if } |r| < \beta \text{ else } |r| - \tfrac12\beta,\quad r = x - t",
+    source=f"Girshick (2015), Fast R-CNN; {_TORCH}SmoothL1Loss.html",
+    example=Example(input=[0.5, 3.0], target=[0.0, 0.0], beta=2.0, value=[0.0625, 2.0]),
+    modulus=True,
+    boosting=_UNIT_CURVATURE,
+)
+def smooth_l1(input: Real, target: Real, *, beta: Annotated[NonNegative, Differentiable] = 1.0) -> Terms:
+    """Absolute error with a squared foot of half-width ``beta``; l1 where ``beta`` is 0."""
+    residual = input - target
+    if beta == 0:
+        slope = np.sign(residual)
+        return Terms(
+            np.abs(residual),
+            {"input": slope, "target": lambda: -slope, "beta": lambda: np.full_like(residual, -0.5)},
+            lambda: _flat(residual),
+        )
+    slope = np.clip(residual / beta, -1, 1)
+    return Terms(
+        slope * (residual - 0.5 * beta * slope),
+        {
+            "input": slope,
+            "target": lambda: -slope,
+            "beta": lambda: -0.5 * slope * slope,
+        },
+        lambda: (np.abs(residual) < beta) / residual.dtype.type(beta),
+    )
+
+
+@tuned(smooth_l1)
+def smooth_l1_block(
+    input: Array, target: Array, *, beta: float, scale: Any, out: Array, scratch: Scratch
+) -> float:
+    """Reduce to huber, whose value and slope are ``beta`` times these."""
+    if beta == 0:
+        return l1_block(input, target, scale=scale, out=out, scratch=scratch)
+    inverse = out.dtype.type(1 / beta)
+    return huber_block(input, target, delta=beta, scale=scale * inverse, out=out, scratch=scratch) / beta
+
+
+def _flat(residual: Array) -> Array:
+    """Return the second derivative of a piecewise linear function."""
+    return np.zeros_like(residual)
