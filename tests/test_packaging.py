@@ -1,12 +1,13 @@
 """This file is what an installer sees: a wheel with all of the package, and locks true to pyproject.toml."""
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,34 @@ def test_a_compiled_package_has_hashes_for_several_platforms(package: str) -> No
     entry = re.search(rf"(?m)^{package}==.*(\n .*)+", text)
     assert entry is not None
     assert entry[0].count("--hash") > 10
+
+
+def test_the_package_imports_only_what_it_declares() -> None:
+    declared = {canonicalize_name(need.name) for need in asked_for("runtime")} | {"pydantic-core", "lossd"}
+    # The client speaks through httpx, an extra, and bridges to PyTorch for those who have it.
+    of_the_client = {"httpx", "torch"}
+    source = ROOT / "service" / "lossd"
+    undeclared = []
+    for file in source.rglob("*.py"):
+        allowed = declared | (of_the_client if file.is_relative_to(source / "client") else set())
+        names = imported(ast.parse(file.read_text()))
+        undeclared += [f"{file.name}: {name}" for name in names if not distributions(name) & allowed]
+    assert not undeclared
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """Name the top-level modules that a module imports or looks for resources in, but for Python's own."""
+    names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name("files"), args=[ast.Constant(str(name))]):
+                names.add(name)
+    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names
+
+
+def distributions(module: str) -> set[str]:
+    return {canonicalize_name(each) for each in packages_distributions().get(module, (module,))}
 
 
 def test_what_serves_does_not_need_a_client_or_a_framework() -> None:
