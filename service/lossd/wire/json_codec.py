@@ -45,20 +45,20 @@ def decode_call(body: Body, tensors: frozenset[str], limits: Limits = _DEFAULT_L
 
 def encode_call(call: Call) -> bytes:
     """Write a request, its arrays as base64 tensors if its option ``encoding`` says so, else as lists."""
-    write = _tensor if _wants_base64(call) else _lossless_lists
+    write = _tensors if _wants_base64(call) else _lossless_lists
     return dumps({**call.options, **{name: write(array) for name, array in call.arrays.items()}})
 
 
 def encode_answer(answer: Answer, call: Call) -> bytes:
     """Write an answer, its arrays as base64 tensors if the option ``encoding`` says so, else as lists."""
-    write = _tensor if _wants_base64(call) else _lists
+    write = _tensors if _wants_base64(call) else _lists
     document: dict[str, Any] = {"loss": {reduction: write(value) for reduction, value in answer.loss.items()}}
-    for derivative in _DERIVATIVES:
-        if by_reduction := getattr(answer, derivative):
-            document[derivative] = {
-                reduction: {name: write(array) for name, array in by_name.items()}
-                for reduction, by_name in by_reduction.items()
-            }
+    if answer.gradient:
+        document["gradient"] = write(answer.gradient)
+    if answer.hessian:
+        document["hessian"] = write(answer.hessian)
+    if answer.hvp:
+        document["hvp"] = write(answer.hvp)
     document["count"] = answer.count
     document["denominator"] = write(answer.denominator)
     if answer.warnings:
@@ -93,6 +93,8 @@ def _answer(document: Mapping[str, Any], read: Callable[[Any, str], Array]) -> A
     }
     loss = _object(document.get("loss"), "loss")
     denominator = read(document.get("denominator"), "denominator")
+    if denominator.dtype.kind in "bc":
+        raise malformed("denominator", "real numbers", denominator.dtype.name)
     return Answer(
         loss={reduction: read(value, f"loss.{reduction}") for reduction, value in loss.items()},
         count=_count(document.get("count")),
@@ -145,5 +147,7 @@ def _lossless_lists(value: Array) -> Any:
     return _lists(value) if value.size else tensor.to_base64(value)
 
 
-def _tensor(value: Any) -> Any:
+def _tensors(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _tensors(item) for name, item in value.items()}
     return tensor.to_base64(value) if isinstance(value, np.ndarray) and value.ndim else _lists(value)

@@ -60,8 +60,10 @@ def _syntax_error(text: bytes | bytearray, error: orjson.JSONDecodeError) -> Mal
     except UnicodeDecodeError as undecodable:
         return malformed(f"byte {undecodable.start}", "JSON in UTF-8", undecodable.reason)
     place = f"line {error.lineno}, column {error.colno}"
-    for start in (error.pos, max(error.pos - 1, 0)):  # a sign may have been read before the letters
-        if token := _NON_FINITE_TOKEN.match(error.doc, start):
-            expected = 'a JSON value (non-finite numbers are the strings "NaN", "Infinity", "-Infinity")'
-            return malformed(place, expected, f"the bare token {token[0]}")
+    minus = (
+        error.doc[error.pos - 1 : error.pos] == "-"
+    )  # read before what follows it was found to be no digit
+    if token := _NON_FINITE_TOKEN.match(error.doc, error.pos - minus):
+        expected = 'a JSON value (non-finite numbers are the strings "NaN", "Infinity", "-Infinity")'
+        return malformed(place, expected, f"the bare token {token[0]}")
     return malformed(place, _EXPECTED.get(error.msg, "JSON"), error.msg)

@@ -65,7 +65,7 @@ def _real_array(value: Any, at: str, budget: Budget) -> Array:
     part = read_array(value, at, budget)
     if part.dtype.kind in "bc":
         raise invalid(at, "real numbers", "booleans" if part.dtype.kind == "b" else "complex numbers")
-    return part if part.dtype.isbuiltin == 1 else part.astype(np.float32)
+    return part.astype(np.float32) if part.dtype == tensor.BFLOAT16 else part
 
 
 def _from_lists(value: Any, at: str, budget: Budget) -> Array:
@@ -122,13 +122,17 @@ def _uneven(level: list[Any], at: str, shape: _Shape) -> LossdError:
 
 
 def _not_a_number(level: list[Any], at: str, shape: _Shape) -> LossdError:
-    wanted = {bool} if type(level[0]) is bool else {int, float}
-    culprit = next(index for index, item in enumerate(level) if type(item) not in wanted)
-    if wanted == {bool}:
+    if type(level[0]) is bool:
+        culprit = next(index for index, item in enumerate(level) if type(item) is not bool)
         expected = f"a boolean as at `{_place(at, shape, 0)}`"
     else:
+        culprit = next(index for index, item in enumerate(level) if not _is_number(item))
         expected = "a number" if shape else "a number, nested lists of numbers, or a tensor object"
     return invalid(_place(at, shape, culprit), expected, _described(level[culprit]))
+
+
+def _is_number(item: Any) -> bool:
+    return type(item) in (int, float) or (type(item) is str and item in NON_FINITE)
 
 
 def _place(at: str, shape: _Shape, index: int) -> str:

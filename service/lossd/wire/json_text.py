@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import orjson
 
 from lossd.message import Array
+from lossd.wire.tensor import BFLOAT16
 
 
 def dumps(document: Mapping[str, Any]) -> bytes:
@@ -44,7 +44,7 @@ def _array(array: Array) -> dict[str, orjson.Fragment] | orjson.Fragment:
 
 
 def _fragment(array: Array) -> orjson.Fragment:
-    if array.dtype == ml_dtypes.bfloat16:
+    if array.dtype == BFLOAT16:
         array = array.astype(np.float32)
     native = np.ascontiguousarray(array, array.dtype.newbyteorder("="))  # at least 1-d
     text = orjson.dumps(native, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -21,6 +21,9 @@ from lossd.errors import invalid
 from lossd.message import Array
 from lossd.wire.codec import Body, Budget
 
+BFLOAT16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+"""The one dtype of the wire that NumPy does not have itself, and that few of its functions know."""
+
 DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {
         name: np.dtype(name).newbyteorder("<")
@@ -29,7 +32,7 @@ DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
             *("float16", "float32", "float64", "complex64", "complex128"),
         )
     }
-    | {"bfloat16": np.dtype(ml_dtypes.bfloat16)}
+    | {"bfloat16": BFLOAT16}
 )
 """Every dtype that an array on the wire may have, by its name there."""
 
