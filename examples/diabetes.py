@@ -10,10 +10,11 @@ it never saw as well as least squares does. Needs scikit-learn.
 from __future__ import annotations
 
 import numpy as np
-from lossd_server import post
 from numpy.typing import NDArray
-from progress import show_progress
 from sklearn.datasets import load_diabetes
+
+from lossd_server import post
+from progress import show_progress
 
 HELD_OUT = 111
 STEPS = 300

@@ -8,10 +8,11 @@ never trained on, judges it. Needs scikit-learn.
 from __future__ import annotations
 
 import numpy as np
-from lossd_server import post
 from numpy.typing import NDArray
-from progress import show_progress
 from sklearn.datasets import load_digits
+
+from lossd_server import post
+from progress import show_progress
 
 CLASSES = 10
 EPOCHS = 20

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from lossd_server import post
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from lossd_server import post
 
 Vector = NDArray[np.float64]
 
@@ -129,7 +130,7 @@ def draw_training(fits: Mapping[str, Fit]) -> Figure:
     for loss, line in fits.items():
         axes.plot(line.history, color=COLOURS[loss], linewidth=2, label=title(loss))
     axes.set(title="Loss against iteration", xlabel="iteration", ylabel="mean loss")
-    axes.set(xlim=(0, 150), ylim=(0, None))
+    axes.set(xlim=(0, 100), ylim=(0, None))
     axes.legend(frameon=False)
     return figure
 

@@ -10,6 +10,7 @@ from math import exp, log
 from typing import Any
 
 import numpy as np
+
 from lossd_server import post
 
 

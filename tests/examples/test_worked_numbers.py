@@ -26,6 +26,7 @@ SQUARES = [[0, 4, 9], [4, 0, 9], [9, 1, 1]]
 LARGE = {"input": [[300000, 3], [500000, 4]], "target": [[350000, 4], [450000, 3]]}
 THREE = {"input": [1, 2, 3], "target": [1, 2, 5]}
 THREE_IN_4D = {"input": [[[[1, 2, 3]]]], "target": [[[[1, 2, 5]]]]}
+SPREAD = {"input": [0.05, -0.5, 4], "target": [0, 0, 0], "reduction": "none"}
 SCORES = {"input": [0.1, 0.2, 0.3], "target": 1}
 EXPONENTIALS = [exp(0.1), exp(0.2), exp(0.3)]
 SOFTMAX = [value / sum(EXPONENTIALS) for value in EXPONENTIALS]
@@ -75,6 +76,9 @@ CASES = {
             },
         },
     ),
+    "huber, delta 0.1": Case("huber", SPREAD | {"delta": 0.1}, {"loss": {"none": [0.00125, 0.045, 0.395]}}),
+    "huber, delta 1": Case("huber", SPREAD | {"delta": 1}, {"loss": {"none": [0.00125, 0.125, 3.5]}}),
+    "huber, delta 10": Case("huber", SPREAD | {"delta": 10}, {"loss": {"none": [0.00125, 0.125, 8]}}),
     "cross entropy of class 1": Case(
         "cross_entropy",
         SCORES | {"gradient": True},
