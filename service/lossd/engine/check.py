@@ -13,7 +13,7 @@ import numpy as np
 from lossd.engine.arrange import Arranged, Placed
 from lossd.engine.layout import Block
 from lossd.errors import InvalidCall, invalid
-from lossd.losses.domain import PROBABILITY, Interval
+from lossd.losses.domain import Distribution, Interval
 from lossd.message import Array
 
 CheckedNames = tuple[str, ...]
@@ -41,10 +41,7 @@ def check_block(placed: Placed, values: Array, block: Block, arranged: Arranged)
     row, *rest = np.argwhere(forbidden)[0] if forbidden.ndim else [0]
     value = values[(row, *rest)] if forbidden.ndim else values
     where = _place(placed, _row_number(block, int(row)), [int(place) for place in rest], arranged)
-    expected = str(placed.role.domain)
-    for name, size in arranged.sizes.items():
-        expected = expected.replace(f", {name})", f", {size})")
-    raise invalid(where, expected, f"{value}")
+    raise invalid(where, _with_sizes(placed, arranged), value)
 
 
 def check_shared(arranged: Arranged, names: CheckedNames) -> None:
@@ -55,7 +52,7 @@ def check_shared(arranged: Arranged, names: CheckedNames) -> None:
             forbidden = placed.role.domain.forbidden(placed.array, arranged.sizes)
             if forbidden is not None:
                 where = tuple(int(i) for i in np.argwhere(forbidden)[0])
-                raise invalid(_path(name, where), str(placed.role.domain), placed.array[where])
+                raise invalid(_path(name, where), _with_sizes(placed, arranged), placed.array[where])
 
 
 def check_finite(arrays: Mapping[str, Array]) -> None:
@@ -90,11 +87,19 @@ def check_sums(placed: Placed, values: Array, block: Block, arranged: Arranged, 
 
 def holds_distributions(placed: Placed) -> bool:
     """Return whether an array holds a probability distribution per row."""
-    return placed.role.core == ("C",) and placed.role.domain == PROBABILITY
+    return isinstance(placed.role.domain, Distribution)
 
 
 def _anything_goes(placed: Placed) -> bool:
-    return placed.role.domain == Interval()
+    return isinstance(placed.role.domain, Interval) and placed.role.domain.unbounded
+
+
+def _with_sizes(placed: Placed, arranged: Arranged) -> str:
+    """Describe a domain with the lengths of this call in place of the dimensions' names."""
+    text = str(placed.role.domain)
+    for name, size in arranged.sizes.items():
+        text = text.replace(f", {name}", f", {size}")
+    return text
 
 
 def _row_number(block: Block, row: int) -> int:

@@ -41,20 +41,31 @@ class Domain(Protocol):
 
 @dataclass(frozen=True)
 class Interval:
-    """Real numbers between ``low`` and ``high``; the ends belong to it unless ``open``."""
+    """Real numbers between ``low`` and ``high``; the ends belong to it unless ``open``.
+
+    Samples are normal, or from the middle of a bounded interval, unless ``typical`` says between what.
+    """
 
     low: float = -inf
     high: float = inf
     open: bool = False
+    typical: tuple[float, float] | None = None
 
     integer: ClassVar[bool] = False
 
+    @property
+    def unbounded(self) -> bool:
+        """Whether every number belongs to it."""
+        return self.low == -inf and self.high == inf
+
     def forbidden(self, array: Array, sizes: Sizes) -> Array | None:
         """Mark numbers outside the interval."""
-        if (self.low == -inf and self.high == inf) or not array.size:
+        if self.unbounded or not array.size:
             return None
         least, most = np.minimum.reduce(array, axis=None), np.maximum.reduce(array, axis=None)
-        if (self.low < least and most < self.high) or (not self.open and least >= self.low and most <= self.high):
+        if (self.low < least and most < self.high) or (
+            not self.open and least >= self.low and most <= self.high
+        ):
             return None
         outside = (
             (array <= self.low) | (array >= self.high)
@@ -64,8 +75,10 @@ class Interval:
         return outside if outside.any() else None
 
     def sample(self, rng: np.random.Generator, shape: Shape, sizes: Sizes) -> Array:
-        """Draw normal numbers, or uniform ones from the middle of a bounded interval."""
-        if self.low == -inf and self.high == inf:
+        """Draw normal numbers, or uniform ones from where they are typical."""
+        if self.typical is not None:
+            return rng.uniform(*self.typical, shape)
+        if self.unbounded:
             return rng.standard_normal(shape)
         if self.high == inf:
             return self.low + rng.uniform(0.5, 1.5, shape)
@@ -77,6 +90,19 @@ class Interval:
             return "numbers" if self.low == -inf else f"numbers {'>' if self.open else '>='} {self.low:g}"
         ends = "()" if self.open else "[]"
         return f"numbers in {ends[0]}{self.low:g}, {self.high:g}{ends[1]}"
+
+
+@dataclass(frozen=True)
+class Distribution(Interval):
+    """Probabilities of all classes, the last axis; that they sum to one is for the caller to demand."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def sample(self, rng: np.random.Generator, shape: Shape, sizes: Sizes) -> Array:
+        """Draw probabilities that sum to one."""
+        parts = rng.uniform(0.5, 1.5, shape)
+        return np.asarray(parts / parts.sum(axis=-1, keepdims=True))
 
 
 @dataclass(frozen=True)
@@ -104,29 +130,48 @@ class Index:
 
 
 @dataclass(frozen=True)
-class Whole:
-    """Whole numbers between 0 and ``high``, such as labels and lengths; samples stay below ``top``."""
+class Length:
+    """How many elements along the named dimension ``of`` belong to a row: 0 <= value <= its size."""
 
-    top: int = 3
-    low: int | None = None
+    of: str
 
     integer: ClassVar[bool] = True
 
     def forbidden(self, array: Array, sizes: Sizes) -> Array | None:
-        """Mark numbers below the least one."""
-        if self.low is None or not array.size or array.min() >= self.low:
-            return None
-        return np.asarray(array < self.low)
+        """Mark lengths below zero or beyond the dimension's size."""
+        wrong = (array < 0) | (array > sizes[self.of])
+        return np.asarray(wrong) if wrong.any() else None
+
+    def sample(self, rng: np.random.Generator, shape: Shape, sizes: Sizes) -> Array:
+        """Draw lengths of at least half the size."""
+        return rng.integers((sizes[self.of] + 1) // 2, sizes[self.of] + 1, shape)
+
+    def __str__(self) -> str:
+        return f"whole numbers in [0, {self.of}]"
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Any whole numbers, such as labels; samples lie in ``typical``, its end excluded."""
+
+    typical: tuple[int, int] = (0, 3)
+
+    integer: ClassVar[bool] = True
+
+    def forbidden(self, array: Array, sizes: Sizes) -> Array | None:
+        """Mark nothing."""
+        return None
 
     def sample(self, rng: np.random.Generator, shape: Shape, sizes: Sizes) -> Array:
         """Draw small numbers, each several times."""
-        return rng.integers(self.low or 0, self.top, shape)
+        return rng.integers(*self.typical, shape)
 
     def __str__(self) -> str:
-        return "whole numbers" if self.low is None else f"whole numbers >= {self.low}"
+        return "whole numbers"
 
 
 REAL = Interval()
+WEIGHT = Interval(typical=(0.5, 1.5))
 PROBABILITY = Interval(0.0, 1.0)
 NON_NEGATIVE = Interval(0.0)
 LOG_PROBABILITY = Interval(-inf, 0.0)

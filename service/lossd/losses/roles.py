@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lossd.losses.domain import LOG_PROBABILITY, PROBABILITY, Index, Interval, Whole
+from lossd.losses.domain import LOG_PROBABILITY, PROBABILITY, WEIGHT, Distribution, Index, Interval, Whole
 from lossd.losses.spec import Role, Smooth
 from lossd.message import Array
 
@@ -17,13 +17,13 @@ from lossd.message import Array
 Real = Annotated[Array, Role()]
 Probability = Annotated[Array, Role(domain=PROBABILITY)]
 # A factor on each row's value, of the batch's shape, or of one that broadcasts to it.
-RowWeight = Annotated[Array, Role()]
-Factor = Annotated[Array, Role(shape="broadcast to (...)", extent="broadcast")]
+RowWeight = Annotated[Array, Role(domain=WEIGHT)]
+Factor = Annotated[Array, Role(shape="broadcast to (...)", domain=WEIGHT, extent="broadcast")]
 
 # One number per class of each row. As in PyTorch the classes stand behind the samples.
 _CLASSES = "(C), (N, C) or (N, C, d1, ..., dK)"
 _LABELS = "(), (N) or (N, d1, ..., dK)"
-_BELIEF = Role(shape=_CLASSES, core=("C",), axes=(1,), domain=PROBABILITY)
+_BELIEF = Role(shape=_CLASSES, core=("C",), axes=(1,), domain=Distribution())
 _LABEL = Role(shape=_LABELS, domain=Index("C"), differentiable=False)
 Logits = Annotated[Array, Role(shape=_CLASSES, core=("C",), axes=(1,))]
 LogProbability = Annotated[Array, Role(shape=_CLASSES, core=("C",), axes=(1,))]
@@ -31,7 +31,7 @@ ClassIndex = Annotated[Array, _LABEL]
 ClassIndexOrBelief = Annotated[
     Array, Role(shape=_LABELS, domain=Index("C"), differentiable=False, instead=_BELIEF)
 ]
-ClassWeight = Annotated[Array, Role(shape="(C)", core=("C",), extent="shared")]
+ClassWeight = Annotated[Array, Role(shape="(C)", core=("C",), domain=WEIGHT, extent="shared")]
 
 # A vector per row.
 Embedding = Annotated[Array, Role(shape="(..., D)", core=("D",))]

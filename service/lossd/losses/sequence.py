@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from lossd.errors import invalid
-from lossd.losses.domain import Whole
+from lossd.losses.domain import Length, Whole
 from lossd.losses.spec import Arguments, Example, Role, Settings, Terms, loss
 from lossd.losses.stable import softmax
 from lossd.message import Array
@@ -16,9 +16,10 @@ from lossd.message import Array
 _FRAMES = Role(shape="(T, N, C) or (T, C)", core=("T", "C"), axes=(0, -1))
 Frames = Annotated[Array, _FRAMES]
 Labels = Annotated[
-    Array, Role(shape="(N, S), (S) or (sum of target_lengths)", core=("S",), domain=Whole(), differentiable=False)
+    Array, Role(shape="(N, S), (S) or (sum of target_lengths)", core=("S",), domain=Whole((1, 4)), differentiable=False)
 ]
-Lengths = Annotated[Array, Role(shape="(N) or ()", domain=Whole(top=5, low=0), differentiable=False)]
+InputLengths = Annotated[Array, Role(shape="(N) or ()", domain=Length("T"), differentiable=False)]
+TargetLengths = Annotated[Array, Role(shape="(N) or ()", domain=Length("S"), differentiable=False)]
 
 
 def _prepare(request: Mapping[str, Any], settings: Settings) -> dict[str, Array]:
@@ -27,10 +28,9 @@ def _prepare(request: Mapping[str, Any], settings: Settings) -> dict[str, Array]
     targets, lengths = request["targets"], request["target_lengths"]
     if frames is None or frames.ndim not in (2, 3):
         return {}  # the shapes' own check says what is wrong
-    steps, classes = frames.shape[0], frames.shape[-1]
+    classes = frames.shape[-1]
     if not 0 <= settings["blank"] < classes:
         raise invalid("blank", f"a class in [0, {classes})", settings["blank"])
-    _check_lengths(request["input_lengths"], "input_lengths", steps)
     concatenated = frames.ndim == 3 and targets.ndim == 1
     longest = int(lengths.max(initial=0)) if concatenated else targets.shape[-1] if targets.ndim else 0
     _check_lengths(lengths, "target_lengths", longest)
@@ -103,8 +103,8 @@ def _shares(arguments: Arguments, settings: Settings) -> Array:
 def ctc(
     log_probs: Frames,
     targets: Labels,
-    input_lengths: Lengths,
-    target_lengths: Lengths,
+    input_lengths: InputLengths,
+    target_lengths: TargetLengths,
     logits: Frames | None = None,
     *,
     blank: int = 0,
