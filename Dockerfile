@@ -5,8 +5,8 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=igno
 WORKDIR /build
 RUN python -m venv --without-pip /opt/lossd
 COPY requirements/build.txt requirements/runtime.txt requirements/
-RUN pip install --require-hashes -r requirements/build.txt \
- && pip --python /opt/lossd/bin/python install --no-compile --require-hashes -r requirements/runtime.txt \
+RUN pip install --no-deps --no-compile --require-hashes -r requirements/build.txt \
+ && pip --python /opt/lossd/bin/python install --no-deps --no-compile --require-hashes -r requirements/runtime.txt \
  && find /opt/lossd/lib -type d -name tests -prune -exec rm -r {} +
 COPY pyproject.toml README.md LICENSE ./
 COPY service service

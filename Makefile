@@ -66,11 +66,12 @@ clean:  ## Remove the environments, caches and whatever was built.
 compile = $(VENV)/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url $(ARGS) -o requirements/$(1).txt $(2)
 
-# $(call install,ENVIRONMENT,PYTHON,LOCK): the locked packages, and lossd itself from the working tree.
+# $(call install,ENVIRONMENT,PYTHON,LOCK): the locked packages, and lossd itself from the working tree. A lock is
+# complete, and modules are compiled when first imported: to resolve and compile here takes twice as long.
 define install
 	@$(2) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"expected CPython 3.11 or later, got {sys.version}")'
 	test -x $(1)/bin/python || $(2) -m venv $(1)
-	$(1)/bin/python -m pip install --quiet --require-hashes -r requirements/build.txt -r requirements/$(3).txt
+	$(1)/bin/python -m pip install --quiet --no-deps --no-compile --require-hashes -r requirements/build.txt -r requirements/$(3).txt
 	$(1)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $(1)/.$(3)
 endef
