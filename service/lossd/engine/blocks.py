@@ -13,6 +13,7 @@ from functools import cache
 from typing import TypeVar
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from lossd.engine.arrange import Arranged
 from lossd.engine.layout import Block, cut
@@ -68,6 +69,7 @@ def run_blocks(
                 results.append(work(block))
             return results
 
+    _one_blas_thread()
     if threads == 1 or len(blocks) < LEAST_BLOCKS:
         return run_part(blocks)
     parts = list(_parts(blocks, threads))
@@ -87,3 +89,9 @@ def _parts(blocks: Sequence[Block], threads: int) -> Iterator[Sequence[Block]]:
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="lossd-block")
+
+
+@cache
+def _one_blas_thread() -> None:
+    """Keep BLAS from splitting a block: a split sum has other bits, and its threads wait for each other."""
+    threadpool_limits(1, "blas")

@@ -11,10 +11,10 @@ import numpy as np
 from lossd.engine.arrange import Arranged, Placed, arrange
 from lossd.engine.blocks import BLOCK_BYTES, Checkpoint
 from lossd.engine.check import check_finite, check_shared, names_to_check
-from lossd.engine.fused import can_fuse, run_fused
+from lossd.engine.fused import make_recipe, recipe_for, run_recipe
 from lossd.engine.general import Result, run_general
 from lossd.engine.layout import rows_of
-from lossd.engine.plan import Plan, Scale, make_plan, whole_arguments
+from lossd.engine.plan import Plan, Scale, make_plan, select_rows, whole_arguments
 from lossd.engine.reduce import REDUCTIONS, count, sum_over_axes
 from lossd.engine.request import read_request
 from lossd.errors import invalid
@@ -44,6 +44,9 @@ def evaluate(
     Raises:
         InvalidCall: An array, a setting or an option is not what the loss means; the faults say where.
     """
+    recipe = recipe_for(loss, call, block_bytes)
+    if recipe is not None:
+        return run_recipe(recipe, call.arrays, threads=threads, checkpoint=checkpoint)
     request = read_request(loss, call)
     if loss.prepare is not None:
         request = {**request, **loss.prepare(request, {name: request[name] for name in loss.settings})}
@@ -52,12 +55,12 @@ def evaluate(
     arranged = arrange(loss, request)
     checked = names_to_check(arranged, request["check_target"])
     check_shared(arranged, checked)
-    plan = _directed(loss, request, arranged, make_plan(loss, request, arranged))
-    if can_fuse(loss, arranged, plan):
-        total, gradient = run_fused(
-            loss, arranged, plan, checked, threads=threads, checkpoint=checkpoint, block_bytes=block_bytes
-        )
-        return _fused_answer(total, gradient, loss, arranged, plan)
+    plan = make_plan(loss, request, arranged, select_rows(loss, request, arranged))
+    plan = _directed(loss, request, arranged, plan)
+    recipe = make_recipe(loss, arranged, plan, checked, block_bytes)
+    if recipe is not None:
+        arrays = {name: placed.array for name, placed in arranged.placed.items()}
+        return run_recipe(recipe, arrays, threads=threads, checkpoint=checkpoint)
     strict = request["check_target"] == "strict"
     result = run_general(
         loss,
@@ -82,13 +85,6 @@ def _directed(loss: Loss, request: Mapping[str, Any], arranged: Arranged, plan: 
         raise invalid("hvp", f"the shape of {placed.argument.name}, {placed.array.shape}", direction.shape)
     rows = rows_of(direction, placed.core)
     return replace(plan, direction=Placed(placed.argument, placed.role, direction, placed.core, rows))
-
-
-def _fused_answer(total: float, gradient: Array | None, loss: Loss, arranged: Arranged, plan: Plan) -> Answer:
-    ((name, scale),) = plan.scales.items()
-    value = _typed(_divide(total, scale, loss, ""), arranged)
-    found = {} if gradient is None else {name: {loss.gradient[0]: gradient}}
-    return Answer({name: value}, count(plan.weights), plan.denominator, found, warnings=plan.warnings)
 
 
 def _answer(loss: Loss, arranged: Arranged, plan: Plan, result: Result, empty: str) -> Answer:

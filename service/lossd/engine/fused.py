@@ -1,98 +1,213 @@
 """This file is the fast way: a loss's tuned kernel, for the calls that it can take.
 
 One pass over a block writes the scaled gradient and returns the sum of the values; nothing else
-leaves the cache. Most calls of a training loop are of this kind.
+leaves the cache. Most calls of a training loop are of this kind, and each has the shapes of the one
+before: what follows from shapes, types and options alone is a `Recipe`, worked out once and kept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from threading import get_ident
 from typing import Any
 
 import numpy as np
 
-from lossd.engine.arrange import Arranged
+from lossd.engine.arrange import Arranged, Placed, arrange
 from lossd.engine.blocks import Checkpoint, cut_blocks, run_blocks
-from lossd.engine.check import CheckedNames, check_block
-from lossd.engine.layout import Block, FlatRows, empty_rows
-from lossd.engine.plan import Plan
+from lossd.engine.check import CheckedNames, check_block, names_to_check
+from lossd.engine.layout import Block, FlatRows, Rows, empty_rows, rows_of
+from lossd.engine.plan import Plan, make_plan
+from lossd.engine.request import read_request
+from lossd.errors import InvalidCall
+from lossd.losses.domain import Shape
 from lossd.losses.scratch import Scratch
-from lossd.losses.spec import Loss
-from lossd.message import Array
+from lossd.losses.spec import GENERAL_ARRAYS, Loss
+from lossd.message import Answer, Array, Call
 
 INDEX = np.dtype(np.intp)
+# Options that read the arrays' values before the plan is made.
+_READS_VALUES = frozenset(["check_finite", *GENERAL_ARRAYS])
 
 
-def can_fuse(loss: Loss, arranged: Arranged, plan: Plan) -> bool:
+@dataclass(frozen=True, slots=True)
+class Input:
+    """How a recipe reads one argument.
+
+    Attributes:
+        placed: Its place in the call that the recipe was made for.
+        dtype: What the kernel wants.
+        shape: ``(rows, *core)`` where the array is laid out so; None where it must be rearranged.
+        checked: Whether its values are checked.
+    """
+
+    placed: Placed
+    dtype: np.dtype[Any]
+    shape: Shape | None
+    checked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that a tuned kernel needs to know of a call besides the numbers in its arrays."""
+
+    loss: Loss
+    arranged: Arranged
+    plan: Plan
+    inputs: Mapping[str, Input]
+    settings: Mapping[str, Any]
+    blocks: list[Block]
+    reduction: str
+    divisor: float
+    real: type[Any]
+    in_place: bool
+
+
+def recipe_for(loss: Loss, call: Call, block_bytes: int) -> Recipe | None:
+    """Return the recipe for a call's shapes and options, or None where its values matter too."""
+    arrays, options = call.arrays, call.options
+    if loss.tuned is None or not _READS_VALUES.isdisjoint(arrays) or not _READS_VALUES.isdisjoint(options):
+        return None
+    try:
+        recipe = _known(
+            loss,
+            tuple([(name, array.shape, array.dtype) for name, array in arrays.items()]),
+            tuple([(name, value.__class__, value) for name, value in options.items()]),
+            block_bytes,
+        )
+    except (InvalidCall, TypeError):  # told with the call's own values; or an option that is a list
+        return None
+    if recipe is not None and loss.ignored is not None:
+        ignored = loss.ignored(arrays, recipe.plan.settings)
+        if ignored is not None and ignored.any():
+            return None
+    return recipe
+
+
+@lru_cache(maxsize=1024)
+def _known(
+    loss: Loss,
+    arrays: tuple[tuple[str, Shape, np.dtype[Any]], ...],
+    options: tuple[tuple[str, type, Any], ...],
+    block_bytes: int,
+) -> Recipe | None:
+    """Make a recipe from arrays of the right shapes that hold nothing."""
+    empty = {name: np.broadcast_to(np.zeros((), dtype), shape) for name, shape, dtype in arrays}
+    request = read_request(loss, Call(empty, {name: value for name, _, value in options}))
+    arranged = arrange(loss, request)
+    plan = make_plan(loss, request, arranged, None)
+    if plan.weights.mass is not None:
+        return None
+    return make_recipe(loss, arranged, plan, names_to_check(arranged, request["check_target"]), block_bytes)
+
+
+def make_recipe(
+    loss: Loss, arranged: Arranged, plan: Plan, checked: CheckedNames, block_bytes: int
+) -> Recipe | None:
+    """Return how the tuned kernel of ``loss`` answers a call, or None where it cannot."""
+    if not _can_fuse(loss, arranged, plan):
+        return None
+    assert loss.tuned is not None
+    ((reduction, scale),) = plan.scales.items()
+    computing, storage = arranged.computing, arranged.storage
+    settings = {name: value for name, value in plan.settings.items() if name in loss.tuned.accepts}
+    inputs = {
+        name: Input(
+            placed,
+            INDEX if placed.role.domain.integer else computing,
+            _shape_by_rows(placed, arranged),
+            name in checked,
+        )
+        for name, placed in arranged.placed.items()
+    }
+    return Recipe(
+        loss=loss,
+        arranged=arranged,
+        plan=plan,
+        inputs=inputs,
+        settings={**settings, "scale": computing.type(scale.gradient)},
+        blocks=cut_blocks(arranged, None, block_bytes),
+        reduction=reduction,
+        divisor=float(scale.divisor),
+        real=storage.type,
+        in_place=storage == computing and inputs[loss.gradient[0]].shape is not None,
+    )
+
+
+def _can_fuse(loss: Loss, arranged: Arranged, plan: Plan) -> bool:
     """Return whether the tuned kernel of ``loss`` can answer a call."""
     if loss.tuned is None or len(plan.scales) != 1 or plan.hessian or plan.direction is not None:
         return False
     weights, (scale,) = plan.weights, plan.scales.values()
     if weights.selected is not None or weights.axes is not None or "none" in plan.scales:
         return False
-    if not isinstance(scale.value, float) or not isinstance(scale.gradient, float):
+    if not isinstance(scale.value, float) or not isinstance(scale.gradient, float) or not scale.divisor:
         return False
-    first = loss.gradient[0]
-    if plan.gradient not in ((), (first,)) or arranged.computing.kind == "c":
+    if plan.gradient not in ((), loss.gradient) or arranged.computing.kind == "c" or not arranged.count:
         return False
-    accepts = loss.tuned.accepts
+    accepts, defaults = loss.tuned.accepts, loss.settings
     return (
         all(name in accepts for name in arranged.placed)
-        and all(
-            placed.role == placed.argument.role and not placed.spread for placed in arranged.placed.values()
-        )
-        and all(name in accepts or value == loss.settings[name][1] for name, value in plan.settings.items())
+        and all(placed.role == placed.argument.role and not placed.spread for placed in arranged.placed.values())
+        and all(name in accepts or value == defaults[name][1] for name, value in plan.settings.items())
     )
 
 
-def run_fused(
-    loss: Loss,
-    arranged: Arranged,
-    plan: Plan,
-    checked: CheckedNames,
-    *,
-    threads: int = 1,
-    checkpoint: Checkpoint | None = None,
-    block_bytes: int,
-) -> tuple[float, Array | None]:
-    """Run the tuned kernel of ``loss``; return the sum of the values, and the gradient if wanted."""
+def _shape_by_rows(placed: Placed, arranged: Arranged) -> Shape | None:
+    """Return ``(rows, *core)`` where a reshape is all that it takes."""
+    rank, core = placed.array.ndim, placed.core
+    if core == tuple(range(rank - len(core), rank)):
+        return (arranged.count, *(placed.array.shape[place] for place in core))
+    return None
+
+
+def run_recipe(
+    recipe: Recipe, arrays: Mapping[str, Array], *, threads: int = 1, checkpoint: Checkpoint | None = None
+) -> Answer:
+    """Answer a call by the tuned kernel."""
+    loss, arranged = recipe.loss, recipe.arranged
     assert loss.tuned is not None
-    kernel, accepts = loss.tuned
-    settings = {name: value for name, value in plan.settings.items() if name in accepts}
-    settings["scale"] = arranged.computing.type(next(iter(plan.scales.values())).gradient)
-    first = arranged.placed[loss.gradient[0]]
-    array, rows = None, None
-    if plan.gradient:
-        array, rows = empty_rows(first.array.shape, first.core, arranged.storage, flat_core=False, zero=False)
-    in_place = isinstance(rows, FlatRows) and arranged.storage == arranged.computing
+    kernel, settings = loss.tuned.kernel, recipe.settings
+    rows = [_see(arrays[name], name, how) for name, how in recipe.inputs.items()]
+    differentiated = loss.gradient[0]
+    first = recipe.inputs[differentiated].placed
+    gradient, into = (
+        empty_rows(first.array.shape, first.core, arranged.storage, flat_core=False, zero=False)
+        if recipe.plan.gradient
+        else (None, None)
+    )
     scratches: dict[int, Scratch] = {}
 
     def work(block: Block) -> float:
-        scratch = scratches.setdefault(get_ident(), Scratch())
-        arguments = _read(arranged, block, checked)
-        given = arguments[loss.gradient[0]]
-        out = rows.array[block] if in_place and isinstance(rows, FlatRows) else scratch.empty("out", given)
-        value = kernel(**arguments, **settings, out=out, scratch=scratch)
-        if rows is not None and not in_place:
-            rows.write(block, out)
+        scratch = scratches.get(get_ident()) or scratches.setdefault(get_ident(), Scratch())
+        given = {name: _read(source, how, block, arranged) for name, source, how in rows}
+        if into is not None and recipe.in_place:
+            return kernel(**given, **settings, out=into.read(block, None), scratch=scratch)
+        out = scratch.empty("out", given[differentiated])
+        value = kernel(**given, **settings, out=out, scratch=scratch)
+        if into is not None:
+            into.write(block, out)
         return value
 
-    blocks = cut_blocks(arranged, None, block_bytes)
-    return sum(run_blocks(work, blocks, threads, checkpoint), 0.0), array
+    total = sum(run_blocks(work, recipe.blocks, threads, checkpoint), 0.0)
+    found = {} if gradient is None else {recipe.reduction: {differentiated: gradient}}
+    value = recipe.real(total / recipe.divisor)
+    plan = recipe.plan
+    return Answer({recipe.reduction: value}, arranged.count, plan.denominator, found, warnings=plan.warnings)
 
 
-def _read(arranged: Arranged, block: Block, checked: CheckedNames) -> dict[str, Any]:
-    """Return a block of every given argument, checked."""
-    arguments: dict[str, Any] = {}
-    for name, placed in arranged.placed.items():
-        rows, integer = placed.rows, placed.role.domain.integer
-        dtype = INDEX if integer else arranged.computing
-        if rows is None:
-            arguments[name] = np.ascontiguousarray(placed.array, dtype)
-        elif name in checked:
-            values = rows.read(block, None)
-            check_block(placed, values, block, arranged)
-            arguments[name] = values if values.dtype is dtype else np.ascontiguousarray(values, dtype)
-        else:
-            arguments[name] = rows.read(block, dtype)
-    return arguments
+def _see(array: Array, name: str, how: Input) -> tuple[str, Rows, Input]:
+    """See an argument by rows."""
+    rows = rows_of(array, how.placed.core) if how.shape is None else FlatRows(array.reshape(how.shape))
+    return name, rows, how
+
+
+def _read(source: Rows, how: Input, block: Block, arranged: Arranged) -> Array:
+    """Return a block of an argument, checked."""
+    if not how.checked:
+        return source.read(block, how.dtype)
+    values = source.read(block, None)
+    check_block(how.placed, values, block, arranged)
+    return values if values.dtype is how.dtype else np.ascontiguousarray(values, how.dtype)

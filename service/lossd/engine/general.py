@@ -19,7 +19,7 @@ from lossd.engine.layout import Block, Rows, empty_rows
 from lossd.engine.modulus import on_modulus
 from lossd.engine.plan import Factor, Plan, Scale
 from lossd.errors import InvalidCall
-from lossd.losses.spec import Lazy, Loss, Terms
+from lossd.losses.spec import Lazy, Loss, Terms, forced
 from lossd.message import Array
 
 INDEX = np.dtype(np.intp)
@@ -207,15 +207,15 @@ def _derivative(
     boosting = plan.boosting
     if kind == "gradient":
         partial = terms.gradient[name]
-        return _forced(partial) * boosting.gradient if boosting and boosting.gradient != 1 else partial
+        return forced(partial) * boosting.gradient if boosting and boosting.gradient != 1 else partial
     if kind == "hessian" and terms.hessian is not None:
-        return boosting.hessian(_forced(terms.hessian)) if boosting else terms.hessian
+        return boosting.hessian(forced(terms.hessian)) if boosting else terms.hessian
     if kind == "hvp" and plan.direction is not None and plan.direction.rows is not None:
         direction = plan.direction.rows.read(block, arranged.computing)
         if terms.product is not None:
             return terms.product(direction)
         if terms.hessian is not None and not plan.direction.core:
-            return _forced(terms.hessian) * direction
+            return forced(terms.hessian) * direction
     raise InvalidCall(f"{loss.name} offers no {kind} of this call - at `{kind}`")
 
 
@@ -225,7 +225,7 @@ def _contract(loss: Loss, lazy: Lazy, factor: Factor, by_rows: bool, count: int)
         upstream = np.full(count, factor) if isinstance(factor, float) else factor
         assert callable(lazy)
         return lazy(upstream)
-    partial = _forced(lazy)
+    partial = forced(lazy)
     if by_rows:
         return partial * _column(factor, partial)
     if isinstance(factor, float):
@@ -239,11 +239,6 @@ def _column(factor: Factor, partial: Array) -> Any:
     if isinstance(factor, np.ndarray):
         return factor.astype(real).reshape(-1, *(1,) * (partial.ndim - 1))
     return real.type(factor)
-
-
-def _forced(lazy: Lazy) -> Array:
-    forced: Callable[[], Array] | Array = lazy
-    return forced() if callable(forced) else forced
 
 
 def _own_shapes(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lossd.losses.spec import Kernel, Lazy, Terms
+from lossd.losses.spec import Kernel, Lazy, Terms, forced
 from lossd.message import Array
 
 
@@ -25,10 +25,8 @@ def on_modulus(kernel: Kernel) -> Kernel:
         terms = kernel(input=modulus, target=np.zeros_like(modulus), **real)
 
         def turned(sign: float) -> Array:
-            slope = terms.gradient["input"]
-            slope = slope() if callable(slope) else slope
             direction = np.divide(residual, modulus, out=np.zeros_like(residual), where=modulus != 0)
-            return sign * slope * direction
+            return sign * forced(terms.gradient["input"]) * direction
 
         gradient: dict[str, Lazy] = dict(terms.gradient)
         gradient["input"] = lambda: turned(1.0)

@@ -63,12 +63,21 @@ class Plan:
     warnings: tuple[str, ...]
 
 
-def make_plan(loss: Loss, request: Mapping[str, Any], arranged: Arranged) -> Plan:
-    """Work out the factors of every reduction, and what is wanted of the kernel."""
+def make_plan(
+    loss: Loss, request: Mapping[str, Any], arranged: Arranged, selected: Array | None
+) -> Plan:
+    """Work out the factors of every reduction, and what is wanted of the kernel.
+
+    Args:
+        loss: The loss.
+        request: The validated call.
+        arranged: Its arrays.
+        selected: Numbers of the rows that take part; all if None.
+    """
     settings = {name: request[name] for name in loss.settings}
     warnings: list[str] = []
     names = _reductions(request, warnings)
-    weights = _weights(loss, request, arranged, settings, names)
+    weights = _weights(loss, request, arranged, settings, names, selected)
     scales = {name: _scale(name, weights, request, arranged) for name in names}
     averaging = next((name for name in names if REDUCTIONS[name].divisor), "mean")
     divisor = scales[averaging].divisor if averaging in scales else _quiet_divisor(weights, request)
@@ -84,6 +93,21 @@ def make_plan(loss: Loss, request: Mapping[str, Any], arranged: Arranged) -> Pla
         denominator=divisor,
         warnings=tuple(warnings),
     )
+
+
+def select_rows(loss: Loss, request: Mapping[str, Any], arranged: Arranged) -> Array | None:
+    """Return the numbers of the rows that the mask and the loss's own rule leave in, or None for all."""
+    keep: Array | None = None
+    mask = request["mask"]
+    if mask is not None:
+        if mask.dtype.kind not in "biu" or mask.dtype.kind != "b" and ((mask != 0) & (mask != 1)).any():
+            raise invalid("mask", "true and false, or 1 and 0", f"{mask.dtype} values")
+        keep = _per_row(mask.astype(bool), arranged, "mask")
+    if loss.ignored is not None:
+        ignored = loss.ignored(whole_arguments(arranged), request)
+        if ignored is not None and ignored.any():
+            keep = ~ignored if keep is None else keep & ~ignored
+    return None if keep is None else np.flatnonzero(keep)
 
 
 def _reductions(request: Mapping[str, Any], warnings: list[str]) -> list[str]:
@@ -109,12 +133,12 @@ def _weights(
     arranged: Arranged,
     settings: Mapping[str, Any],
     names: list[str],
+    selected: Array | None,
 ) -> Weights:
     """Gather what weighs the rows of a call."""
-    arguments = whole_arguments(arranged) if loss.mass or loss.ignored or loss.mean_scale else {}
+    arguments = whole_arguments(arranged) if loss.mass or loss.mean_scale else {}
     axis = None if "axis" in loss.settings else request["axis"]
     averages = any(REDUCTIONS[name].divisor for name in names)
-    selected = _selected(loss, request, arranged, arguments, settings)
     return Weights(
         batch=arranged.batch,
         selected=selected,
@@ -156,27 +180,6 @@ def _mass(
     whole = np.zeros(arranged.count, np.float64)
     whole[selected] = mass
     return whole
-
-
-def _selected(
-    loss: Loss,
-    request: Mapping[str, Any],
-    arranged: Arranged,
-    arguments: Mapping[str, Any],
-    settings: Mapping[str, Any],
-) -> Array | None:
-    """Return the numbers of the rows that the mask and the loss's own rule leave in, or None for all."""
-    keep: Array | None = None
-    mask = request["mask"]
-    if mask is not None:
-        if mask.dtype.kind not in "biu" or (mask.dtype.kind != "b" and ((mask != 0) & (mask != 1)).any()):
-            raise invalid("mask", "true and false, or 1 and 0", f"{mask.dtype} values")
-        keep = _per_row(mask.astype(bool), arranged, "mask")
-    if loss.ignored is not None:
-        ignored = loss.ignored(arguments, settings)
-        if ignored is not None and ignored.any():
-            keep = ~ignored if keep is None else keep & ~ignored
-    return None if keep is None else np.flatnonzero(keep)
 
 
 def _sample_weight(request: Mapping[str, Any], arranged: Arranged) -> Array | None:

@@ -5,6 +5,8 @@ s is the softmax of a row's logits or the sigmoid of a single one, sp the softpl
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from lossd.losses.mass import ClassMass
@@ -19,13 +21,17 @@ from lossd.losses.roles import (
     Probability,
     Real,
 )
-from lossd.losses.spec import Arguments, Boosting, Example, Settings, Terms, loss
+from lossd.losses.scratch import Scratch
+from lossd.losses.spec import Arguments, Boosting, Example, Settings, Terms, forced, loss, tuned
 from lossd.losses.stable import sigmoid, softmax, softplus, times
+from lossd.losses.sums import dot, total
 from lossd.message import Array
 
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
 _LOG_FLOOR = -100.0  # PyTorch's BCELoss defines its logarithms so
 _SLOPE_FLOOR = 1e-12  # and bounds its gradient so
+# Logits whose exponential and its inverse are both normal numbers.
+_EXP_RANGE = {"f": 80.0, "d": 700.0}
 
 
 def _ignored(arguments: Arguments, settings: Settings) -> Array | None:
@@ -82,6 +88,70 @@ def cross_entropy(
         lambda: mass * s * complement,
         lambda direction: mass * s * (direction - (s * direction).sum(axis=1, keepdims=True)),
     )
+
+
+# Rows of fewer classes than this are too short for NumPy's reductions over the last axis.
+_SHORT_ROW = 32
+# Below this sum of exponentials the largest, which is 1, hides digits of the others.
+_CROWDED = 1.5
+
+
+@tuned(cross_entropy)
+def cross_entropy_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
+    """Exponentiate in the gradient's own memory, with the largest exponential set apart.
+
+    With o the sum of the others, the loss is log1p(o) plus how far the true class is below the top, two
+    non-negative terms, and where the true class is the top its slope is -o / (1 + o).
+    """
+    rows, classes = input.shape
+    if classes < _SHORT_ROW < rows:
+        return _cross_entropy_by_class(input, target, scale, out, scratch)
+    first = np.arange(0, rows * classes, classes)
+    flat, true = out.reshape(-1), first + target
+    top = first + input.argmax(axis=1)
+    np.subtract(input, input.reshape(-1).take(top)[:, None], out=out)
+    below = flat.take(true)
+    np.exp(out, out=out)
+    flat[top] = 0
+    others = out @ scratch.full(1.0, out[0])
+    flat[top] = 1
+    weight = scale / (others + 1)
+    out *= weight[:, None]  # now the scaled probabilities
+    _set_slopes(flat, true, below, others * weight, scale)
+    return total(np.log1p(others, out=others)) - total(below)
+
+
+def _cross_entropy_by_class(input: Array, target: Array, scale: Any, out: Array, scratch: Scratch) -> float:
+    """Do the same on ``(C, rows)``, where reductions run along the rows; correct the few rows with a tail."""
+    rows, classes = input.shape
+    shifted = scratch.empty("by class", input).reshape(classes, rows)
+    np.copyto(shifted, input.T)
+    flat = shifted.reshape(-1)
+    true = target * rows
+    true += np.arange(rows)
+    np.subtract(shifted, np.maximum.reduce(shifted, axis=0), out=shifted)
+    below = flat.take(true)
+    np.exp(shifted, out=shifted)
+    normaliser = np.add.reduce(shifted, axis=0)
+    others = normaliser - 1
+    crowded = np.flatnonzero(normaliser < _CROWDED)
+    if len(crowded):
+        few = shifted[:, crowded]
+        few[few.argmax(axis=0), np.arange(len(crowded))] = 0
+        others[crowded] = np.add.reduce(few, axis=0)
+    weight = scale / normaliser
+    shifted *= weight  # now the scaled probabilities
+    _set_slopes(flat, true, below, others * weight, scale)
+    np.copyto(out, shifted.T)
+    return total(np.log1p(others, out=others)) - total(below)
+
+
+def _set_slopes(flat: Array, true: Array, below: Array, tail: Array, scale: Any) -> None:
+    """Turn the true classes' scaled probabilities into slopes; at the top minus the tail, where s - 1 would cancel."""
+    slope = flat.take(true)
+    slope -= scale
+    np.copyto(slope, np.negative(tail, out=tail), where=below == 0)
+    flat[true] = slope
 
 
 @loss(
@@ -176,6 +246,59 @@ def bce_with_logits(
         },
         lambda: (positive + negative) * sigmoid(input) * sigmoid(-input),
     ).times(weight)
+
+
+@tuned(bce_with_logits)
+def bce_with_logits_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
+    """Share one exponential between loss and gradient.
+
+    A target of 0 or 1 makes the loss sp(z) and the slope s(z) of z = x or -x, the logit of being wrong.
+    """
+    least, most = np.minimum.reduce(input), np.maximum.reduce(input)
+    reach = _EXP_RANGE[input.dtype.char]
+    if not (-reach < least and most < reach):
+        terms = bce_with_logits.kernel(input, target)
+        np.multiply(forced(terms.gradient["input"]), scale, out=out)
+        return total(terms.value)
+    one = scratch.full(1.0, input)
+    rest = np.subtract(one, target, out=scratch.empty("rest", input))
+    if dot(rest, target) != 0:
+        return _soft_bce_with_logits(input, target, rest, one, scale, out, scratch)
+    sign = np.subtract(rest, target, out=rest)
+    odds = np.multiply(sign, input, out=scratch.empty("odds", input))
+    np.exp(odds, out=odds)
+    value = total(np.log1p(odds, out=out))
+    np.add(odds, one, out=out)
+    np.divide(odds, out, out=out)
+    np.multiply(sign, scale, out=sign)
+    np.multiply(out, sign, out=out)
+    return value
+
+
+def _soft_bce_with_logits(
+    input: Array, target: Array, rest: Array, one: Array, scale: Any, out: Array, scratch: Scratch
+) -> float:
+    """Do the same for targets between 0 and 1, and reach both tails by minima in place of branches.
+
+    With e = exp(x): exp(-|x|) = min(e, 1/e), and s(x) = min(e, 1) / (1 + exp(-|x|)).
+    """
+    positive = np.maximum(input, scratch.full(0.0, input), out=scratch.empty("positive", input))
+    value = dot(rest, positive)
+    negative = np.subtract(positive, input, out=positive)
+    value += dot(target, negative)
+    up = np.exp(input, out=scratch.empty("odds", input))
+    down = np.divide(one, up, out=scratch.empty("down", input))
+    small = np.minimum(up, down, out=negative)
+    value += total(np.log1p(small, out=out))
+    np.minimum(up, one, out=up)
+    np.minimum(down, one, out=down)
+    np.multiply(up, rest, out=up)
+    np.multiply(down, target, out=down)
+    np.subtract(up, down, out=up)
+    np.add(small, one, out=small)
+    np.divide(up, small, out=up)
+    np.multiply(up, scale, out=out)
+    return value
 
 
 def _one_hot(target: Array, like: Array) -> Array:

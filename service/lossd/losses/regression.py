@@ -145,12 +145,14 @@ def huber(
 def huber_block(
     input: Array, target: Array, *, delta: float, scale: Any, out: Array, scratch: Scratch
 ) -> float:
-    """Clip against arrays of the constant, and take both sums of products in one: ``s (r - s/2)``."""
+    """Clip against arrays of the constant; take ``s (r - s/2)`` as two sums of products.
+
+    s r is at least s s, so their difference loses no digits.
+    """
     residual = np.subtract(input, target, out=scratch.empty("residual", out))
     slope = np.minimum(residual, scratch.full(delta, out), out=out)
     np.maximum(slope, scratch.full(-delta, out), out=slope)
-    half = np.multiply(slope, out.dtype.type(0.5), out=scratch.empty("half", out))
-    value = dot(slope, np.subtract(residual, half, out=half))
+    value = dot(slope, residual) - 0.5 * dot(slope, slope)
     np.multiply(slope, scale, out=out)
     return value
 

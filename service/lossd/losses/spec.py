@@ -300,11 +300,14 @@ def _read_signature(
     return tuple(arguments), tuple(vectors), settings, tuple(smooth)
 
 
+def forced(lazy: Lazy) -> Array:
+    """Return a partial derivative, computed now if it was not yet."""
+    return lazy() if callable(lazy) else lazy
+
+
 def _scaled(lazy: Lazy, weight: Array) -> Lazy:
     """Return a partial derivative times the weight of its row, still as lazy as it was."""
-    if callable(lazy):
-        return lambda: lazy() * weight
-    return lazy * weight
+    return (lambda: forced(lazy) * weight) if callable(lazy) else lazy * weight
 
 
 def _marks(hint: Any) -> tuple[Any, ...]:
