@@ -1,0 +1,226 @@
+"""This file is what every loss is held against its oracle on: moderate, huge, tiny, saturated and masked inputs.
+
+A case is arrays with one row per first index, and settings. Arrays are drawn for a type, so that "huge" and
+"tiny" reach that type's ends, and cast to it: oracle and kernel see the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Case(NamedTuple):
+    """Arguments and settings of one call."""
+
+    name: str
+    arrays: Mapping[str, Any]
+    settings: Mapping[str, Any] = {}
+
+
+Drawn = Iterator[Case]
+Limits = np.finfo
+
+
+def _residuals(rng: np.random.Generator, limits: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs and targets near and far, of every magnitude whose square the type can hold, and beyond."""
+    huge, tiny = float(limits.max) ** 0.45, float(limits.tiny) ** 0.45
+    edges = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        0.5,
+        2.0,
+        tiny,
+        -tiny,
+        huge,
+        -huge,
+        float(limits.max) / 4,
+        float(limits.tiny),
+    ]
+    x = np.concatenate([rng.standard_normal(12) * 3, edges, edges, [1 + float(limits.eps), 1e3]])
+    t = np.concatenate([rng.standard_normal(12) * 3, np.zeros(12), rng.permutation(edges), [1.0, 1e3 + 2e-3]])
+    return x, t
+
+
+def _regression(
+    settings: list[dict[str, float]], wide: dict[str, float] | None = None, weighable: bool = True
+) -> Callable[..., Drawn]:
+    def draw(rng: np.random.Generator, limits: Any) -> Drawn:
+        x, t = _residuals(rng, limits)
+        for given in settings:
+            yield Case(f"{given or 'plain'}", {"input": x, "target": t}, given)
+        if wide:  # so far below the type's limit that ``wide`` times it is finite
+            yield Case(f"{wide}", {"input": x * 1e-4, "target": t * 1e-4}, wide)
+        if weighable:
+            weight = rng.uniform(0, 3, x.shape)
+            weight[:6] = 0
+            yield Case("weighted", {"input": x, "target": t, "weight": weight}, settings[-1])
+
+    return draw
+
+
+def _logits(rng: np.random.Generator, limits: Any) -> np.ndarray:
+    """Return rows of logits: ordinary, easy, hopeless, huge, tied, with classes ruled out."""
+    far = float(limits.max) / 4
+    inf = np.inf
+    special = [
+        [20, 0, 0, 0], [40, 0, -1, 3], [0, 40, 0, -5], [90, 0, 0, -80], [700, 0, 1, 2], [0, 0, 0, 0],
+        [1e4, 1e4, -1e4, 0], [far, 0, -far, 1], [-far, -far, -far, -far], [1e-30, 0, -1e-30, 0],
+        [-inf, 0, 1, 2], [0, -inf, -inf, -inf], [-inf, 30, -inf, 0], [1e3, -1e3, 1e3, 0],
+    ]  # fmt: skip
+    grid = np.round(rng.standard_normal((10, 4)) * 32) / 8  # differences are exact, so the tails are too
+    return np.concatenate([grid, special])
+
+
+def _cross_entropy(rng: np.random.Generator, limits: Any) -> Drawn:
+    x = _logits(rng, limits)
+    best, worst = x.argmax(1), np.where(np.isinf(x), np.inf, x).argmin(1)
+    weight = np.array([0.5, 0.0, 2.0, 1.0])
+    yield Case("easy", {"input": x, "target": best})
+    yield Case("hard", {"input": x, "target": worst})
+    yield Case("weighted", {"input": x, "target": best, "weight": weight})
+    ignored = np.where(np.arange(len(x)) % 3 == 0, 2, worst)
+    yield Case("ignored", {"input": x, "target": ignored, "weight": weight}, {"ignore_index": 2})
+    finite = x[np.isfinite(x).all(1)]
+    for eps in (0.1, 1.0):
+        arrays = {"input": finite, "target": finite.argmin(1), "weight": weight}
+        yield Case(f"smoothed {eps}", arrays, {"label_smoothing": eps})
+    belief = rng.dirichlet(np.ones(4), len(x)) * ~np.isinf(x)
+    yield Case("belief", {"input": x, "target": belief / belief.sum(1, keepdims=True)})
+    certain = np.eye(4)[best]
+    yield Case("certain belief", {"input": x, "target": certain, "weight": weight})
+    soft = rng.dirichlet(np.ones(4), len(finite))
+    yield Case(
+        "smoothed belief", {"input": finite, "target": soft, "weight": weight}, {"label_smoothing": 0.3}
+    )
+
+
+def _nll(rng: np.random.Generator, limits: Any) -> Drawn:
+    x = np.log(rng.dirichlet(np.ones(3), 12))
+    x[3], x[4, 0], x[5] = [-1e-30, -np.inf, -80.0], -np.inf, [float(limits.min) / 8, -1.0, 0.0]
+    target = rng.integers(0, 3, 12)
+    target[3:6] = 0, 1, 0
+    yield Case("plain", {"input": x, "target": target})
+    yield Case("certain", {"input": x[4:5], "target": target[4:5] * 0})
+    weight = np.array([0.25, 3.0, 1.0])
+    yield Case("weighted", {"input": x, "target": target, "weight": weight})
+    yield Case("ignored", {"input": x, "target": target, "weight": weight}, {"ignore_index": 1})
+
+
+def _bce(rng: np.random.Generator, limits: Any) -> Drawn:
+    eps, tiny = float(limits.eps), float(limits.tiny)
+    edges = [0.0, 1.0, tiny, eps, 1e-13, 1e-6, 0.5, 1 - eps, 1 - 1e-5, 1e-30]
+    x = np.concatenate([rng.uniform(0, 1, 10), edges, edges, edges])
+    t = np.concatenate([rng.uniform(0, 1, 10), np.zeros(10), np.ones(10), rng.uniform(0, 1, 10)])
+    yield Case("plain", {"input": x, "target": t})
+    yield Case("weighted", {"input": x, "target": t, "weight": rng.uniform(0, 2, 40)})
+
+
+def _bce_with_logits(rng: np.random.Generator, limits: Any) -> Drawn:
+    sweep = np.concatenate([np.linspace(-110, 110, 23), [-745, 745, -708, 708, 1e-30, -1e-30, 0, -0.0]])
+    edges = [float(limits.max), float(limits.min), np.inf, -np.inf, float(limits.tiny), -1e4, 1e4]
+    x = np.concatenate([sweep, edges, rng.standard_normal(8) * 3])
+    for name, t in {"negative": np.zeros(x.shape), "positive": np.ones(x.shape)}.items():
+        yield Case(name, {"input": x, "target": t})
+        yield Case(f"{name} p", {"input": x, "target": t, "pos_weight": np.full(x.shape, 2.5)})
+    soft = rng.uniform(0.1, 0.9, x.shape)
+    weight = rng.uniform(0, 2, x.shape)
+    yield Case("soft", {"input": x, "target": soft})
+    yield Case("weighted", {"input": x, "target": soft, "weight": weight, "pos_weight": weight[::-1].copy()})
+
+
+def _multi_quantile(rng: np.random.Generator, limits: Any) -> Drawn:
+    x, t = _residuals(rng, limits)
+    wide = np.stack([x, x - 1, x + 2], 1)
+    yield Case("plain", {"input": wide, "target": t, "quantiles": np.array([0.1, 0.5, 0.99])})
+    yield Case("kink", {"input": t[:, None], "target": t, "quantiles": np.array([0.3])})
+
+
+def _dice(rng: np.random.Generator, limits: Any) -> Drawn:
+    x, t = rng.uniform(0, 1, (6, 5)), (rng.uniform(size=(6, 5)) > 0.5).astype(float)
+    x[0], t[0], x[1], t[1], x[2], t[2] = 0, 0, t[1], t[1], 1 - t[2], t[2]
+    x[3] *= 1e-20
+    for smooth in (1e-7, 1.0):
+        yield Case(f"smooth {smooth}", {"input": x, "target": t}, {"axis": 1, "smooth": smooth})
+    yield Case("unsmoothed", {"input": x[1:], "target": t[1:]}, {"axis": -1, "smooth": 0.0})
+
+
+def _triplet_margin(rng: np.random.Generator, limits: Any) -> Drawn:
+    a, p, n = rng.standard_normal((3, 8, 3)) * np.array([[[1.0]], [[1.2]], [[1.5]]])
+    a[0] = p[0] = n[0]  # all distances are eps
+    n[1] = a[1] + 1e3
+    a[2], p[2], n[2] = a[2] * 1e15, p[2] * 1e15, n[2] * 1e15
+    arrays = {"anchor": a, "positive": p, "negative": n}
+    for settings in ({}, {"p": 1.0}, {"p": 3.0, "margin": 0.3}, {"swap": True}, {"p": 1.5, "swap": True}):
+        yield Case(f"{settings or 'plain'}", arrays, settings)
+    yield Case("no eps", {name: array[1:] for name, array in arrays.items()}, {"eps": 0.0, "margin": -0.5})
+    yield Case("origin", {name: array[:1] for name, array in arrays.items()}, {"eps": 0.0, "margin": 2.0})
+
+
+def _nt_xent(rng: np.random.Generator, limits: Any) -> Drawn:
+    x = rng.standard_normal((8, 3))
+    x[1] *= 1e6
+    x[2] *= 1e-6
+    for temperature in (1.0, 0.07):
+        settings = {"temperature": temperature}
+        yield Case(f"pairs {temperature}", {"embeddings": x, "labels": np.arange(8) % 4}, settings)
+        uneven = np.array([0, 0, 0, 1, 1, 2, 0, 5])  # labels 2 and 5 have no positive
+        yield Case(f"uneven {temperature}", {"embeddings": x, "labels": uneven}, settings)
+    yield Case("no negatives", {"embeddings": x[:3], "labels": np.zeros(3, int)})
+    apart = np.array([[1.0, 0.0], [2.0, 1e-3], [-1.0, 0.0], [-3.0, 0.0]])
+    yield Case("easy", {"embeddings": apart, "labels": np.array([0, 0, 1, 1])}, {"temperature": 0.05})
+
+
+def _ctc(rng: np.random.Generator, limits: Any) -> Drawn:
+    x = rng.standard_normal((6, 5, 3)) * 2
+    x[1] *= 20
+    targets = np.array([[1, 2, 1], [1, 1, 2], [2, 2, 2], [2, 1, 2], [1, 2, 2], [1, 2, 2]])
+    lengths = {"input_lengths": np.array([5, 5, 5, 4, 2, 0]), "target_lengths": np.array([3, 2, 3, 3, 0, 0])}
+    log_probs = x - np.log(np.exp(x).sum(2, keepdims=True))
+    possible = np.array([0, 1, 2, 3, 4])
+    given = {"targets": targets[possible], **{name: array[possible] for name, array in lengths.items()}}
+    yield Case("log_probs", {"log_probs": log_probs[possible], **given})
+    yield Case("logits", {"logits": x[possible], **given})
+    free = log_probs[possible] - rng.uniform(0, 1, (5, 5, 3))
+    yield Case("not normalised", {"log_probs": free, **given})
+    swapped = {**given, "targets": 2 * (given["targets"] == 1)}
+    yield Case("blank 1", {"logits": x[possible], **swapped}, {"blank": 1})
+    impossible = {**lengths, "targets": targets, "input_lengths": np.array([5, 2, 4, 3, 2, 0])}
+    for key, frames in {"log_probs": log_probs, "logits": x}.items():
+        yield Case(f"impossible {key}", {key: frames, **impossible}, {"zero_infinity": True})
+
+
+CASES: Mapping[str, Callable[..., Drawn]] = {
+    "mse": _regression([{}]),
+    "l1": _regression([{}]),
+    "huber": _regression([{}, {"delta": 0.5}], wide={"delta": 1e3}),
+    "smooth_l1": _regression([{}, {"beta": 0.25}, {"beta": 0.0}], wide={"beta": 1e3}, weighable=False),
+    "cross_entropy": _cross_entropy,
+    "nll": _nll,
+    "bce": _bce,
+    "bce_with_logits": _bce_with_logits,
+    "multi_quantile": _multi_quantile,
+    "dice": _dice,
+    "triplet_margin": _triplet_margin,
+    "nt_xent": _nt_xent,
+    "ctc": _ctc,
+}
+
+
+def draw_cases(name: str, dtype: Any) -> list[Case]:
+    """Return the cases of a loss, their real arrays cast to ``dtype``."""
+    rng = np.random.default_rng(sum(map(ord, name)))
+    with np.errstate(over="ignore", under="ignore"):
+        return [
+            case._replace(arrays={key: _cast(array, dtype) for key, array in case.arrays.items()})
+            for case in CASES[name](rng, Limits(dtype))
+        ]
+
+
+def _cast(array: Any, dtype: Any) -> Any:
+    array = np.asarray(array)
+    return array.astype(dtype) if array.dtype.kind == "f" else array

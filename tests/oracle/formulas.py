@@ -1,0 +1,128 @@
+"""This file is the regression and classification losses of one row, restated in exact arithmetic.
+
+Each follows the source that its loss names, number by number, and knows nothing of arrays or of our kernels.
+Gradients are written out, not derived; `test_formulas.py` holds them against numerical differentiation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from tests.oracle.exact import MP, Addends, Number, exp, scaled, times
+
+
+class Truth(NamedTuple):
+    """The exact loss of a row, and its gradient by argument: nested lists of addends."""
+
+    value: Addends
+    gradient: Mapping[str, Any]
+
+
+def weighted(value: Addends, gradient: Mapping[str, Any], weight: Number | None) -> Truth:
+    if weight is None:
+        return Truth(value, gradient)
+    by = {name: scaled(partial, weight) for name, partial in gradient.items()}
+    return Truth(scaled(value, weight), {**by, "weight": value})
+
+
+def mse(*, input, target, weight=None) -> Truth:
+    r = input - target
+    return weighted((r * r,), {"input": (2 * r,), "target": (-2 * r,)}, weight)
+
+
+def l1(*, input, target, weight=None) -> Truth:
+    r = input - target
+    slope = MP.sign(r)  # 0 at the kink
+    return weighted((abs(r),), {"input": (slope,), "target": (-slope,)}, weight)
+
+
+def huber(*, input, target, weight=None, delta=1.0) -> Truth:
+    r, d = input - target, MP.mpf(delta)
+    if abs(r) < d:
+        value, slope, by_delta = (r * r / 2,), (r,), (MP.mpf(0),)
+    else:
+        value, slope, by_delta = (d * (abs(r) - d / 2),), (d * MP.sign(r),), (abs(r), -d)
+    return weighted(value, {"input": slope, "target": scaled(slope, -1), "delta": by_delta}, weight)
+
+
+def smooth_l1(*, input, target, beta=1.0) -> Truth:
+    r, b = input - target, MP.mpf(beta)
+    if abs(r) < b:
+        value, slope, by_beta = (r * r / (2 * b),), (r / b,), (-r * r / (2 * b * b),)
+    else:
+        value, slope, by_beta = (abs(r) - b / 2,), (MP.sign(r),), (MP.mpf(-1) / 2,)
+    return Truth(value, {"input": slope, "target": scaled(slope, -1), "beta": by_beta})
+
+
+def cross_entropy(*, input, target, weight=None, ignore_index=-100, label_smoothing=0.0) -> Truth:
+    classes = range(len(input))
+    if target == ignore_index:
+        nothing = [(MP.mpf(0),) for _ in classes]
+        return Truth((MP.mpf(0),), {"input": nothing, "weight": nothing})
+    belief = target if isinstance(target, list) else [MP.mpf(c == target) for c in classes]
+    eps, w = MP.mpf(label_smoothing), weight or [MP.mpf(1)] * len(input)
+    q = [(1 - eps) * belief[c] + eps / len(input) for c in classes]
+    total = MP.fsum(exp(x) for x in _below(input))
+    log_s = [x - MP.log(total) for x in _below(input)]
+    s = [exp(lp) for lp in log_s]
+    rest = [MP.fsum(s[j] for j in classes if j != c) for c in classes]  # 1 - s
+    pull = [MP.fsum(w[j] * q[j] for j in classes if j != c) for c in classes]
+    return Truth(
+        tuple(-times(w[c] * q[c], log_s[c]) for c in classes),
+        {
+            # s_c sum_j w_j q_j - w_c q_c, the terms that would cancel taken out
+            "input": [(s[c] * pull[c], -w[c] * q[c] * rest[c]) for c in classes],
+            "target": [(-times((1 - eps) * w[c], log_s[c]),) for c in classes],
+            "weight": [(-times(q[c], log_s[c]),) for c in classes],
+        },
+    )
+
+
+def nll(*, input, target, weight=None, ignore_index=-100) -> Truth:
+    classes = range(len(input))
+    own = MP.mpf(1) if weight is None or target == ignore_index else weight[target]
+    hit = [MP.mpf(c == target != ignore_index) for c in classes]
+    return Truth(
+        tuple(-times(own * hit[c], input[c]) for c in classes),
+        {
+            "input": [(-own * hit[c],) for c in classes],
+            "weight": [(-times(hit[c], input[c]),) for c in classes],
+        },
+    )
+
+
+def bce(*, input, target, weight=None) -> Truth:
+    log_x, log_rest = _bounded_log(input), _bounded_log(1 - input)
+    slope = (input - target) / max(input * (1 - input), MP.mpf(1e-12))
+    gradient = {"input": (slope,), "target": (log_rest, -log_x)}
+    return weighted((-target * log_x, -(1 - target) * log_rest), gradient, weight)
+
+
+def bce_with_logits(*, input, target, weight=None, pos_weight=None) -> Truth:
+    p = MP.mpf(1) if pos_weight is None else pos_weight
+    missed, false = _softplus(-input), _softplus(input)
+    gradient = {
+        "input": ((1 - target) * _sigmoid(input), -p * target * _sigmoid(-input)),
+        "target": (p * missed, -false),
+        "pos_weight": (times(target, missed),),
+    }
+    return weighted((times(p * target, missed), times(1 - target, false)), gradient, weight)
+
+
+def _below(logits: list[Number]) -> list[Number]:
+    """Return logits relative to the largest: the same softmax, without numbers of 1e300 digits."""
+    top = max(logits)
+    return [x - top for x in logits]
+
+
+def _bounded_log(x: Number) -> Number:
+    return MP.mpf(-100) if x == 0 else max(MP.log(x), MP.mpf(-100))
+
+
+def _softplus(x: Number) -> Number:
+    return MP.log(1 + exp(x)) if x < 0 else x + MP.log(1 + exp(-x))
+
+
+def _sigmoid(x: Number) -> Number:
+    return 1 / (1 + exp(-x)) if x > 0 else exp(x) / (1 + exp(x))

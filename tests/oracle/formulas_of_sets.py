@@ -1,0 +1,160 @@
+"""This file is the losses of a vector, a set or a sequence, restated in exact arithmetic as in `formulas.py`.
+
+CTC is its definition: the sum over every path that collapses to the labels, one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import groupby, product
+
+from tests.oracle.exact import MP, Number, exp
+from tests.oracle.formulas import Truth
+
+
+def multi_quantile(*, input, target, quantiles) -> Truth:
+    error = [target - x for x in input]
+    # At the kink the slope is that of a prediction too low: q.
+    slope = [q if d >= 0 else q - 1 for q, d in zip(quantiles, error, strict=True)]
+    return Truth(
+        tuple(s * d for s, d in zip(slope, error, strict=True)),
+        {
+            "input": [(-s,) for s in slope],
+            "target": tuple(slope),
+            "quantiles": [(d,) for d in error],
+        },
+    )
+
+
+def dice(*, input, target, axis=None, smooth=1e-7) -> Truth:
+    sigma, pixels = MP.mpf(smooth), list(zip(input, target, strict=True))
+    overlap = 2 * MP.fsum(x * t for x, t in pixels) + sigma
+    extent = MP.fsum(x + t for x, t in pixels) + sigma
+    share = overlap / extent
+    return Truth(
+        (MP.mpf(1), -share),
+        {
+            "input": [(share / extent, -2 * t / extent) for _, t in pixels],
+            "target": [(share / extent, -2 * x / extent) for x, _ in pixels],
+            "smooth": (share / extent, -1 / extent),
+        },
+    )
+
+
+def triplet_margin(*, anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, swap=False) -> Truth:
+    near, pull = _distance(anchor, positive, p, eps)
+    far, push = _distance(anchor, negative, p, eps)
+    other, aside = _distance(positive, negative, p, eps)
+    chosen = MP.mpf(1)  # which of the two distances is the lesser; a tie is shared
+    if swap:
+        chosen = MP.mpf(1) if far < other else MP.mpf(0) if other < far else MP.mpf(1) / 2
+        far = min(far, other)
+    reach = (MP.mpf(margin), near, -far)
+    on = MP.mpf(MP.fsum(reach) >= 0)  # at the margin the gradient passes
+    push = [on * chosen * slope for slope in push]
+    aside = [on * (1 - chosen) * slope for slope in aside]
+    pull = [on * slope for slope in pull]
+    return Truth(
+        tuple(on * part for part in reach),
+        {
+            "anchor": [(a, -b) for a, b in zip(pull, push, strict=True)],
+            "positive": [(-a, -b) for a, b in zip(pull, aside, strict=True)],
+            "negative": [(a, b) for a, b in zip(push, aside, strict=True)],
+            "margin": (on,),
+        },
+    )
+
+
+def nt_xent(*, embeddings, labels, temperature=0.07) -> list[Truth]:
+    tau, items = MP.mpf(temperature), range(len(labels))
+    norm = [MP.sqrt(MP.fsum(x * x for x in row)) for row in embeddings]
+    unit = [[x / length for x in row] for row, length in zip(embeddings, norm, strict=True)]
+    cosine = [[MP.fsum(a * b for a, b in zip(unit[i], unit[j], strict=True)) for j in items] for i in items]
+    truths = []
+    for i in items:
+        same = [j for j in items if labels[j] == labels[i] and j != i]
+        others = [k for k in items if labels[k] != labels[i]]
+        value, by_cosine = [MP.mpf(0)], {}
+        for j in same:
+            rivals = {k: exp((cosine[i][k] - cosine[i][j]) / tau) for k in others}
+            total = MP.fsum(rivals.values())
+            value.append(MP.log(1 + total))
+            for k in others:
+                by_cosine[k] = by_cosine.get(k, 0) + rivals[k] / (1 + total) / tau
+            by_cosine[j] = by_cosine.get(j, 0) - total / (1 + total) / tau
+        by_tau = tuple(-slope * cosine[i][j] / tau for j, slope in by_cosine.items()) or (MP.mpf(0),)
+        rows = _through_cosine(i, by_cosine, unit, cosine, norm)
+        truths.append(Truth(tuple(value), {"embeddings": rows, "temperature": by_tau}))
+    return truths
+
+
+def ctc(
+    *, targets, input_lengths, target_lengths, log_probs=None, logits=None, blank=0, zero_infinity=False
+) -> Truth:
+    given = log_probs if logits is None else [_log_softmax(frame) for frame in logits]
+    frames, labels = given[:input_lengths], targets[:target_lengths]
+    classes = range(len(given[0]))
+    probability = [[exp(lp) for lp in frame] for frame in frames]
+    total, through = MP.mpf(0), [[MP.mpf(0)] * len(classes) for _ in given]
+    for path in product(classes, repeat=len(frames)):
+        if [symbol for symbol, _ in groupby(path) if symbol != blank] != labels:
+            continue
+        weight = MP.fprod(probability[t][symbol] for t, symbol in enumerate(path))
+        total += weight
+        for t, symbol in enumerate(path):
+            through[t][symbol] += weight
+    if total == 0:
+        value, share = MP.mpf(0) if zero_infinity else MP.inf, MP.mpf(0) if zero_infinity else MP.nan
+    else:
+        value, share = -MP.log(total), 1 / total
+    posterior = [[share * weight for weight in frame] for frame in through]
+    if logits is None:
+        gradient = {"log_probs": [[(-p,) for p in frame] for frame in posterior]}
+    else:
+        softmax = probability + [[MP.mpf(0)] * len(classes)] * (len(given) - len(frames))
+        possible = MP.mpf(not (total == 0 and zero_infinity))
+        gradient = {
+            "logits": [
+                [(possible * s, -p) for s, p in zip(*pair, strict=True)]
+                for pair in zip(softmax, posterior, strict=True)
+            ]
+        }
+    return Truth((value,), gradient)
+
+
+def _distance(u: list[Number], v: list[Number], p: float, eps: float) -> tuple[Number, list[Number]]:
+    """Return the p-norm of u - v + eps, and its gradient with respect to u; 0 at the origin."""
+    difference = [a - b + MP.mpf(eps) for a, b in zip(u, v, strict=True)]
+    power = MP.mpf(p)
+    norm = MP.fsum(abs(d) ** power for d in difference) ** (1 / power)
+    if norm == 0:
+        return norm, [MP.mpf(0)] * len(u)
+    return norm, [MP.sign(d) * (abs(d) / norm) ** (power - 1) if d else MP.mpf(0) for d in difference]
+
+
+def _through_cosine(
+    i: int, by_cosine: Mapping[int, Number], unit: list, cosine: list, norm: list[Number]
+) -> list[list[tuple[Number, ...]]]:
+    """Return the gradient with respect to every embedding of what depends on the cosines of item i."""
+    size = range(len(unit[0]))
+    rows = [[(MP.mpf(0),) for _ in size] for _ in unit]
+    for j, slope in by_cosine.items():
+        for d in size:
+            rows[j][d] = (slope * unit[i][d] / norm[j], -slope * cosine[i][j] * unit[j][d] / norm[j])
+    own = [[(MP.mpf(0),)] * len(size)] * len(unit)
+    own[i] = [
+        tuple(
+            part
+            for j, slope in by_cosine.items()
+            for part in (slope * unit[j][d] / norm[i], -slope * cosine[i][j] * unit[i][d] / norm[i])
+        )
+        or (MP.mpf(0),)
+        for d in size
+    ]
+    return [[a + b for a, b in zip(*pair, strict=True)] for pair in zip(rows, own, strict=True)]
+
+
+def _log_softmax(logits: list[Number]) -> list[Number]:
+    top = max(logits)
+    total = MP.log(MP.fsum(exp(x - top) for x in logits))
+    return [x - top - total for x in logits]

@@ -1,0 +1,139 @@
+"""Every loss against its formula in exact arithmetic: values and gradients, float64 and float32, tails included."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lossd.engine import evaluate
+from lossd.losses import LOSSES
+from lossd.message import Call
+from tests.oracle.cases import CASES, Case, draw_cases
+from tests.oracle.exact import MP, numbers, summed
+from tests.oracle.truth import (
+    BOUNDS,
+    COUPLED,
+    ORACLES,
+    SHARED,
+    ask,
+    assert_exact,
+    known_cases,
+    oracle_rows,
+    truth,
+)
+
+TYPES = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
+LOSS = pytest.mark.parametrize("name", LOSSES)
+# That an overflow warns is a fault of its own: test_an_overflowing_sum_is_infinity_and_no_warning.
+QUIET = pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+
+
+@LOSS
+def test_every_loss_has_an_oracle_and_cases(name):
+    assert name in ORACLES
+    assert name in CASES
+    assert name in BOUNDS
+
+
+@QUIET
+@TYPES
+@LOSS
+def test_rows_and_all_their_gradients_are_exact(name, dtype):
+    for case, values, gradients in known_cases(name, dtype):
+        got, by = ask(name, case, reduction="none", gradient=list(gradients))
+        assert by.keys() == gradients.keys()
+        assert_exact(name, case, got, by, values, gradients)
+
+
+@QUIET
+@TYPES
+@LOSS
+def test_sums_and_their_gradients_are_exact(name, dtype):
+    for case, values, gradients in known_cases(name, dtype):
+        got, by = ask(name, case, reduction="sum", gradient=True)
+        assert by
+        assert set(by) <= set(LOSSES[name].gradient)
+        assert_exact(name, case, got, by, summed(values), gradients)
+
+
+@TYPES
+@pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.tuned])
+def test_a_tuned_kernel_is_exact_on_each_row_alone(name, dtype):
+    """In a sum with others the loss of an easy sample could be wrong unseen."""
+    first = LOSSES[name].gradient[0]
+    for case, values, gradients in known_cases(name, dtype):
+        for i, value in enumerate(values):
+            if case.settings.get("ignore_index", -100) == case.arrays["target"][i].max():
+                continue
+            got, by = ask(name, _rows(name, case, slice(i, i + 1)), reduction="sum", gradient=[first])
+            assert_exact(name, case, got, by, value, {first: gradients[first][i : i + 1]})
+
+
+@pytest.mark.xfail(strict=True, raises=RuntimeWarning, reason="the cast of a float64 sum to float32 warns")
+def test_an_overflowing_sum_is_infinity_and_no_warning():
+    big = np.full(4, np.finfo(np.float32).max / 2, np.float32)
+    answer = evaluate(LOSSES["l1"], Call({"input": big, "target": -big}, {"reduction": "sum"}))
+    assert answer.loss["sum"] == np.inf
+
+
+@TYPES
+@pytest.mark.xfail(strict=True, reason="the tuned kernel multiplies by beta, then divides")
+def test_a_wide_smooth_l1_does_not_overflow_before_its_value_does(dtype):
+    big, beta = float(np.finfo(dtype).max) / 8, 1e3
+    arrays = {"input": np.array([big], dtype), "target": np.array([0.0], dtype)}
+    answer = evaluate(LOSSES["smooth_l1"], Call(arrays, {"beta": beta, "reduction": "sum", "gradient": True}))
+    assert answer.loss["sum"] == big  # less beta / 2, which is far below its last place
+
+
+@LOSS
+def test_the_oracles_gradients_are_derivatives(name):
+    """By numerical differentiation, at the first rows of each case: ordinary ones, away from kinks."""
+    checked = 0
+    with MP.workdps(60):
+        for case in draw_cases(name, np.float64):
+            few = _rows(name, case, slice(0, 4 if name in COUPLED else 2))
+            if case.name == "kink" or any(
+                np.abs(array).max(initial=0) > 1e3 for array in few.arrays.values()
+            ):
+                continue
+            for key, gradient in truth(name, few)[1].items():
+                for place in np.ndindex(np.shape(few.arrays.get(key, 0.0))):
+                    exact = MP.fsum(_at(gradient, place))
+                    slope = MP.diff(_along(name, few, key, place), 0)
+                    assert abs(slope - exact) < 1e-15 * (1 + abs(slope)), (case.name, key, place)
+                    checked += 1
+    assert checked
+
+
+def _rows(name: str, case: Case, rows: slice) -> Case:
+    shared = SHARED.get(name, set())
+    return case._replace(arrays={key: a if key in shared else a[rows] for key, a in case.arrays.items()})
+
+
+def _at(nested, place):
+    for index in place:
+        nested = nested[index]
+    return nested
+
+
+def _along(name: str, case: Case, key: str, place: tuple[int, ...]):
+    """Return the exact sum of a case's values as a function of a step of one number."""
+    arrays = {name: numbers(array) for name, array in case.arrays.items()}
+
+    def value(step):
+        moved, settings = dict(arrays), dict(case.settings)
+        if key in moved:
+            moved[key] = _with(moved[key], place, _at(moved[key], place) + step)
+        else:
+            default = LOSSES[name].settings[key][1]
+            settings[key] = MP.mpf(settings.get(key, default)) + step
+        return MP.fsum(addend for row in oracle_rows(name, moved, settings) for addend in row.value)
+
+    return value
+
+
+def _with(nested, place, number):
+    if not place:
+        return number
+    head, *rest = place
+    return [_with(part, rest, number) if i == head else part for i, part in enumerate(nested)]

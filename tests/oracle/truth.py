@@ -1,0 +1,92 @@
+"""This file is how a case meets its oracle: rows one by one, in exact arithmetic, and how ours is asked the same."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from lossd.engine import evaluate
+from lossd.losses import LOSSES
+from lossd.message import Call
+from tests.oracle import formulas, formulas_of_sets
+from tests.oracle.cases import CASES, Case, draw_cases
+from tests.oracle.exact import numbers, summed, worst
+
+ORACLES = {
+    name: function
+    for module in (formulas, formulas_of_sets)
+    for name, function in vars(module).items()
+    if name in CASES
+}
+COUPLED = {"nt_xent"}
+SHARED = {"cross_entropy": {"weight"}, "nll": {"weight"}, "multi_quantile": {"quantiles"}}
+FRAMES = {"log_probs", "logits"}  # (T, N, C): the rows are not in front
+
+# Units in the last place of the result, or of the addends that cancel in it; the same for both types.
+BOUNDS = {
+    "mse": 4, "l1": 2, "huber": 4, "smooth_l1": 4, "multi_quantile": 2, "dice": 4, "bce": 4, "nll": 2,
+    "bce_with_logits": 4, "cross_entropy": 6, "triplet_margin": 8, "nt_xent": 8, "ctc": 8,
+}  # fmt: skip
+
+
+def bound(name: str, case: Case) -> float:
+    """Return the error allowed, in ulps: half an ulp in an exponent is as many as half the exponent."""
+    if name == "nt_xent":
+        return BOUNDS[name] * (1 + 0.5 / case.settings.get("temperature", 0.07))
+    if name == "ctc":  # the logarithm of a path's probability is the sum over its frames
+        frames = case.arrays.get("log_probs", case.arrays.get("logits"))
+        return BOUNDS[name] + 2 * float(np.abs(frames).max(axis=2).sum(axis=1).max())
+    if name == "cross_entropy" and case.name == "off the grid":  # the logits' differences are rounded
+        return BOUNDS[name] + 0.5 * float(np.ptp(case.arrays["input"]))
+    return BOUNDS[name]
+
+
+def oracle_rows(name: str, exact: dict[str, Any], settings: Any) -> list[formulas.Truth]:
+    """Return what the oracle says of every row."""
+    if name in COUPLED:
+        return ORACLES[name](**exact, **settings)
+    shared = SHARED.get(name, set())
+    count = next(len(array) for key, array in exact.items() if key not in shared)
+    return [
+        ORACLES[name](**{key: a if key in shared else a[i] for key, a in exact.items()}, **settings)
+        for i in range(count)
+    ]
+
+
+def truth(name: str, case: Case) -> tuple[list[Any], dict[str, Any]]:
+    """Return the exact value of every row, and the exact gradient of their sum by argument and setting."""
+    exact = {key: numbers(array) for key, array in case.arrays.items()}
+    rows = oracle_rows(name, exact, case.settings)
+    by_row = set(exact) - SHARED.get(name, set()) if name not in COUPLED else set()
+    gradient = {}
+    for key in rows[0].gradient:
+        parts = [row.gradient[key] for row in rows]
+        if key in LOSSES[name].smooth or (key in exact and case.arrays[key].dtype.kind == "f"):
+            gradient[key] = parts if key in by_row else summed(parts)
+    return [row.value for row in rows], gradient
+
+
+@cache
+def known_cases(name: str, dtype: type) -> list[tuple[Case, list[Any], dict[str, Any]]]:
+    """Return every case of a loss with its truth."""
+    return [(case, *truth(name, case)) for case in draw_cases(name, dtype)]
+
+
+def ask(name: str, case: Case, **options: Any) -> tuple[Any, dict[str, Any]]:
+    """Evaluate a case; frames go in, and their gradients come out, with time in front as the loss has it."""
+    arrays = {key: np.moveaxis(a, 0, 1) if key in FRAMES else a for key, a in case.arrays.items()}
+    answer = evaluate(LOSSES[name], Call(arrays, {**case.settings, **options}))
+    ((reduction, value),) = answer.loss.items()
+    gradient = answer.gradient.get(reduction, {})
+    return value, {key: np.moveaxis(g, 1, 0) if key in FRAMES else g for key, g in gradient.items()}
+
+
+def assert_exact(name: str, case: Case, got: Any, by: dict[str, Any], values: Any, gradients: Any) -> None:
+    """Hold a value and its gradients against the truth."""
+    dtype = next(a.dtype for a in case.arrays.values() if a.dtype.kind == "f")
+    for what, array, exact in [("value", got, values), *((key, by[key], gradients[key]) for key in by)]:
+        assert array.dtype == dtype
+        error, shown = worst(array, exact)
+        assert error <= bound(name, case), f"{name}, {case.name}, {what}: {shown}"
