@@ -103,6 +103,10 @@ READ_ONLY_CALLS = {
         b'{"input":{"dtype":"uint8","shape":[3],"data":"\\/\\/\\/\\/"}}',
         Call({"input": np.array([255, 255, 255], np.uint8)}),
     ),
+    "keys alike in two objects, behind a backslash": (
+        b'{"a":{"b":"\\\\"},"c":{"b":"\\"b\\":"}}',
+        Call({}, {"a": {"b": "\\"}, "c": {"b": '"b":'}}),
+    ),
     "an empty list": (b'{"input":[]}', Call({"input": f64()})),
     "empty lists": (b'{"input":[[],[]]}', Call({"input": f64(shape=(2, 0))})),
     "a list of an empty list": (b'{"input":[[[]]]}', Call({"input": f64(shape=(1, 1, 0))})),

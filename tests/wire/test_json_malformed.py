@@ -47,6 +47,11 @@ NOT_JSON = {
     ),
     "an option twice": (b'{"delta": 1, "delta": 1}', "byte 13", "each key once"),
     "a key twice, once escaped": (b'{"delta": 1, "\\u0064elta": 1}', "byte 13", "each key once"),
+    "a key twice, behind a backslash": (
+        b'{"a": "\\\\", "b": {"c": "\\""}, "b": 1}',
+        "byte 30",
+        'got "b" again',
+    ),
     "a key twice, deeper": (b'{"a": [{"b": {}, "c": 1, "b": 2}]}', "byte 25", "each key once"),
     "a field of a tensor twice": (
         b'{"input": {"dtype": "int8", "shape": [1], "shape": [2], "data": "AQI="}}',

@@ -68,13 +68,13 @@ def _document(root: Any, text: bytes | bytearray, tensors: frozenset[str], limit
     if type(root) is not simdjson.Object:
         raise _Doubt
     document: dict[str, Any] = {}
-    proven: list[tuple[str, Any, tuple[int, ...]]] = []
+    proven: list[tuple[str, Any, tuple[int, ...], Any]] = []
     brackets = 0
     for name, value in _items(root):
         document[name] = value
         if type(value) is simdjson.Array and name in tensors:
-            shape, opened = _shape(value, limits.max_depth)
-            proven.append((name, value, shape))
+            shape, opened, first = _shape(value, limits.max_depth)
+            proven.append((name, value, shape, first))
         else:
             document[name] = value = _plain(value)
             opened = _brackets(value)
@@ -82,11 +82,11 @@ def _document(root: Any, text: bytes | bytearray, tensors: frozenset[str], limit
     # A bracket in a string also makes them differ: a doubt, not an error.
     if _count_brackets(text) != brackets:
         raise _Doubt
-    budget = Budget(limits)
-    for name, _, shape in proven:
-        budget.take(math.prod(shape), name)
-    for name, value, shape in proven:
-        document[name] = _array(value, shape)
+    elements = sum(math.prod(shape) for _, _, shape, _ in proven)
+    if elements > limits.max_elements:
+        Budget(limits).check(elements, "")
+    for name, value, shape, first in proven:
+        document[name] = _array(value, shape, first)
     return document
 
 
@@ -99,29 +99,29 @@ def _items(value: Any) -> Iterator[tuple[str, Any]]:
         yield name, value[name]
 
 
-def _shape(value: Any, depth: int) -> tuple[tuple[int, ...], int]:
-    """Give the shape that ``value`` has if its innermost items are numbers, and the brackets that takes."""
+def _shape(value: Any, depth: int) -> tuple[tuple[int, ...], int, Any]:
+    """Give the shape of ``value`` if its innermost items are numbers, its brackets, and its first number."""
     length = len(value)
     if length == 0 or depth == 0:
         raise _Doubt
     first = value[0]
     if type(first) is not simdjson.Array:
-        return (length,), 1
-    shape, opened = _shape(first, depth - 1)
+        return (length,), 1, first
+    shape, opened, first = _shape(first, depth - 1)
     if len(shape) == 1:
         for row in value:
             if type(row) is not simdjson.Array or len(row) != shape[0]:
                 raise _Doubt
-        return (length, *shape), 1 + length
+        return (length, *shape), 1 + length, first
     opened = 1
     for block in value:
         if type(block) is not simdjson.Array:
             raise _Doubt
-        its_shape, its_opened = _shape(block, depth - 1)
+        its_shape, its_opened, _ = _shape(block, depth - 1)
         if its_shape != shape:
             raise _Doubt
         opened += its_opened
-    return (length, *shape), opened
+    return (length, *shape), opened, first
 
 
 def _count_brackets(text: bytes | bytearray) -> int:
@@ -149,11 +149,8 @@ def _brackets(value: Any) -> int:
     return opened
 
 
-def _array(value: Any, shape: tuple[int, ...]) -> Array | list[Any]:
+def _array(value: Any, shape: tuple[int, ...], first: Any) -> Array | list[Any]:
     """Read the numbers of ``value``; booleans stay a list, for the checked walk."""
-    first = value
-    for _ in shape:
-        first = first[0]
     if type(first) is bool:
         listed: list[Any] = _plain(value)
         return listed
