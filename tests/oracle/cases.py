@@ -1,4 +1,5 @@
-"""This file is what every loss is held against its oracle on: moderate, huge, tiny, saturated and masked inputs.
+"""This file is what every loss is held against its oracle on: inputs of every size,
+saturated and masked.
 
 A case is arrays with one row per first index, and settings. Arrays are drawn for a type, so that "huge" and
 "tiny" reach that type's ends, and cast to it: oracle and kernel see the same numbers.
@@ -25,7 +26,7 @@ Limits = np.finfo
 
 
 def _residuals(rng: np.random.Generator, limits: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return inputs and targets near and far, of every magnitude whose square the type can hold, and beyond."""
+    """Return inputs and targets near and far, of every magnitude that the type can hold."""
     huge, tiny = float(limits.max) ** 0.45, float(limits.tiny) ** 0.45
     edges = [
         0.0,

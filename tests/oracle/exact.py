@@ -40,7 +40,7 @@ def exp(value: Number) -> Number:
 
 
 def ulps_off(got: Any, addends: Addends) -> float:
-    """Return how far ``got`` is from the sum of the addends, in its type's spacing at the sum of their sizes."""
+    """Return how far ``got`` is from the addends' sum, in its type's spacing at the sum of their sizes."""
     got = np.asarray(got)
     exact, size = MP.fsum(addends), MP.fsum(addends, absolute=True)
     if MP.isnan(exact):

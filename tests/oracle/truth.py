@@ -1,4 +1,4 @@
-"""This file is how a case meets its oracle: rows one by one, in exact arithmetic, and how ours is asked the same."""
+"""This file is how a case meets its oracle: row by row, in exact arithmetic, and how ours is asked."""
 
 from __future__ import annotations
 
