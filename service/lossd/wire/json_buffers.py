@@ -28,9 +28,8 @@ except ImportError:
 # Parsers keep the buffers they have grown: few are kept, and none that has seen a large body.
 _KEPT_PARSERS = 4
 _KEPT_BODY = 1 << 20
-_parsers: list[
-    Any
-] = []  # append and pop are atomic, and a parser is in the list or in one thread, never both
+# Appending and popping are atomic, so a parser is in the list or in one thread, never in both.
+_parsers: list[Any] = []
 
 _CHUNK = 1 << 14  # bytes that the cache holds
 
