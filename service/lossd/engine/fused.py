@@ -167,35 +167,50 @@ def run_recipe(
     recipe: Recipe, arrays: Mapping[str, Array], *, threads: int = 1, checkpoint: Checkpoint | None = None
 ) -> Answer:
     """Answer a call by the tuned kernel."""
-    loss, arranged = recipe.loss, recipe.arranged
+    loss, plan = recipe.loss, recipe.plan
     assert loss.tuned is not None
     kernel, settings = loss.tuned.kernel, recipe.settings
     rows = [_see(arrays[name], name, how) for name, how in recipe.inputs.items()]
-    differentiated = loss.gradient[0]
-    first = recipe.inputs[differentiated].placed
-    gradient, into = (
-        empty_rows(first.array.shape, first.core, arranged.storage, flat_core=False, zero=False)
-        if recipe.plan.gradient
-        else (None, None)
-    )
+    gradient, into = _make_room(recipe) if plan.gradient else ({}, [])
     scratches: dict[int, Scratch] = {}
 
     def work(block: Block) -> float:
-        scratch = scratches.get(get_ident()) or scratches.setdefault(get_ident(), Scratch())
-        given = {name: _read(source, how, block, arranged) for name, source, how in rows}
-        if into is not None and recipe.in_place:
-            return kernel(**given, **settings, out=into.read(block, None), scratch=scratch)
-        out = scratch.empty("out", given[differentiated])
-        value = kernel(**given, **settings, out=out, scratch=scratch)
-        if into is not None:
-            into.write(block, out)
+        thread = get_ident()
+        scratch = scratches.get(thread) or scratches.setdefault(thread, Scratch())
+        given = {name: _read(source, how, block, recipe.arranged) for name, source, how in rows}
+        if into and recipe.in_place:
+            out = [room.read(block, None) for room in into]
+        else:
+            out = [scratch.zeros(name, given[name]) for name in loss.gradient]
+        value = kernel(**given, **settings, out=out[0] if len(out) == 1 else out, scratch=scratch)
+        if not recipe.in_place:
+            for room, values in zip(into, out, strict=False):
+                room.write(block, values)
         return value
 
     total = sum(run_blocks(work, recipe.blocks, threads, checkpoint), 0.0)
-    found = {} if gradient is None else {recipe.reduction: {differentiated: gradient}}
+    found = {recipe.reduction: gradient} if gradient else {}
     value = recipe.real(total / recipe.divisor)
-    plan = recipe.plan
-    return Answer({recipe.reduction: value}, arranged.count, plan.denominator, found, warnings=plan.warnings)
+    return Answer(
+        {recipe.reduction: value}, recipe.arranged.count, plan.denominator, found, warnings=plan.warnings
+    )
+
+
+def _make_room(recipe: Recipe) -> tuple[dict[str, Array], list[Rows]]:
+    """Allocate the gradients, and see them by rows."""
+    assert recipe.loss.tuned is not None
+    arrays, rows = {}, []
+    for name in recipe.plan.gradient:
+        placed = recipe.inputs[name].placed
+        arrays[name], room = empty_rows(
+            placed.array.shape,
+            placed.core,
+            recipe.arranged.storage,
+            flat_core=False,
+            zero=recipe.loss.tuned.sparse,
+        )
+        rows.append(room)
+    return arrays, rows
 
 
 def _see(array: Array, name: str, how: Input) -> tuple[str, Rows, Input]:

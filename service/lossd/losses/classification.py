@@ -189,6 +189,16 @@ def nll(
     )
 
 
+@tuned(nll, sparse=True)
+def nll_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
+    """Touch one number a row."""
+    rows, classes = input.shape
+    true = np.arange(0, rows * classes, classes) + target
+    value = -total(input.reshape(-1).take(true))
+    out.reshape(-1)[true] = -scale
+    return value
+
+
 @loss(
     aliases=(
         "BCELoss", "binary_cross_entropy", "BinaryCrossentropy", "binary_crossentropy", "log_loss",
@@ -213,6 +223,23 @@ def bce(input: Probability, target: Probability, weight: Factor | None = None) -
         },
         lambda: times(target, input**-2) + times(1 - target, (1 - input) ** -2),
     ).times(weight)
+
+
+@tuned(bce)
+def bce_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
+    """Weigh the two logarithms by dot products."""
+    one, floor = scratch.full(1.0, input), scratch.full(_LOG_FLOOR, input)
+    logarithm = np.log(input, out=scratch.empty("logarithm", input))
+    value = dot(target, np.maximum(logarithm, floor, out=logarithm))
+    rest = np.subtract(one, target, out=out)
+    np.log1p(np.negative(input, out=logarithm), out=logarithm)
+    value += dot(rest, np.maximum(logarithm, floor, out=logarithm))
+    spread = np.multiply(np.subtract(one, input, out=logarithm), input, out=logarithm)
+    np.maximum(spread, scratch.full(_SLOPE_FLOOR, input), out=spread)
+    np.subtract(input, target, out=out)
+    np.divide(out, spread, out=out)
+    np.multiply(out, scale, out=out)
+    return -value
 
 
 @loss(

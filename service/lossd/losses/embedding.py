@@ -7,11 +7,15 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from lossd.losses.roles import Differentiable, Embedding, Label, Positive
-from lossd.losses.spec import Arguments, Example, Role, Settings, Terms, loss
+from lossd.losses.scratch import Scratch
+from lossd.losses.spec import Arguments, Example, Role, Settings, Terms, forced, loss, tuned
 from lossd.losses.stable import log_sum_exp, sigmoid, softplus
+from lossd.losses.sums import total
 from lossd.message import Array
 
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
+# Norms whose square is neither infinite nor subnormal.
+_SAFE_NORM = {"f": (1e-15, 1e18), "d": (1e-140, 1e150)}
 Items = Annotated[Array, Role(shape="(N, D)", core=("D",))]
 
 
@@ -63,6 +67,38 @@ def triplet_margin(
         lambda: on
         * (_bend(anchor - positive + eps, p) - share[:, None] * _bend(anchor - negative + eps, p)),
     )
+
+
+@tuned(triplet_margin)
+def triplet_margin_block(
+    anchor: Array,
+    positive: Array,
+    negative: Array,
+    *,
+    margin: float,
+    eps: float,
+    scale: Any,
+    out: tuple[Array, Array, Array],
+    scratch: Scratch,
+) -> float:
+    """Hold both differences in the gradients' own memory; Euclidean distance, no swap."""
+    of_anchor, near, far = out
+    np.add(np.subtract(anchor, positive, out=near), near.dtype.type(eps), out=near)
+    np.add(np.subtract(anchor, negative, out=far), far.dtype.type(eps), out=far)
+    pull, push = np.sqrt(np.vecdot(near, near)), np.sqrt(np.vecdot(far, far))
+    if not (_squares_are_exact(pull) and _squares_are_exact(push)):
+        terms = triplet_margin.kernel(anchor, positive, negative, margin=margin, eps=eps)
+        for into, name in zip(out, triplet_margin.gradient, strict=True):
+            np.multiply(forced(terms.gradient[name]), scale, out=into)
+        return total(terms.value)
+    reach = pull - push
+    reach += reach.dtype.type(margin)
+    weight = np.multiply(reach >= 0, scale)
+    near *= (weight / pull)[:, None]
+    far *= (weight / push)[:, None]
+    np.subtract(near, far, out=of_anchor)
+    np.negative(near, out=near)
+    return total(np.maximum(reach, 0, out=reach))
 
 
 class _Pairs:
@@ -141,7 +177,8 @@ def _distance(difference: Array, p: float) -> tuple[Array, Array]:
         return size.sum(axis=1), np.sign(difference)
     if p == 2:
         norm = np.sqrt(np.vecdot(difference, difference))
-        return norm, np.divide(difference, norm[:, None], out=np.zeros_like(difference), where=norm[:, None] > 0)
+        if _squares_are_exact(norm):
+            return norm, difference / norm[:, None]
     # Powers of the share of the largest element neither overflow nor vanish.
     top = size.max(axis=1, keepdims=True, initial=0)
     share = np.divide(size, top, out=np.zeros_like(size), where=top > 0)
@@ -149,6 +186,12 @@ def _distance(difference: Array, p: float) -> tuple[Array, Array]:
     part = np.divide(share, unit_norm, out=np.zeros_like(share), where=unit_norm > 0)
     slope = np.power(part, p - 1, out=np.zeros_like(part), where=part > 0)
     return (top * unit_norm)[:, 0], np.sign(difference) * slope
+
+
+def _squares_are_exact(norm: Array) -> bool:
+    """Return whether no square under these Euclidean norms overflowed or vanished."""
+    least, most = _SAFE_NORM[norm.dtype.char]
+    return bool(not norm.size or (norm.min() > least and norm.max() < most))
 
 
 def _bend(difference: Array, p: float) -> Array:

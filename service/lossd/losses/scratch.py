@@ -23,6 +23,12 @@ class Scratch:
             buffer = self._buffers[name] = np.empty(like.size, dtype or like.dtype)
         return buffer[: like.size].reshape(like.shape)
 
+    def zeros(self, name: str, like: Array) -> Array:
+        """Return a buffer of the shape and type of ``like``, cleared."""
+        buffer = self.empty(name, like)
+        buffer.fill(0)
+        return buffer
+
     def full(self, value: float, like: Array) -> Array:
         """Return a read-only array of ``value``, of the shape and type of ``like``.
 

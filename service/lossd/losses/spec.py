@@ -205,10 +205,17 @@ class Loss:
 
 
 class Tuned(NamedTuple):
-    """A kernel's tuned form, and the names it takes: a call that uses others goes to the kernel."""
+    """A kernel's tuned form.
+
+    Attributes:
+        kernel: The function; see `tuned`.
+        accepts: The names it takes: a call that uses others goes to the kernel.
+        sparse: Whether it writes only where the gradient is not zero.
+    """
 
     kernel: Callable[..., float]
     accepts: frozenset[str]
+    sparse: bool
 
 
 def loss(
@@ -261,19 +268,26 @@ def loss(
     return declare
 
 
-def tuned(declared: Loss) -> Callable[[Callable[..., float]], Callable[..., float]]:
+def tuned(
+    declared: Loss, *, sparse: bool = False
+) -> Callable[[Callable[..., float]], Callable[..., float]]:
     """Give ``declared`` the decorated function as its tuned form.
 
     It computes the same as the kernel in one pass over a block: it writes ``scale`` times the gradient
-    of the first differentiable argument to ``out`` and returns the sum of the values. It takes the
-    arguments and settings that its signature names, with ``scale`` (a scalar of the computing dtype),
-    ``out`` (a block's shape) and ``scratch`` (a `Scratch`). A call with an argument that it does not name, or
-    with another than the default of a setting it does not name, is computed by the kernel.
+    to ``out`` and returns the sum of the values. It takes the arguments and settings that its signature
+    names, with ``scale`` (a scalar of the computing dtype), ``out`` (a block of the argument's shape, one for each
+    argument in ``gradient`` if there are several) and ``scratch`` (a `Scratch`). A call with an argument that it
+    does not name, or with another than the default of a setting it does not name, is computed by
+    the kernel.
+
+    Args:
+        declared: The loss.
+        sparse: Whether it writes only where the gradient is not zero, so that ``out`` must be zero before.
     """
 
     def attach(kernel: Callable[..., float]) -> Callable[..., float]:
         names = frozenset(inspect.signature(kernel).parameters)
-        object.__setattr__(declared, "tuned", Tuned(kernel, names))  # once, while the module loads
+        object.__setattr__(declared, "tuned", Tuned(kernel, names, sparse))  # once, while the module loads
         return kernel
 
     return attach
