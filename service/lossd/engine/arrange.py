@@ -255,9 +255,7 @@ def _check_work(loss: Loss, arranged: Arranged) -> None:
         return
     work = loss.work(arranged.sizes, arranged.count)
     if work > WORK_LIMIT:
-        raise InvalidCall(
-            f"expected at most {WORK_LIMIT} intermediate elements, got {work}: send smaller batches"
-        )
+        raise invalid("", f"at most {WORK_LIMIT} intermediate elements, so send smaller batches", work)
 
 
 WORK_LIMIT = 1 << 27  # elements of temporaries that grow faster than the arguments: 1 GiB of float64

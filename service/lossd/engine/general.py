@@ -18,7 +18,7 @@ from lossd.engine.check import CheckedNames, check_block, check_sums, holds_dist
 from lossd.engine.layout import Block, Rows, empty_rows
 from lossd.engine.modulus import on_modulus
 from lossd.engine.plan import Factor, Plan, Scale
-from lossd.errors import InvalidCall
+from lossd.errors import invalid
 from lossd.losses.spec import Lazy, Loss, Terms, forced
 from lossd.message import Array
 
@@ -216,7 +216,11 @@ def _derivative(
             return terms.product(direction)
         if terms.hessian is not None and not plan.direction.core:
             return forced(terms.hessian) * direction
-    raise InvalidCall(f"{loss.name} offers no {kind} of this call - at `{kind}`")
+    raise invalid(
+        kind,
+        f"a loss and arguments that have one, and not {loss.name} of {name}",
+        f"a request for the {kind}",
+    )
 
 
 def _contract(loss: Loss, lazy: Lazy, factor: Factor, by_rows: bool, count: int) -> Array:

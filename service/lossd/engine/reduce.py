@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lossd.errors import InvalidCall, invalid
+from lossd.errors import invalid
 from lossd.message import Array
 
 
@@ -119,10 +119,8 @@ def denominator(name: str, weights: Weights, empty: str) -> float | Array:
         return weights.denominator
     total = divisor(weights)
     if np.any(total == 0) and empty == "error":
-        raise InvalidCall(
-            f"the {name} is over nothing: no element takes part or all weigh zero; "
-            "empty: 'nan' or 'zero' asks for a value - at `reduction`"
-        )
+        expected = "something to average, or empty: 'nan' or 'zero' to say what comes of nothing"
+        raise invalid("reduction", expected, f"a {name} of which no element takes part or all weigh zero")
     return total
 
 

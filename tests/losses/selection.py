@@ -1,0 +1,114 @@
+"""The properties of masks and of values that are not finite: what is left out reaches nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lossd.engine import evaluate
+from lossd.errors import InvalidCall
+from lossd.losses.domain import Index
+from lossd.message import Array, Call
+from tests.losses.cases import (
+    Case,
+    ask,
+    assert_close,
+    batch_axis,
+    take,
+    take_rows,
+    with_arrays,
+    with_names,
+)
+
+# A mask may take another way through the engine than a smaller call; sums differ by their rounding alone.
+TOLERANCE = {"relative": 1e-12, "absolute": 1e-12}
+MODES = ["none", "sum", "mean", "weighted_mean"]
+
+
+def check_mask(case: Case) -> None:
+    """A mask selects: the answer is that of the call without the rest, whatever the rest holds."""
+    kept = np.arange(case.batch[0]) % 3 != 1
+    mask = np.broadcast_to(kept.reshape(-1, *[1] * (len(case.batch) - 1)), case.batch)
+    names = case.differentiable
+    asked = {"reduction": MODES, "gradient": names}
+    rows, others = np.flatnonzero(kept), np.flatnonzero(~kept)
+    expected = evaluate(case.loss, with_names(take_rows(case, rows), **asked))
+    actual = evaluate(case.loss, with_names(_spoilt(case, others), mask=mask, **asked))
+    assert actual.count == expected.count == mask.sum()
+    for mode in MODES[1:]:
+        assert_close(actual.loss[mode], expected.loss[mode], **TOLERANCE, of=mode)
+    assert_close(actual.loss["none"][rows], expected.loss["none"], **TOLERANCE, of="none")
+    assert not actual.loss["none"][others].any()
+    for mode in MODES:
+        for name in names:
+            found, true = actual.gradient[mode][name], expected.gradient[mode][name]
+            if name in case.form.roles and batch_axis(case, name) is not None:
+                assert not take(case, name, found, others).any()
+                found = take(case, name, found, rows)
+            assert_close(found, true, **TOLERANCE, of=f"{mode} {name}")
+
+
+def check_mask_denominator(case: Case) -> None:
+    """What a mask leaves out leaves the denominator too; a mask of ones changes nothing."""
+    ones = ask(case, mask=np.ones(case.batch, np.int64))
+    plain = ask(case)
+    assert_close(ones.loss["mean"], plain.loss["mean"], **TOLERANCE)
+    first = np.arange(case.batch[0]) < 3
+    mask = np.broadcast_to(first.reshape(-1, *[1] * (len(case.batch) - 1)), case.batch)
+    part = evaluate(case.loss, take_rows(case, np.arange(3)))
+    assert_close(ask(case, mask=mask).denominator, part.denominator, **TOLERANCE)
+
+
+def check_nan_propagates(case: Case) -> None:
+    """NaN in a sample is NaN in its loss and its gradient, and in the sum, and in no other sample's."""
+    for name, role in case.form.roles.items():
+        if role.domain.integer or batch_axis(case, name) is None:
+            continue
+        call = with_arrays(case.call, {name: _with_nan(case, name, [2])})
+        answer = evaluate(case.loss, with_names(call, reduction=["none", "sum"], gradient=[case.first]))
+        assert np.isnan(answer.loss["sum"])
+        assert np.isnan(answer.loss["none"][2]).all(), name
+        gradient = answer.gradient["none"][case.first]
+        assert np.isnan(take(case, case.first, gradient, [2])).any(), f"the gradient hides NaN in {name}"
+        if not case.loss.coupled:
+            rest = np.delete(np.arange(case.batch[0]), 2)
+            assert np.isfinite(answer.loss["none"][rest]).all()
+            assert np.isfinite(take(case, case.first, gradient, rest)).all()
+
+
+def check_finite_is_demanded(case: Case) -> None:
+    """On request the first NaN or infinity is an error at its place."""
+    ask(case, check_finite=True)
+    for name, role in case.form.roles.items():
+        if role.domain.integer:
+            continue
+        array = case.call.arrays[name].copy()
+        place = tuple(size - 1 for size in array.shape)
+        array[place] = np.nan
+        with pytest.raises(InvalidCall) as refused:
+            evaluate(case.loss, with_names(case.call, check_finite=True, **{name: array}))
+        assert refused.value.faults[0].at == name + "".join(f"[{i}]" for i in place)
+        assert refused.value.faults[0].got == "nan"
+
+
+def _spoilt(case: Case, rows: Array) -> Call:
+    """Return the call with NaN, or indices out of range, in some rows of every argument."""
+    spoilt = {}
+    for name, role in case.form.roles.items():
+        if batch_axis(case, name) is None:
+            continue
+        if not role.domain.integer:
+            spoilt[name] = _with_nan(case, name, rows)
+        elif isinstance(role.domain, Index):
+            spoilt[name] = case.call.arrays[name].copy()
+            spoilt[name][rows] = 99
+    return with_arrays(case.call, spoilt)
+
+
+def _with_nan(case: Case, name: str, rows: Array | list[int]) -> Array:
+    array = case.call.arrays[name].copy()
+    np.moveaxis(array, batch_axis(case, name) or 0, 0)[rows] = np.nan
+    return array
+
+
+PROPERTIES = (check_mask, check_mask_denominator, check_nan_propagates, check_finite_is_demanded)
