@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Mapping
 from types import ModuleType
 
-from benchmarks import engine
+from benchmarks import engine, memory
 
-PARTS: Mapping[str, ModuleType] = {"engine": engine}
+PARTS: Mapping[str, ModuleType] = {"engine": engine, "memory": memory}
 
 
 def main(words: list[str] | None = None) -> None:
