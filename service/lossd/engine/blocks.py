@@ -59,25 +59,28 @@ def run_blocks(
         threads: How many threads may work.
         checkpoint: Called before each block; what it raises ends the work.
     """
-
-    def run_part(part: Sequence[Block]) -> list[Result]:
-        with np.errstate(all="ignore"):  # overflow and NaN are answers here
-            results = []
-            for block in part:
-                if checkpoint is not None:
-                    checkpoint()
-                results.append(work(block))
-            return results
-
     _one_blas_thread()
     if threads == 1 or len(blocks) < LEAST_BLOCKS:
-        return run_part(blocks)
+        return _run_part(work, blocks, checkpoint)
     parts = list(_parts(blocks, threads))
-    others = [_pool(threads).submit(run_part, part) for part in parts[1:]]
-    done = run_part(parts[0])
+    others = [_pool(threads).submit(_run_part, work, part, checkpoint) for part in parts[1:]]
+    done = _run_part(work, parts[0], checkpoint)
     for other in others:
         done += other.result()
     return done
+
+
+def _run_part(
+    work: Callable[[Block], Result], blocks: Sequence[Block], checkpoint: Checkpoint | None
+) -> list[Result]:
+    """Do the work for some blocks, in this thread."""
+    results = []
+    with np.errstate(all="ignore"):  # overflow and NaN are answers here
+        for block in blocks:
+            if checkpoint is not None:
+                checkpoint()
+            results.append(work(block))
+    return results
 
 
 def _parts(blocks: Sequence[Block], threads: int) -> Iterator[Sequence[Block]]:

@@ -132,7 +132,7 @@ def make_recipe(
         reduction=reduction,
         divisor=float(scale.divisor),
         real=storage.type,
-        in_place=storage == computing and inputs[loss.gradient[0]].shape is not None,
+        in_place=storage == computing and all(inputs[name].shape is not None for name in plan.gradient),
     )
 
 
@@ -172,7 +172,7 @@ def run_recipe(
     kernel, settings = loss.tuned.kernel, recipe.settings
     rows = [_see(arrays[name], name, how) for name, how in recipe.inputs.items()]
     gradient, into = _make_room(recipe) if plan.gradient else ({}, [])
-    scratches: dict[int, Scratch] = {}
+    scratches: dict[int, Scratch] = {}  # by thread
 
     def work(block: Block) -> float:
         thread = get_ident()
@@ -183,8 +183,8 @@ def run_recipe(
         else:
             out = [scratch.zeros(name, given[name]) for name in loss.gradient]
         value = kernel(**given, **settings, out=out[0] if len(out) == 1 else out, scratch=scratch)
-        if not recipe.in_place:
-            for room, values in zip(into, out, strict=False):
+        if into and not recipe.in_place:
+            for room, values in zip(into, out, strict=True):
                 room.write(block, values)
         return value
 
@@ -199,16 +199,17 @@ def run_recipe(
 def _make_room(recipe: Recipe) -> tuple[dict[str, Array], list[Rows]]:
     """Allocate the gradients, and see them by rows."""
     assert recipe.loss.tuned is not None
-    arrays, rows = {}, []
+    sparse, storage = recipe.loss.tuned.sparse, recipe.arranged.storage
+    arrays: dict[str, Array] = {}
+    rows: list[Rows] = []
     for name in recipe.plan.gradient:
-        placed = recipe.inputs[name].placed
-        arrays[name], room = empty_rows(
-            placed.array.shape,
-            placed.core,
-            recipe.arranged.storage,
-            flat_core=False,
-            zero=recipe.loss.tuned.sparse,
-        )
+        how = recipe.inputs[name]
+        shape = how.placed.array.shape
+        if how.shape is None:
+            arrays[name], room = empty_rows(shape, how.placed.core, storage, flat_core=False, zero=sparse)
+        else:
+            arrays[name] = np.zeros(shape, storage) if sparse else np.empty(shape, storage)
+            room = FlatRows(arrays[name].reshape(how.shape))
         rows.append(room)
     return arrays, rows
 
