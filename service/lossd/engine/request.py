@@ -25,7 +25,7 @@ assert set(ReductionName.__args__) == set(REDUCTIONS)  # type: ignore[attr-defin
 
 
 class _Tensor:
-    """Lets a model carry an array as it is, and says in its schema how JSON writes one."""
+    """Lets a model carry an array as it is; how it is written is the business of the wire format."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
@@ -35,7 +35,7 @@ class _Tensor:
     def __get_pydantic_json_schema__(
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return {"$ref": "#/components/schemas/Tensor"}
+        return {"format": "tensor"}
 
     @staticmethod
     def _check(value: Any) -> Array:
@@ -123,7 +123,8 @@ def read_request(loss: Loss, call: Call) -> dict[str, Any]:
         request = request_model(loss).__pydantic_validator__.validate_python({**call.options, **call.arrays})
     except ValidationError as error:
         raise InvalidCall(faults=_faults(loss, call, error)) from None
-    return request.__dict__
+    values: dict[str, Any] = request.__dict__
+    return values
 
 
 def _tensor_field(argument: Argument, loss: Loss) -> tuple[Any, Any]:
