@@ -43,7 +43,7 @@ def left_out(line) -> str:
     return ""
 
 
-def used(*sources, classes=SAME.keys()):
+def used(*sources, classes=frozenset(SAME)):
     lines = [
         line
         for line in LINES
