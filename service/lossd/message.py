@@ -1,6 +1,6 @@
 """The two values that cross every layer: what was asked, and what came out.
 
-    bytes > wire.decode_call > Call > engine.evaluate > Answer > wire.encode_answer > bytes
+bytes > wire.decode_call > Call > engine.evaluate > Answer > wire.encode_answer > bytes
 """
 
 from __future__ import annotations

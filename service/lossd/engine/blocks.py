@@ -13,7 +13,7 @@ from functools import cache
 from typing import TypeVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from lossd.engine.arrange import Arranged
 from lossd.engine.layout import Block, cut

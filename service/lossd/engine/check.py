@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from lossd.engine.arrange import Arranged, Placed
@@ -68,9 +69,15 @@ def check_finite(arrays: Mapping[str, Array]) -> None:
 
 def sums_to_one(placed: Placed, values: Array) -> Array | None:
     """Mark the rows of probabilities that do not sum to one, or return None where all do."""
-    tolerance = float(np.sqrt(np.finfo(values.dtype).eps))
-    wrong = np.abs(values.sum(axis=-1) - 1) > tolerance
+    # To half the digits that the numbers were stored in: their errors add up over the classes.
+    tolerance = 0.0 if values.dtype.kind in "iu" else _epsilon(values.dtype) ** 0.5
+    wrong = np.abs(np.add.reduce(values, axis=-1, dtype=np.float64) - 1) > tolerance
     return wrong if wrong.any() else None
+
+
+def _epsilon(dtype: np.dtype[Any]) -> float:
+    finfo: Any = ml_dtypes.finfo  # NumPy's own does not know bfloat16
+    return float(finfo(dtype).eps)
 
 
 def check_sums(placed: Placed, values: Array, block: Block, arranged: Arranged, strict: bool) -> bool:
@@ -119,7 +126,8 @@ def _place(placed: Placed, row: int, core: list[int], arranged: Arranged) -> str
             name, tuple(0 if size == 1 else i for i, size in zip(own, placed.array.shape, strict=True))
         )
     path: list[Any] = [None] * rank
-    for place, index in zip(placed.core, core or [":"] * len(placed.core), strict=True):
+    inner: list[Any] = list(core) or [":"] * len(placed.core)
+    for place, index in zip(placed.core, inner, strict=True):
         path[place] = index
     rest = iter(batch)
     return _path(name, tuple(next(rest) if index is None else index for index in path))

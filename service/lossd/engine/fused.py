@@ -150,7 +150,9 @@ def _can_fuse(loss: Loss, arranged: Arranged, plan: Plan) -> bool:
     accepts, defaults = loss.tuned.accepts, loss.settings
     return (
         all(name in accepts for name in arranged.placed)
-        and all(placed.role == placed.argument.role and not placed.spread for placed in arranged.placed.values())
+        and all(
+            placed.role == placed.argument.role and not placed.spread for placed in arranged.placed.values()
+        )
         and all(name in accepts or value == defaults[name][1] for name, value in plan.settings.items())
     )
 

@@ -6,7 +6,7 @@ reduction that was asked for, while the block is in cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -230,11 +230,14 @@ def _contract(loss: Loss, lazy: Lazy, factor: Factor, by_rows: bool, count: int)
         assert callable(lazy)
         return lazy(upstream)
     partial = forced(lazy)
+    scaled: Array
     if by_rows:
-        return partial * _column(factor, partial)
-    if isinstance(factor, float):
-        return np.add.reduce(partial, axis=0, dtype=np.float64) * factor
-    return np.add.reduce(partial * _column(factor, partial), axis=0, dtype=np.float64)
+        scaled = partial * _column(factor, partial)
+    elif isinstance(factor, float):
+        scaled = np.add.reduce(partial, axis=0, dtype=np.float64) * factor
+    else:
+        scaled = np.add.reduce(partial * _column(factor, partial), axis=0, dtype=np.float64)
+    return scaled
 
 
 def _column(factor: Factor, partial: Array) -> Any:

@@ -23,6 +23,10 @@ class Rows(Protocol):
     """An array seen as ``(rows, *core)``."""
 
     @property
+    def array(self) -> Array:
+        """The view that is read and written."""
+
+    @property
     def period(self) -> int:
         """Rows that a block should be a multiple or a divisor of; 1 where any cut is as good."""
 
@@ -124,7 +128,7 @@ def empty_rows(
         return flat.reshape(shape), FlatRows(flat)
     array = allocate(shape, dtype)
     rows = rows_of(array, core, flat_core)
-    if isinstance(rows, SlabRows) or np.may_share_memory(rows.array, array):
+    if np.may_share_memory(rows.array, array):
         return array, rows
     # No view exists: store it with the core axes last, and hand out the transpose.
     order = [axis for axis in range(len(shape)) if axis not in core] + list(core)

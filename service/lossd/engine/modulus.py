@@ -26,11 +26,10 @@ def on_modulus(kernel: Kernel) -> Kernel:
 
         def turned(sign: float) -> Array:
             direction = np.divide(residual, modulus, out=np.zeros_like(residual), where=modulus != 0)
-            return sign * forced(terms.gradient["input"]) * direction
+            gradient: Array = sign * forced(terms.gradient["input"]) * direction
+            return gradient
 
-        gradient: dict[str, Lazy] = dict(terms.gradient)
-        gradient["input"] = lambda: turned(1.0)
-        gradient["target"] = lambda: turned(-1.0)
-        return Terms(terms.value, gradient)
+        opposed: dict[str, Lazy] = {"input": lambda: turned(1.0), "target": lambda: turned(-1.0)}
+        return Terms(terms.value, {**terms.gradient, **opposed})
 
     return complex_kernel

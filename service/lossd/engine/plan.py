@@ -63,9 +63,7 @@ class Plan:
     warnings: tuple[str, ...]
 
 
-def make_plan(
-    loss: Loss, request: Mapping[str, Any], arranged: Arranged, selected: Array | None
-) -> Plan:
+def make_plan(loss: Loss, request: Mapping[str, Any], arranged: Arranged, selected: Array | None) -> Plan:
     """Work out the factors of every reduction, and what is wanted of the kernel.
 
     Args:
@@ -100,7 +98,7 @@ def select_rows(loss: Loss, request: Mapping[str, Any], arranged: Arranged) -> A
     keep: Array | None = None
     mask = request["mask"]
     if mask is not None:
-        if mask.dtype.kind not in "biu" or mask.dtype.kind != "b" and ((mask != 0) & (mask != 1)).any():
+        if mask.dtype.kind not in "biu" or (mask.dtype.kind != "b" and ((mask != 0) & (mask != 1)).any()):
             raise invalid("mask", "true and false, or 1 and 0", f"{mask.dtype} values")
         keep = _per_row(mask.astype(bool), arranged, "mask")
     if loss.ignored is not None:

@@ -69,7 +69,8 @@ def count(weights: Weights) -> int:
 
 def sum_over_axes(values: Array, weights: Weights) -> Array:
     """Sum ``(rows,)`` over the caller's axes in float64; the axes that are left remain."""
-    return np.add.reduce(values.reshape(weights.batch), axis=weights.axes, dtype=np.float64)
+    total: Array = np.add.reduce(values.reshape(weights.batch), axis=weights.axes, dtype=np.float64)
+    return total
 
 
 def _mass_sum(weights: Weights, sample: Array | None) -> float | Array:

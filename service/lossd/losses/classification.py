@@ -16,8 +16,8 @@ from lossd.losses.roles import (
     ClassWeight,
     Factor,
     Fraction,
-    LogProbability,
     Logits,
+    LogProbability,
     Probability,
     Real,
 )
@@ -42,9 +42,17 @@ def _ignored(arguments: Arguments, settings: Settings) -> Array | None:
 
 @loss(
     aliases=(
-        "CrossEntropyLoss", "softmax_cross_entropy", "softmax_cross_entropy_with_integer_labels",
-        "SparseCategoricalCrossentropy", "sparse_categorical_crossentropy", "CategoricalCrossentropy",
-        "categorical_crossentropy", "SoftmaxCrossEntropyLoss", "multi:softprob", "multi:softmax", "multiclass",
+        "CrossEntropyLoss",
+        "softmax_cross_entropy",
+        "softmax_cross_entropy_with_integer_labels",
+        "SparseCategoricalCrossentropy",
+        "sparse_categorical_crossentropy",
+        "CategoricalCrossentropy",
+        "categorical_crossentropy",
+        "SoftmaxCrossEntropyLoss",
+        "multi:softprob",
+        "multi:softmax",
+        "multiclass",
         "MultiClass",
     ),
     formula=(
@@ -82,7 +90,9 @@ def cross_entropy(
         {
             # s Q - q without cancellation: both terms are exact where s rounds to 1
             "input": lambda: s * (mass - weighted) - weighted * complement,
-            "target": lambda: (label_smoothing - 1) * times(np.ones_like(s) if weight is None else weight, log_s),
+            "target": lambda: (
+                (label_smoothing - 1) * times(np.ones_like(s) if weight is None else weight, log_s)
+            ),
             "weight": lambda: -times(q, log_s),
         },
         lambda: mass * s * complement,
@@ -201,7 +211,11 @@ def nll_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: S
 
 @loss(
     aliases=(
-        "BCELoss", "binary_cross_entropy", "BinaryCrossentropy", "binary_crossentropy", "log_loss",
+        "BCELoss",
+        "binary_cross_entropy",
+        "BinaryCrossentropy",
+        "binary_crossentropy",
+        "log_loss",
     ),
     formula=r"\ell = -w\,[\,t \log x + (1 - t) \log(1 - x)\,]",
     source=f"{_TORCH}BCELoss.html",
@@ -244,9 +258,15 @@ def bce_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: S
 
 @loss(
     aliases=(
-        "BCEWithLogitsLoss", "binary_cross_entropy_with_logits", "sigmoid_binary_cross_entropy",
-        "sigmoid_cross_entropy", "sigmoid_cross_entropy_with_logits", "binary:logistic", "binary",
-        "Logloss", "CrossEntropy",
+        "BCEWithLogitsLoss",
+        "binary_cross_entropy_with_logits",
+        "sigmoid_binary_cross_entropy",
+        "sigmoid_cross_entropy",
+        "sigmoid_cross_entropy_with_logits",
+        "binary:logistic",
+        "binary",
+        "Logloss",
+        "CrossEntropy",
     ),
     formula=(
         r"\ell = w\,[\,p\, t\, \mathrm{sp}(-x) + (1 - t)\, \mathrm{sp}(x)\,],\quad \mathrm{sp}(x) = \log(1 + e^x)"

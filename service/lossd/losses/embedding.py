@@ -64,8 +64,7 @@ def triplet_margin(
             "negative": lambda: on * (push + aside),
             "margin": lambda: active,
         },
-        lambda: on
-        * (_bend(anchor - positive + eps, p) - share[:, None] * _bend(anchor - negative + eps, p)),
+        lambda: on * (_bend(anchor - positive + eps, p) - share[:, None] * _bend(anchor - negative + eps, p)),
     )
 
 
@@ -154,12 +153,14 @@ def nt_xent(
         blame = np.where(positive, sigmoid(excess), 0)
         rivals = np.where(same, 0, np.exp(likeness - np.where(np.isneginf(negatives), 0, negatives)))
         total = rivals * blame.sum(axis=1, keepdims=True) - blame
-        return total * upstream.astype(total.dtype)[:, None]
+        weighed: Array = total * upstream.astype(total.dtype)[:, None]
+        return weighed
 
     def of_embeddings(upstream: Array) -> Array:
         pair = slope(upstream)
         turn = (pair + pair.T) @ unit / unit.dtype.type(temperature)
-        return (turn - unit * np.vecdot(unit, turn)[:, None]) / norm
+        tangent: Array = (turn - unit * np.vecdot(unit, turn)[:, None]) / norm
+        return tangent
 
     return Terms(
         np.where(positive, softplus(excess), 0).sum(axis=1),

@@ -16,14 +16,20 @@ from lossd.message import Array
 _FRAMES = Role(shape="(T, N, C) or (T, C)", core=("T", "C"), axes=(0, -1))
 Frames = Annotated[Array, _FRAMES]
 Labels = Annotated[
-    Array, Role(shape="(N, S), (S) or (sum of target_lengths)", core=("S",), domain=Whole((1, 4)), differentiable=False)
+    Array,
+    Role(
+        shape="(N, S), (S) or (sum of target_lengths)",
+        core=("S",),
+        domain=Whole((1, 4)),
+        differentiable=False,
+    ),
 ]
 InputLengths = Annotated[Array, Role(shape="(N) or ()", domain=Length("T"), differentiable=False)]
 TargetLengths = Annotated[Array, Role(shape="(N) or ()", domain=Length("S"), differentiable=False)]
 
 
 def _prepare(request: Mapping[str, Any], settings: Settings) -> dict[str, Array]:
-    """Check lengths and symbols, and bring concatenated targets to ``(N, S)``, padded with a symbol that is not read."""
+    """Check lengths and symbols, and bring concatenated targets to ``(N, S)``, padded with -1."""
     frames = request["log_probs"] if request["log_probs"] is not None else request["logits"]
     targets, lengths = request["targets"], request["target_lengths"]
     if frames is None or frames.ndim not in (2, 3):
@@ -77,7 +83,8 @@ def _check_symbols(
 def _shares(arguments: Arguments, settings: Settings) -> Array:
     """Return the mean's factor on each sample: one over its number of labels."""
     lengths: Any = arguments["target_lengths"]
-    return 1 / np.maximum(lengths, 1)
+    shares: Array = 1 / np.maximum(lengths, 1)
+    return shares
 
 
 @loss(
@@ -116,8 +123,10 @@ def ctc(
     free variables: it is minus the posterior of each symbol. The mean divides each sample by its number of
     labels, then by the number of samples. ``zero_infinity`` makes 0 of samples that have no alignment.
     """
-    normalised = softmax(logits.reshape(-1, logits.shape[-1])) if log_probs is None and logits is not None else None
-    frames = log_probs if normalised is None else normalised.log.reshape(logits.shape)  # type: ignore[union-attr]  # given
+    normalised = (
+        softmax(logits.reshape(-1, logits.shape[-1])) if log_probs is None and logits is not None else None
+    )
+    frames = log_probs if normalised is None else normalised.log.reshape(logits.shape)
     states, skips = _states(targets, target_lengths, blank)
     emitted = np.take_along_axis(frames, states[:, None, :], axis=2)  # (N, T, 2S + 1)
     last = 2 * target_lengths
@@ -194,13 +203,9 @@ def _merge(stay: Array, step: Array, skip: Array) -> Array:
     """Add three probabilities given by their logarithms, around the largest."""
     top = np.maximum(np.maximum(stay, step), skip)
     safe = np.where(np.isneginf(top), 0, top)
-    return top + np.log1p(_rest(stay, step, skip, safe))
-
-
-def _rest(stay: Array, step: Array, skip: Array, top: Array) -> Array:
-    """Return what the two smaller terms add to the largest, relative to it."""
-    whole = np.exp(stay - top) + np.exp(step - top) + np.exp(skip - top)
-    return np.maximum(whole - 1, 0)
+    whole = np.exp(stay - safe) + np.exp(step - safe) + np.exp(skip - safe)
+    merged: Array = top + np.log1p(np.maximum(whole - 1, 0))
+    return merged
 
 
 def _shift(values: Array, by: int, allowed: Array | None = None) -> Array:

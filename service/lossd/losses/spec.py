@@ -268,9 +268,7 @@ def loss(
     return declare
 
 
-def tuned(
-    declared: Loss, *, sparse: bool = False
-) -> Callable[[Callable[..., float]], Callable[..., float]]:
+def tuned(declared: Loss, *, sparse: bool = False) -> Callable[[Callable[..., float]], Callable[..., float]]:
     """Give ``declared`` the decorated function as its tuned form.
 
     It computes the same as the kernel in one pass over a block: it writes ``scale`` times the gradient

@@ -55,7 +55,8 @@ def softplus(values: Array) -> Array:
 def sigmoid(values: Array) -> Array:
     """Return ``1 / (1 + exp(-x))`` from ``exp(-|x|)``: no overflow, exact for all x, also where s is tiny."""
     small = np.exp(-np.abs(values))
-    return np.where(values >= 0, 1, small) / (1 + small)
+    whole: Array = np.where(values >= 0, 1, small) / (1 + small)
+    return whole
 
 
 def times(factor: Array, value: Array) -> Array:
@@ -70,4 +71,5 @@ def log_sum_exp(values: Array, axis: int) -> Array:
     """Return ``log(sum(exp(x)))`` along an axis as ``m + log(sum(exp(x - m)))``; -inf where all are."""
     top = np.maximum.reduce(values, axis=axis, keepdims=True)
     top = np.where(np.isneginf(top), 0, top)
-    return np.squeeze(top, axis) + np.log(np.add.reduce(np.exp(values - top), axis=axis))
+    total: Array = np.squeeze(top, axis) + np.log(np.add.reduce(np.exp(values - top), axis=axis))
+    return total
