@@ -1,27 +1,25 @@
-"""Measure everything, or one part: `python -m benchmarks engine --help`."""
+"""Measure everything and write it into the README, or one part: `python -m benchmarks engine --help`."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 
-from benchmarks import engine, memory
+from benchmarks import engine, http, memory, wire
 
-PARTS: Mapping[str, ModuleType] = {"engine": engine, "memory": memory}
+PARTS: Mapping[str, ModuleType] = {"engine": engine, "memory": memory, "http": http, "wire": wire}
 
 
-def main(words: list[str] | None = None) -> None:
+def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parts = parser.add_subparsers(dest="part", metavar="PART", help="what to measure; everything if absent")
     for name, module in PARTS.items():
-        part = parts.add_parser(name, help=module.HELP, description=module.__doc__)
-        module.add_arguments(part)
-    arguments = parser.parse_args(words)
-    for name in [arguments.part] if arguments.part else PARTS:
-        chosen = arguments if arguments.part else parser.parse_args([name, "--write"])
+        module.add_arguments(parts.add_parser(name, help=module.HELP, description=module.__doc__))
+    given = parser.parse_args(words)
+    for name in [given.part] if given.part else PARTS:
         print(f"{name}: {PARTS[name].HELP}", flush=True)
-        PARTS[name].run(chosen)
+        PARTS[name].run(given if given.part else parser.parse_args([name, "--write"]))
 
 
 if __name__ == "__main__":
