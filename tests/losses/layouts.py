@@ -36,7 +36,9 @@ def check_inputs_are_not_written(case: Case) -> None:
         for reduction in ("mean", REDUCTIONS):
             answer = ask(case, call, reduction=reduction, gradient=case.differentiable)
             given = [gradient for found in answer.gradient.values() for gradient in found.values()]
-            assert not any(np.shares_memory(gradient, array) for gradient in given for array in arrays.values())
+            assert not any(
+                np.shares_memory(gradient, array) for gradient in given for array in arrays.values()
+            )
         for name, array in arrays.items():
             assert array.tobytes() == before[name].tobytes(), name
 
@@ -48,7 +50,9 @@ def check_block_size(case: Case) -> None:
     for size in (1, FORCED_BLOCKS, 1000):
         cut = evaluate(case.loss, call, block_bytes=size)
         assert cut.loss["none"].tobytes() == whole.loss["none"].tobytes()
-        assert_close([cut.loss[r] for r in REDUCTIONS[1:]], [whole.loss[r] for r in REDUCTIONS[1:]], **_ROUNDING)
+        assert_close(
+            [cut.loss[r] for r in REDUCTIONS[1:]], [whole.loss[r] for r in REDUCTIONS[1:]], **_ROUNDING
+        )
         for reduction, gradients in whole.gradient.items():
             for name, gradient in gradients.items():
                 # relative to the largest: what all rows share is a sum of terms that may cancel

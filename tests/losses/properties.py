@@ -1,7 +1,13 @@
-"""The table of all properties: `test_properties` checks each on every case, `test_harness` that it can fail."""
+"""The table of all properties: `test_properties` checks each case, `test_harness` that each can fail."""
 
 from __future__ import annotations
 
-from tests.losses import derivatives, layouts, reductions, selection
+from tests.losses import derivatives, layouts, numbers, reductions, selection
 
-PROPERTIES = derivatives.PROPERTIES + reductions.PROPERTIES + selection.PROPERTIES + layouts.PROPERTIES
+PROPERTIES = (
+    derivatives.PROPERTIES
+    + reductions.PROPERTIES
+    + selection.PROPERTIES
+    + layouts.PROPERTIES
+    + numbers.PROPERTIES
+)

@@ -65,7 +65,7 @@ def check_sample_weight(case: Case) -> None:
 
 
 def check_upstream(case: Case) -> None:
-    """The gradient of none with an upstream is the gradient of the sum weighed by it; ones are the default."""
+    """The gradient of none with an upstream is the gradient of the sum weighed by it; ones by default."""
     upstream = case.rng().standard_normal(case.batch)
     names = case.differentiable
     none = ask(case, reduction="none", gradient=names, upstream=upstream).gradient["none"]
@@ -87,7 +87,9 @@ def check_axis(case: Case) -> None:
         expected = none.sum(axis=tuple(axis) if isinstance(axis, list) else axis)
         assert np.shape(answer.loss["sum"]) == np.shape(answer.denominator) == expected.shape
         assert_close(answer.loss["sum"], expected, **TOLERANCE, of=f"axis {axis}")
-        assert_close(answer.loss["weighted_mean"], expected / answer.denominator, **TOLERANCE, of=f"axis {axis}")
+        assert_close(
+            answer.loss["weighted_mean"], expected / answer.denominator, **TOLERANCE, of=f"axis {axis}"
+        )
 
 
 def check_shards(case: Case) -> None:
@@ -137,7 +139,9 @@ def check_legacy_arguments(case: Case) -> None:
         answer = ask(case, **{key: value for key, value in given.items() if value is not None})
         assert list(answer.loss) == [name]
         assert_same_bits(answer, ask(case, reduction=name))
-        assert (average is not None or reduce is not None) == any("size_average" in w for w in answer.warnings)
+        assert (average is not None or reduce is not None) == any(
+            "size_average" in w for w in answer.warnings
+        )
 
 
 def check_samples_may_be_permuted(case: Case) -> None:
@@ -150,7 +154,9 @@ def check_samples_may_be_permuted(case: Case) -> None:
     assert_close(after.loss["mean"], before.loss["mean"], **TOLERANCE)
     for reduction, gradients in before.gradient.items():
         for name, gradient in gradients.items():
-            assert_close(after.gradient[reduction][name], take(case, name, gradient, order), **TOLERANCE, of=name)
+            assert_close(
+                after.gradient[reduction][name], take(case, name, gradient, order), **TOLERANCE, of=name
+            )
 
 
 def _total(case: Case, answer: Answer) -> float:

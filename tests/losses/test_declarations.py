@@ -1,0 +1,113 @@
+"""What every declaration says of itself: its example, its names, its domains and its schema."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from lossd.engine import evaluate, request_model
+from lossd.errors import InvalidCall, UnknownLoss
+from lossd.losses import FAMILIES, LOSSES, find
+from lossd.losses.spec import Loss
+from lossd.message import Call
+from tests.losses.cases import CASES, ask
+
+every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=lambda loss: loss.name)
+
+
+def example_call(loss: Loss, **options) -> Call:
+    """Return the call of a loss's worked example, its lists as arrays."""
+    given = loss.example.call
+    arrays = {name: np.asarray(value) for name, value in given.items() if name in loss.tensors}
+    return Call(arrays, {name: value for name, value in given.items() if name not in arrays} | options)
+
+
+@every_loss
+def test_the_worked_example_holds(loss):
+    answer = evaluate(loss, example_call(loss, reduction="none"))
+    # Written to 16 digits, from numbers that are exact in binary.
+    np.testing.assert_allclose(answer.loss["none"], loss.example.value, rtol=1e-15, atol=1e-15)
+    assert np.shape(answer.loss["none"]) == np.shape(loss.example.value)
+
+
+@every_loss
+def test_the_worked_example_is_not_trivial(loss):
+    assert np.any(np.asarray(loss.example.value) != 0)
+
+
+@every_loss
+def test_every_name_finds_it(loss):
+    assert all(find(name) is loss for name in (loss.name, *loss.aliases))
+
+
+def test_no_two_losses_share_a_name():
+    names = [name for loss in LOSSES.values() for name in (loss.name, *loss.aliases)]
+    assert len(names) == len(set(names))
+
+
+def test_an_unknown_name_is_told_its_neighbours():
+    with pytest.raises(UnknownLoss, match="no loss is named 'hubber'; did you mean huber"):
+        find("hubber")
+    with pytest.raises(UnknownLoss, match="GET /v1/losses lists them"):
+        find("\x00" * 10_000)
+
+
+@every_loss
+def test_it_says_what_it_is(loss):
+    assert loss.summary.endswith("."), "the first line of the docstring is a sentence"
+    assert loss.formula.startswith(r"\ell")
+    assert loss.source
+    assert loss.family in {family.__name__.rpartition(".")[2] for family in FAMILIES}
+    assert set(loss.gradient) <= set(loss.differentiable)
+    assert loss.tensors.isdisjoint(loss.settings)
+    assert {"sample_weight", "mask", "upstream", "hvp"} <= loss.tensors
+    assert all(argument.shape and argument.domain for argument in loss.arguments + loss.vectors)
+
+
+@every_loss
+def test_its_model_documents_every_argument_and_setting(loss):
+    schema = request_model(loss).model_json_schema()
+    json.dumps(schema)
+    own = {argument.name for argument in loss.arguments + loss.vectors} | set(loss.settings)
+    assert own | {"reduction", "gradient", "sample_weight", "mask", "denominator"} <= set(
+        schema["properties"]
+    )
+    needed = {a.name for a in loss.arguments + loss.vectors if not a.optional} - set(loss.one_of)
+    assert set(schema.get("required", [])) == needed
+    for name in own:
+        described = schema["properties"][name]
+        assert described.get("description") or name in loss.settings
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_samples_lie_in_their_domains(case):
+    answer = ask(case, check_target="strict", check_finite=True, reduction="none")
+    assert np.isfinite(answer.loss["none"]).all()
+    assert answer.warnings == ()
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.drawn], ids=str)
+def test_a_missing_argument_is_named(case):
+    for name in case.form.roles:
+        arrays = {key: array for key, array in case.call.arrays.items() if key != name}
+        optional = any(a.name == name and a.optional for a in case.loss.arguments)
+        if optional and name not in case.loss.one_of:
+            evaluate(case.loss, Call(arrays, case.call.options))
+            continue
+        with pytest.raises(InvalidCall) as refused:
+            evaluate(case.loss, Call(arrays, case.call.options))
+        place = " or ".join(case.loss.one_of) if name in case.loss.one_of else name
+        assert [fault.at for fault in refused.value.faults] == [place]
+
+
+@every_loss
+def test_gradient_true_means_what_the_source_differentiates(loss):
+    call = example_call(loss, gradient=True, reduction="sum")
+    given = [name for name in loss.gradient if name in call.arrays]
+    answer = evaluate(loss, call)
+    assert list(answer.gradient["sum"]) == given
+    for name, gradient in answer.gradient["sum"].items():
+        assert gradient.shape == call.arrays[name].shape
+    assert evaluate(loss, example_call(loss)).gradient == {}

@@ -1,0 +1,139 @@
+"""The layers: which package may import which, read from the syntax trees, so that no import can hide in a function."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+SERVICE = Path(__file__).parents[1] / "service"
+
+# Package or module of lossd to the parts of lossd it may import, besides itself.
+LAYERS = {
+    "": set(),
+    "errors": set(),
+    "message": set(),
+    "settings": set(),
+    "losses": {"errors", "message"},
+    "engine": {"losses", "message", "errors"},
+    "wire": {"message", "errors"},
+    "client": {"wire", "message", "errors"},
+    "api": {"", "engine", "losses", "wire", "message", "errors", "settings"},
+    "commands": {"", "api", "app", "engine", "losses", "wire", "message", "errors", "settings"},
+    "app": {"", "api", "engine", "losses", "wire", "message", "errors", "settings"},
+    "__main__": {"", "commands", "errors"},
+}
+HTTP = {"fastapi", "starlette", "uvicorn", "httpx", "uvloop", "httptools"}
+# Part of lossd to the distributions it keeps away from.
+KEPT_OUT = {
+    "errors": HTTP | {"pydantic", "numpy"},
+    "message": HTTP | {"pydantic"},
+    "settings": HTTP | {"numpy"},
+    "losses": HTTP | {"orjson", "simdjson", "structlog", "threading", "concurrent"},
+    "engine": HTTP | {"orjson", "simdjson", "structlog"},
+    "wire": HTTP | {"pydantic", "structlog"},
+    "client": {"fastapi", "starlette", "uvicorn"},
+}
+
+
+class Import(NamedTuple):
+    """One import statement's module, and where it is written."""
+
+    file: Path
+    line: int
+    module: str
+
+    def __str__(self) -> str:
+        return f"{self.file.relative_to(SERVICE)}:{self.line} imports {self.module}"
+
+
+def part_of(module: str) -> str:
+    """Return the part of lossd that a dotted module name lies in."""
+    return module.partition(".")[2].partition(".")[0]
+
+
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(SERVICE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_of(file: Path, source: str | None = None) -> Iterator[Import]:
+    """Find the imports of a file, wherever in it they stand."""
+    for node in ast.walk(ast.parse(source or file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (Import(file, node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}:{node.lineno} imports relatively"
+            names = [f"lossd.{alias.name}" for alias in node.names if alias.name != "__version__"]
+            modules = names if node.module == "lossd" and names else [node.module or ""]
+            yield from (Import(file, node.lineno, module) for module in modules)
+
+
+def breaches(file: Path, source: str | None = None) -> list[str]:
+    """Return the imports of a file that its layer does not allow."""
+    own = part_of(module_of(file))
+    wrong = []
+    for found in imports_of(file, source):
+        top = found.module.split(".")[0]
+        if top == "lossd":
+            allowed = part_of(found.module) in LAYERS[own] | {own}
+        else:
+            allowed = top not in KEPT_OUT.get(own, set())
+        if not allowed:
+            wrong.append(str(found))
+    return wrong
+
+
+FILES = sorted((SERVICE / "lossd").rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SERVICE)))
+def test_imports_point_down(file):
+    assert part_of(module_of(file)) in LAYERS, "a new package: say in LAYERS what it may import"
+    assert breaches(file) == []
+
+
+def test_only_api_and_app_know_the_web_framework():
+    knowing = {
+        part_of(module_of(i.file)) for f in FILES for i in imports_of(f) if i.module.split(".")[0] in _WEB
+    }
+    assert knowing <= {"api", "app"}
+
+
+def test_only_app_knows_every_layer():
+    layers = {"api", "engine", "losses", "wire", "settings"}
+    for file in FILES:
+        known = {part_of(found.module) for found in imports_of(file)} - {part_of(module_of(file))}
+        assert not layers <= known or module_of(file) == "lossd.app", f"{file} knows all layers"
+
+
+def test_importing_a_layer_starts_nothing():
+    """No module makes an app, a pool or a server while it loads: there is no state at import."""
+    for file in FILES:
+        for node in ast.parse(file.read_text()).body:
+            value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+            name = getattr(getattr(value, "func", None), "id", "")
+            assert name not in {"FastAPI", "create_app", "Settings", "ThreadPoolExecutor"}, (
+                f"{file}:{node.lineno}"
+            )
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("losses/regression.py", "from lossd.engine import evaluate"),
+        ("losses/regression.py", "def late():\n    import fastapi"),
+        ("wire/codec.py", "from lossd.losses import LOSSES"),
+        ("wire/codec.py", "from lossd import engine"),
+        ("wire/codec.py", "import pydantic"),
+        ("engine/plan.py", "from starlette.responses import Response"),
+        ("errors.py", "import lossd.message"),
+    ],
+)
+def test_a_breach_is_found(file, source):
+    assert breaches(SERVICE / "lossd" / file, source)
+
+
+_WEB = {"fastapi", "starlette"}
