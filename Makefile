@@ -20,7 +20,7 @@ FAST := not slow and not torch
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help serve test test-all check bench openapi lock image torch clean
+.PHONY: help serve test test-all check bench openapi readme lock image torch clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -46,6 +46,9 @@ bench: $(VENV)/.dev $(VENV)/.torch  ## Measure against PyTorch; takes minutes, l
 openapi: $(VENV)/.runtime  ## Write openapi/openapi.json from the declarations.
 	$(VENV)/bin/lossd openapi > openapi/openapi.json.part
 	mv openapi/openapi.json.part openapi/openapi.json
+
+readme: $(VENV)/.test  ## Write the README's tables from the declarations.
+	$(VENV)/bin/python -m tests.tables
 
 lock: $(VENV)/.dev  ## Resolve pyproject.toml into requirements/; ARGS=--upgrade takes the newest.
 	$(call compile,dev,--extra client --extra test --extra examples --extra bench --extra dev pyproject.toml)
