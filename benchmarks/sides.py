@@ -1,4 +1,4 @@
-"""This file is the two sides of a comparison, each in a process of its own.
+"""This file is a side of a comparison, in a process of its own.
 
 PyTorch's OpenMP workers spin for a while after each call and would starve whatever runs next in the same
 process, so a side is a child that reads one command a line and answers in kind: `prepare` draws a case's
@@ -7,25 +7,19 @@ arrays and runs it twice, `run` measures it for some seconds. A side imports not
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import subprocess
 import sys
-import time
 import traceback
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
-from statistics import median
 from typing import IO, Any
 
-import numpy as np
+from benchmarks.cases import Case
+from benchmarks.works import SIDES, limit_work, measure
 
-from benchmarks.cases import SUBJECTS, Array, Case
-
-Work = Callable[[], Any]
-LEAST_CALLS = 3
 # The engine spreads blocks itself; a BLAS that does too would only get in its way.
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 # Longer than OpenMP's workers spin after a call, so that they do not run into the other side's turn.
@@ -73,107 +67,16 @@ class Side:
     def _ask(self, command: Mapping[str, Any]) -> Any:
         assert self._child.stdin is not None
         assert self._child.stdout is not None
-        print(json.dumps(command), file=self._child.stdin, flush=True)
-        line = self._child.stdout.readline()
+        line = ""
+        with suppress(BrokenPipeError):
+            print(json.dumps(command), file=self._child.stdin, flush=True)
+            line = self._child.stdout.readline()
         if not line:
             raise Unavailable(f"the process of {self.name} ended with status {self._child.wait()}")
         answer = json.loads(line)
         if "unavailable" in answer:
             raise Unavailable(answer["unavailable"])
         return answer["answer"]
-
-
-def lossd_work(case: Case, arrays: Mapping[str, Array]) -> Work:
-    """Return a call of the engine as the service makes it, from a request's validation to the answer."""
-    from lossd.engine import evaluate
-    from lossd.losses import find
-    from lossd.message import Call
-
-    loss = find(case.loss)
-    options = {"gradient": True}
-
-    def work() -> Any:
-        return evaluate(loss, Call(arrays, options), threads=case.threads).loss["mean"]
-
-    return work
-
-
-def eager_work(case: Case, arrays: Mapping[str, Array]) -> Work:
-    """Return forward and backward in PyTorch, as a training loop does them."""
-    import torch
-
-    function = getattr(torch.nn.functional, SUBJECTS[case.loss].torch)
-    return _torch_work(torch, function, case, arrays)
-
-
-def compiled_work(case: Case, arrays: Mapping[str, Array]) -> Work:
-    """Return the same, compiled for the very shapes of the case."""
-    import torch
-
-    torch._dynamo.reset()
-    function = getattr(torch.nn.functional, SUBJECTS[case.loss].torch)
-    return _torch_work(torch, torch.compile(function, dynamic=False), case, arrays)
-
-
-def _torch_work(torch: Any, function: Any, case: Case, arrays: Mapping[str, Array]) -> Work:
-    torch.set_num_threads(case.threads)
-    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    variables = [tensors[name].requires_grad_() for name in SUBJECTS[case.loss].gradient]
-
-    def work() -> Any:
-        for variable in variables:
-            variable.grad = None
-        value = function(**tensors)
-        value.backward()
-        return value
-
-    return work
-
-
-SIDES: Mapping[str, Callable[[Case, Mapping[str, Array]], Work]] = {
-    "lossd": lossd_work,
-    "eager": eager_work,
-    "compile": compiled_work,
-}
-
-
-def limit_work(case: Case, arrays: Mapping[str, Array]) -> Callable[[], object] | None:
-    """Return the one NumPy call that the loss cannot do without, its result in memory that is there."""
-    name = SUBJECTS[case.loss].limit
-    if name is None:
-        return None
-    function = getattr(np, name)
-    operands = [arrays["input"].reshape(-1)]
-    if name == "subtract":
-        operands.append(arrays["target"].reshape(-1))
-    out = np.empty_like(operands[0])
-
-    def part(first: int, last: int) -> None:
-        function(*(operand[first:last] for operand in operands), out=out[first:last])
-
-    # Waking a thread costs more than a small array.
-    if case.threads == 1 or case.size < 100_000:
-        return lambda: function(*operands, out=out)
-    edges = np.linspace(0, case.size, case.threads + 1).astype(int).tolist()
-    pool = ThreadPoolExecutor(case.threads)
-    return lambda: list(pool.map(part, edges[:-1], edges[1:]))
-
-
-def measure(work: Callable[[], object], seconds: float) -> float:
-    """Call for some seconds, at least three times, and return the median seconds of one call."""
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        while len(times) < LEAST_CALLS or time.perf_counter() < end:
-            start = time.perf_counter()
-            work()
-            times.append(time.perf_counter() - start)
-    finally:
-        if collecting:
-            gc.enable()
-    return median(times)
 
 
 class _Commands:

@@ -21,7 +21,7 @@ import orjson
 
 from benchmarks.cases import Array
 from benchmarks.report import save, table
-from benchmarks.sides import measure
+from benchmarks.works import measure
 
 HELP = "JSON to arrays and back"
 ROWS = 1000

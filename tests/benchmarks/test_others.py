@@ -1,0 +1,77 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks import http, memory, wire
+from benchmarks.servers import Server, request
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", memory.LOSSES)
+def test_memory_is_measured_in_a_process_of_its_own(loss: str) -> None:
+    result = memory.measured(loss, 100_000, 1)
+    targets = 100 * 8 if loss == "cross_entropy" else 400_000
+    assert (result["inputs"], result["gradient"]) == (400_000 + targets, 400_000)
+    assert result["passed"]
+    assert result["peak"] > 0
+
+
+def test_memory_beyond_the_allowance_is_a_failure() -> None:
+    result = {"loss": "mse", "threads": 1, "inputs": 0, "gradient": 0, "peak": 0, "beyond": 17 * memory.MIB}
+    assert "| 17.0 | FAIL |" in memory.render([{**result, "passed": False}])
+
+
+@pytest.mark.parametrize("rows", [1, 20])
+def test_every_way_through_json_runs(rows: int) -> None:
+    array = wire.matrix(rows)
+    figures = wire.timed([*wire.our_ways(array), *wire.other_ways(array)], 0)
+    assert {figure.direction for figure in figures} == {"read", "write"}
+    assert all(figure.nanoseconds > 0 for figure in figures)
+    assert "| lossd, base64 tensors |" in wire.render(figures)
+
+
+def test_ways_that_change_a_number_are_not_measured() -> None:
+    with pytest.raises(AssertionError, match="expected the numbers that were written"):
+        wire._same(np.zeros(2), np.ones(2))
+
+
+@pytest.mark.slow
+def test_reading_without_the_accelerator_is_measured() -> None:
+    (figure,) = wire.without_accelerator(2, 0)
+    assert (figure.direction, figure.name) == ("read", "lossd without pysimdjson")
+
+
+@pytest.mark.slow
+def test_a_server_is_asked_timed_and_ended() -> None:
+    load = replace(http.SMALL, requests=16)
+    with Server("lossd") as server:
+        seconds, body = http._turn(server, request("/v1/losses/mse", load.body()), load)
+        assert seconds > 0
+        assert body.startswith(b'{"loss"')
+        assert server.cpu_seconds() > 0
+        with pytest.raises(RuntimeError, match="expected status 200, .* 404 Not Found"):
+            http._turn(server, request("/v1/losses/nothing", load.body()), load)
+    assert server._process.returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+def test_both_services_are_measured_and_agree() -> None:
+    pytest.importorskip("torch")
+    small = replace(http.SMALL, requests=16, rounds=1)
+    large = replace(http.LARGE, shape=(20, 10), rounds=1)
+    figures = http.measure([small, large])
+    assert [figure.server for figure in figures] == ["lossd", "hand-written"] * 2
+    assert all(figure.seconds > 0 for figure in figures)
+    assert "cross_entropy 20x10, lossd" in http.render(figures)
+
+
+def test_the_verdict_holds_figures_against_the_bars() -> None:
+    def figures(cpu: float, seconds: float) -> list[http.Figure]:
+        small = [http.Figure("mse 8x3", name, 1, cpu) for name in (http.OURS, http.THEIRS)]
+        large = [http.Figure("ce", http.OURS, 1, 1), http.Figure("ce", http.THEIRS, seconds, 1)]
+        return small + large
+
+    assert http.verdict(figures(99e-6, 6.5)).count("pass") == 2
+    assert http.verdict(figures(101e-6, 5.5)).count("FAIL") == 2
