@@ -6,7 +6,7 @@ All is drawn from the declarations, so a new loss has its cases the moment it is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,24 +53,22 @@ class Case:
         return np.random.default_rng(7)
 
 
-def _cases() -> list[Case]:
-    cases = []
-    for loss in LOSSES.values():
-        for form in forms(loss):
-            for drawn in (False, True) if loss.settings else (False,):
-                batches = [(ROWS,), (3, 2)] if _takes_any_batch(form) and not drawn else [(ROWS,)]
-                for batch in batches:
-                    rng = np.random.default_rng(1)
-                    call = sample_call(loss, rng, form=form, batch=batch, draw_settings=drawn)
-                    cases.append(Case(loss, form, call, batch, drawn))
-    return cases
+def cases_of(loss: Loss) -> Iterator[Case]:
+    """Draw the cases of one loss."""
+    for form in forms(loss):
+        for drawn in (False, True) if loss.settings else (False,):
+            batches = [(ROWS,), (3, 2)] if _takes_any_batch(form) and not drawn else [(ROWS,)]
+            for batch in batches:
+                rng = np.random.default_rng(1)
+                call = sample_call(loss, rng, form=form, batch=batch, draw_settings=drawn)
+                yield Case(loss, form, call, batch, drawn)
 
 
 def _takes_any_batch(form: Form) -> bool:
     return "..." in next(iter(form.roles.values())).shape
 
 
-CASES = _cases()
+CASES = [case for loss in LOSSES.values() for case in cases_of(loss)]
 
 
 def with_names(call: Call, **changes: Any) -> Call:
