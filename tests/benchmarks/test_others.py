@@ -50,7 +50,7 @@ def test_a_server_is_asked_timed_and_ended() -> None:
         assert seconds > 0
         assert body.startswith(b'{"loss"')
         assert server.cpu_seconds() > 0
-        with pytest.raises(RuntimeError, match="expected status 200, .* 404 Not Found"):
+        with pytest.raises(RuntimeError, match="404 Not Found"):
             http._turn(server, request("/v1/losses/nothing", load.body()), load)
     assert server._process.returncode == 0
 
