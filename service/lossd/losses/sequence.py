@@ -9,7 +9,7 @@ import numpy as np
 
 from lossd.errors import invalid
 from lossd.losses.domain import Length, Whole
-from lossd.losses.spec import Arguments, Example, Role, Settings, Terms, loss
+from lossd.losses.spec import Arguments, Example, Lazy, Role, Settings, Terms, loss
 from lossd.losses.stable import softmax
 from lossd.message import Array
 
@@ -136,24 +136,33 @@ def ctc(
     if zero_infinity:
         value = np.where(impossible, 0, value)
 
+    def heard(array: Array) -> Array:
+        """Clear, in ``(N, T, C)``, what lies past a sample's frames, and samples that are let off."""
+        array[np.arange(array.shape[1]) >= input_lengths[:, None]] = 0
+        if zero_infinity:
+            array[impossible] = 0
+        return array
+
     def posterior() -> Array:
         """Return the probability of each symbol at each frame given the labels, ``(N, T, C)``."""
         backward = _backward(emitted, skips, input_lengths, last)
         path = np.exp(forward + backward + value[:, None, None])
-        if zero_infinity:
-            path[impossible] = 0
-        path[np.arange(path.shape[1]) >= input_lengths[:, None]] = 0
-        return _by_symbol(path, states, frames)
+        return _by_symbol(heard(path), states, frames)
 
-    def of_logits() -> Array:
-        assert normalised is not None
-        gradient = normalised.probability.reshape(frames.shape).copy()
-        gradient[np.arange(frames.shape[1]) >= input_lengths[:, None]] = 0
-        if zero_infinity:
-            gradient[impossible] = 0
-        return gradient - posterior()
+    def curvature() -> Array:
+        """Return minus the variance of each symbol's appearance, plus that under the softmax."""
+        given = posterior()
+        bend = given * (given - 1)
+        if normalised is None:
+            return bend
+        free = (normalised.probability * normalised.complement).reshape(frames.shape)
+        return heard(free) + bend
 
-    return Terms(value, {"log_probs": lambda: -posterior(), "logits": of_logits})
+    gradient: dict[str, Lazy] = {"log_probs": lambda: -posterior()}
+    if normalised is not None:
+        free = normalised.probability.reshape(frames.shape)
+        gradient = {"logits": lambda: heard(free.copy()) - posterior()}
+    return Terms(value, gradient, curvature)
 
 
 def _states(targets: Array, lengths: Array, blank: int) -> tuple[Array, Array]:

@@ -27,6 +27,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol, get_args, get_origin, get_type_hints
 
 from lossd.losses.domain import REAL, Domain
@@ -193,12 +194,12 @@ class Loss:
     boosting: Boosting = Boosting()
     tuned: Tuned | None = field(default=None, init=False)
 
-    @property
+    @cached_property
     def tensors(self) -> frozenset[str]:
         """Names that hold arrays in a request."""
         return frozenset([*(a.name for a in self.arguments + self.vectors), *GENERAL_ARRAYS])
 
-    @property
+    @cached_property
     def differentiable(self) -> tuple[str, ...]:
         """Names of the arguments and settings that can have a gradient."""
         return (*(a.name for a in self.arguments + self.vectors if a.differentiable), *self.smooth)
