@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     import uvicorn
     from pydantic import ValidationError
 
+    from lossd.api.connection import Connection
     from lossd.api.log import adopt_standard_logging, open_log
     from lossd.settings import Settings, variable
 
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         uds=settings.uds,
         workers=settings.workers,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="on",
         log_config=None,
