@@ -1,0 +1,172 @@
+"""This file is random calls for every loss that PyTorch has, with its argument names, options and shapes.
+
+`DRAWS` draws a call; `GRADIENTS` says which arguments PyTorch differentiates: it refuses weights that enter
+through its own kernels. A draw is of float64 numbers that float32 holds too, so both types see the same call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Rng = np.random.Generator
+Shape = tuple[int, ...]
+
+
+class Drawn(NamedTuple):
+    """Arrays and settings under PyTorch's names."""
+
+    arrays: dict[str, np.ndarray]
+    settings: Mapping[str, Any] = MappingProxyType({})
+
+
+def some(rng: Rng, probability: float = 0.5) -> bool:
+    return bool(rng.random() < probability)
+
+
+def _shape(rng: Rng, most: int = 3) -> Shape:
+    return tuple(int(n) for n in rng.integers(1, 6, rng.integers(0, most + 1)))
+
+
+def _normal(rng: Rng, shape: Shape) -> np.ndarray:
+    return np.asarray(rng.standard_normal(shape) * 10 ** rng.uniform(-2, 2)).astype(np.float32).astype(float)
+
+
+def _uniform(rng: Rng, shape: Shape, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+    return np.asarray(rng.uniform(low, high, shape)).astype(np.float32).astype(float)
+
+
+def _number(rng: Rng, low: float, high: float) -> float:
+    return float(np.float32(rng.uniform(low, high)))
+
+
+def _broadcastable(rng: Rng, shape: Shape) -> Shape:
+    """Return a shape that broadcasts to ``shape``: fewer leading axes, ones among the others."""
+    kept = shape[int(rng.integers(0, len(shape) + 1)) :]
+    return tuple(1 if some(rng, 0.3) else n for n in kept)
+
+
+def _residual(rng: Rng, weighable: bool) -> dict[str, np.ndarray]:
+    shape = _shape(rng)
+    arrays = {"input": _normal(rng, shape), "target": _normal(rng, shape)}
+    arrays["target"] = np.where(rng.random(shape) < 0.1, arrays["input"], arrays["target"])  # kinks
+    return {**arrays, "weight": _uniform(rng, shape, 0.1, 3)} if weighable and some(rng) else arrays
+
+
+def _mse(rng: Rng) -> Drawn:
+    return Drawn(_residual(rng, weighable=True))
+
+
+def _huber(rng: Rng) -> Drawn:
+    return Drawn(_residual(rng, weighable=True), {"delta": _number(rng, 0.01, 3)} if some(rng, 0.7) else {})
+
+
+def _smooth_l1(rng: Rng) -> Drawn:
+    beta = 0.0 if some(rng, 0.1) else _number(rng, 0.01, 3)
+    return Drawn(_residual(rng, weighable=False), {"beta": beta} if some(rng, 0.7) else {})
+
+
+def _class_shape(rng: Rng) -> tuple[Shape, Shape]:
+    """Return the shapes of inputs and of labels: (C), (N, C) or (N, C, d1, ..., dK)."""
+    classes, rank = int(rng.integers(1, 7)), int(rng.integers(0, 4))
+    batch = tuple(int(n) for n in rng.integers(1, 5, rank))
+    return ((classes,) if not rank else (batch[0], classes, *batch[1:])), batch
+
+
+def _labelled(rng: Rng, values: Callable[[Rng, Shape], np.ndarray]) -> Drawn:
+    shape, batch = _class_shape(rng)
+    classes = shape[0] if len(shape) == 1 else shape[1]
+    target, settings = np.asarray(rng.integers(0, classes, batch)), {}
+    if some(rng, 0.4) and batch:
+        settings["ignore_index"] = int(rng.choice([-100, -1, 0, 255]))
+        target = np.where(rng.random(batch) < 0.3, settings["ignore_index"], target)
+        target.flat[0] = classes - 1  # one takes part, unless it is the only class
+    arrays = {"input": values(rng, shape), "target": target}
+    return Drawn(arrays | _class_weight(rng, classes), settings)
+
+
+def _class_weight(rng: Rng, classes: int) -> dict[str, np.ndarray]:
+    return {"weight": _uniform(rng, (classes,), 0.1, 2)} if some(rng) else {}
+
+
+def _cross_entropy(rng: Rng) -> Drawn:
+    smoothing = {"label_smoothing": _number(rng, 0, 1)} if some(rng) else {}
+    if some(rng, 0.6):
+        drawn = _labelled(rng, _normal)
+        return drawn._replace(settings={**drawn.settings, **smoothing})
+    shape, _ = _class_shape(rng)
+    classes = shape[0] if len(shape) == 1 else shape[1]
+    belief = _uniform(rng, shape)
+    if some(rng, 0.7):
+        belief = belief / belief.sum(axis=min(1, len(shape) - 1), keepdims=True)
+    arrays = {"input": _normal(rng, shape), "target": belief.astype(np.float32).astype(float)}
+    return Drawn(arrays | _class_weight(rng, classes), smoothing)
+
+
+def _nll(rng: Rng) -> Drawn:
+    return _labelled(rng, _normal)
+
+
+def _bce(rng: Rng) -> Drawn:
+    shape = _shape(rng)
+    arrays = {"input": _uniform(rng, shape), "target": _uniform(rng, shape)}
+    if some(rng, 0.3):
+        arrays["target"] = np.asarray(np.round(arrays["target"]))
+    return Drawn(arrays | _factor(rng, shape, "weight"))
+
+
+def _bce_with_logits(rng: Rng) -> Drawn:
+    drawn, shape = _bce(rng), _shape(rng)
+    shape = drawn.arrays["input"].shape
+    return Drawn(drawn.arrays | {"input": _normal(rng, shape)} | _factor(rng, shape, "pos_weight"))
+
+
+def _factor(rng: Rng, shape: Shape, name: str) -> dict[str, np.ndarray]:
+    return {name: _uniform(rng, _broadcastable(rng, shape), 0.1, 3)} if some(rng, 0.4) else {}
+
+
+def _triplet_margin(rng: Rng) -> Drawn:
+    shape = (*_shape(rng, 2), int(rng.integers(1, 6)))
+    arrays = {name: _normal(rng, shape) for name in ("anchor", "positive", "negative")}
+    settings = {"margin": _number(rng, 0.1, 3), "eps": float(rng.choice([1e-6, 1e-2])), "swap": some(rng)}
+    return Drawn(arrays, settings | {"p": float(rng.choice([1.0, 2.0, 3.0, 1.5]))} if some(rng) else settings)
+
+
+def _ctc(rng: Rng) -> Drawn:
+    steps, samples, classes = (int(n) for n in rng.integers([2, 1, 2], [12, 4, 6]))
+    blank, longest = int(rng.integers(0, classes)), int(rng.integers(1, 6))
+    symbols = [c for c in range(classes) if c != blank]
+    lengths = rng.integers(0, longest + 1, samples)
+    targets = rng.choice(symbols, (samples, longest))
+    if some(rng, 0.3):
+        targets = np.concatenate([row[:n] for row, n in zip(targets, lengths, strict=True)])
+    arrays = {"logits": _uniform(rng, (steps, samples, classes), -4, 4), "targets": targets}
+    arrays |= {"input_lengths": rng.integers(1, steps + 1, samples), "target_lengths": lengths}
+    return Drawn(arrays, {"blank": blank, "zero_infinity": True})
+
+
+DRAWS: Mapping[str, Callable[[Rng], Drawn]] = {
+    "mse": _mse,
+    "l1": _mse,
+    "huber": _huber,
+    "smooth_l1": _smooth_l1,
+    "cross_entropy": _cross_entropy,
+    "nll": _nll,
+    "bce": _bce,
+    "bce_with_logits": _bce_with_logits,
+    "triplet_margin": _triplet_margin,
+    "ctc": _ctc,
+}
+
+
+def differentiable(name: str, arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the arguments that PyTorch differentiates in this call."""
+    refused = {"bce": {"weight"}, "bce_with_logits": {"weight", "pos_weight"}, "nll": {"weight"}}.get(
+        name, set()
+    )
+    if name == "cross_entropy" and arrays["target"].dtype.kind == "i":
+        refused = {"weight"}
+    return [key for key, array in arrays.items() if array.dtype.kind == "f" and key not in refused]
