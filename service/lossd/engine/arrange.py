@@ -31,6 +31,8 @@ COMPUTES_IN: Mapping[np.dtype[Any], np.dtype[Any]] = {
     np.dtype(np.complex128): np.dtype(np.complex128),
 }
 FLOAT64 = np.dtype(np.float64)
+# Least lengths of named axes: among no classes none is true.
+LEAST: Mapping[str, int] = {"C": 1, "Q": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +119,12 @@ def _storage(loss: Loss, given: Mapping[Argument, Array], asked: str | None) -> 
         storage = np.dtype(ml_dtypes.bfloat16 if asked == "bfloat16" else asked)
         if storage.kind == "c" and not loss.modulus:
             raise invalid("dtype", f"a real type, for {loss.name} has no meaning for complex numbers", asked)
+        if storage.kind != "c" and any(array.dtype.kind == "c" for array in given.values()):
+            raise invalid("dtype", "a complex type, as the arrays have", asked)
         return storage
-    kinds = [array.dtype for array in given.values() if array.dtype.kind in "fcV"]
-    if len(set(kinds)) == 1:
-        return kinds[0] if kinds[0] in COMPUTES_IN else kinds[0].newbyteorder("=")
-    floats = [dtype for argument, dtype in _real_types(given)]
+    floats = [array.dtype.newbyteorder("=") for array in given.values() if _is_inexact(array.dtype)]
+    if len(set(floats)) == 1:
+        return floats[0]
     if not floats:
         return FLOAT64
     # NumPy does not know how bfloat16 promotes; with any other type it is as float32.
@@ -129,8 +132,9 @@ def _storage(loss: Loss, given: Mapping[Argument, Array], asked: str | None) -> 
     return np.result_type(*known)
 
 
-def _real_types(given: Mapping[Argument, Array]) -> list[tuple[Argument, np.dtype[Any]]]:
-    return [(a, array.dtype) for a, array in given.items() if array.dtype.kind in "fcV"]
+def _is_inexact(dtype: np.dtype[Any]) -> bool:
+    """Return whether a type is one that a loss is computed for; extended precision and records are not."""
+    return dtype.newbyteorder("=") in COMPUTES_IN
 
 
 def _batch(loss: Loss, given: Mapping[Argument, Array], request: Mapping[str, Any]) -> Shape:
@@ -202,6 +206,8 @@ def _name_sizes(name: str, role: Role, lengths: list[int], sizes: dict[str, int]
     if isinstance(role.axes, str):
         lengths = [math.prod(lengths)]
     for dimension, length in zip(role.core, lengths, strict=True):
+        if length < LEAST.get(dimension, 0):
+            raise invalid(name, f"{dimension} >= {LEAST[dimension]}", length)
         if sizes.setdefault(dimension, length) != length:
             raise invalid(name, f"{dimension} = {sizes[dimension]} as in the other arrays", length)
 
@@ -243,7 +249,7 @@ def _check_kind(argument: Argument, role: Role, array: Array, loss: Loss) -> Non
         return
     if role.domain.integer:
         raise invalid(argument.name, f"{argument.domain}", f"{array.dtype} numbers")
-    if kind == "f" or array.dtype == BFLOAT16 or (kind == "c" and loss.modulus):
+    if _is_inexact(array.dtype) and (kind != "c" or loss.modulus):
         return
     why = f", for {loss.name} has no meaning for complex ones" if kind == "c" else ""
     raise invalid(argument.name, f"{argument.domain}{why}", f"{array.dtype} values")

@@ -149,7 +149,8 @@ def _faults(loss: Loss, call: Call, error: ValidationError) -> list[Fault]:
             fault = Fault(at, _expectation(entry), _shown(entry["input"]))
         known = faults.get(at)
         faults[at] = known._replace(expected=f"{known.expected} or {fault.expected}") if known else fault
-    return list(faults.values())
+    # Where a list is wrong at an element, that it is no single value is beside the point.
+    return [fault for at, fault in faults.items() if not any(other.startswith(f"{at}[") for other in faults)]
 
 
 def _describe(loss: Loss, name: str) -> str:

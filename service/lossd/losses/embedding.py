@@ -53,7 +53,7 @@ def triplet_margin(
         aside *= (1 - share)[:, None]
         far = np.minimum(far, other)
     push *= share[:, None]
-    reach = margin + near - far
+    reach = margin + (near - far)  # so that a large distance does not swallow the margin
     active = (reach >= 0).astype(reach.dtype)
     on = active[:, None]
     return Terms(

@@ -27,23 +27,36 @@ Labels = Annotated[
 InputLengths = Annotated[Array, Role(shape="(N) or ()", domain=Length("T"), differentiable=False)]
 TargetLengths = Annotated[Array, Role(shape="(N) or ()", domain=Length("S"), differentiable=False)]
 
+_PADDED_LIMIT = 1 << 27  # symbols: 1 GiB
+
 
 def _prepare(request: Mapping[str, Any], settings: Settings) -> dict[str, Array]:
     """Check lengths and symbols, and bring concatenated targets to ``(N, S)``, padded with -1."""
-    frames = request["log_probs"] if request["log_probs"] is not None else request["logits"]
-    targets, lengths = request["targets"], request["target_lengths"]
-    if frames is None or frames.ndim not in (2, 3):
-        return {}  # the shapes' own check says what is wrong
+    name = "log_probs" if request["log_probs"] is not None else "logits"
+    frames, targets, lengths = request[name], request["targets"], request["target_lengths"]
+    if frames is None:
+        return {}  # the engine says that one of them is missing
+    if frames.ndim not in (2, 3):
+        raise invalid(name, f"shape {_FRAMES.shape}", f"{frames.ndim} axes")
     classes = frames.shape[-1]
     if not 0 <= settings["blank"] < classes:
         raise invalid("blank", f"a class in [0, {classes})", settings["blank"])
     concatenated = frames.ndim == 3 and targets.ndim == 1
-    longest = int(lengths.max(initial=0)) if concatenated else targets.shape[-1] if targets.ndim else 0
-    _check_lengths(lengths, "target_lengths", longest)
+    room = targets.size if concatenated else targets.shape[-1] if targets.ndim else 0
+    _check_lengths(lengths, "target_lengths", room)
+    longest = int(lengths.max(initial=0)) if concatenated else room
+    if lengths.size * longest > _PADDED_LIMIT:
+        raise invalid(
+            "target_lengths", f"at most {_PADDED_LIMIT} symbols once padded", lengths.size * longest
+        )
     if targets.dtype.kind not in "iu" and targets.size:
         raise invalid("targets", "whole numbers", f"{targets.dtype} numbers")
     if concatenated and lengths.sum() != targets.size:
         raise invalid("targets", f"{int(lengths.sum())} symbols, the sum of target_lengths", targets.size)
+    if not concatenated and request["broadcast"] and lengths.shape != targets.shape[:-1]:
+        raise invalid(
+            "target_lengths", f"shape {targets.shape[:-1]}, for lengths do not broadcast", lengths.shape
+        )
     padded = np.full((lengths.size, longest), -1, np.int64)
     used = np.arange(longest) < lengths.reshape(-1, 1)
     if concatenated:
@@ -152,7 +165,7 @@ def ctc(
     def curvature() -> Array:
         """Return minus the variance of each symbol's appearance, plus that under the softmax."""
         given = posterior()
-        bend = given * (given - 1)
+        bend: Array = given * (given - 1)
         if normalised is None:
             return bend
         free = (normalised.probability * normalised.complement).reshape(frames.shape)
