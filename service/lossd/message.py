@@ -23,10 +23,13 @@ class Call:
             settings, and the general arrays (``sample_weight``, ``mask``, ``upstream`` ...).
         options: Everything else under its own name: the loss's scalar settings and the general
             options (``reduction``, ``gradient``, ``axis`` ...), not yet validated.
+        owned: Whether the arrays' memory belongs to this call alone, so that a gradient may take the
+            place of the argument it is of.
     """
 
     arrays: Mapping[str, Array]
     options: Mapping[str, Any] = field(default_factory=dict)
+    owned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

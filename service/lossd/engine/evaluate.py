@@ -46,7 +46,7 @@ def evaluate(
     """
     recipe = recipe_for(loss, call, block_bytes)
     if recipe is not None:
-        return run_recipe(recipe, call.arrays, threads=threads, checkpoint=checkpoint)
+        return run_recipe(recipe, call.arrays, owned=call.owned, threads=threads, checkpoint=checkpoint)
     request = read_request(loss, call)
     if loss.prepare is not None:
         request = {**request, **loss.prepare(request, {name: request[name] for name in loss.settings})}
@@ -60,7 +60,7 @@ def evaluate(
     recipe = make_recipe(loss, arranged, plan, checked, block_bytes)
     if recipe is not None:
         arrays = {name: placed.array for name, placed in arranged.placed.items()}
-        return run_recipe(recipe, arrays, threads=threads, checkpoint=checkpoint)
+        return run_recipe(recipe, arrays, owned=call.owned, threads=threads, checkpoint=checkpoint)
     strict = request["check_target"] == "strict"
     result = run_general(
         loss,

@@ -166,14 +166,27 @@ def _shape_by_rows(placed: Placed, arranged: Arranged) -> Shape | None:
 
 
 def run_recipe(
-    recipe: Recipe, arrays: Mapping[str, Array], *, threads: int = 1, checkpoint: Checkpoint | None = None
+    recipe: Recipe,
+    arrays: Mapping[str, Array],
+    *,
+    owned: bool,
+    threads: int = 1,
+    checkpoint: Checkpoint | None = None,
 ) -> Answer:
-    """Answer a call by the tuned kernel."""
+    """Answer a call by the tuned kernel.
+
+    Args:
+        recipe: What follows from the call's shapes.
+        arrays: The call's arrays.
+        owned: Whether a gradient may take the place of the argument it is of.
+        threads: How many threads may work.
+        checkpoint: Called between blocks.
+    """
     loss, plan = recipe.loss, recipe.plan
     assert loss.tuned is not None
     kernel, settings = loss.tuned.kernel, recipe.settings
     rows = [_see(arrays[name], name, how) for name, how in recipe.inputs.items()]
-    gradient, into = _make_room(recipe) if plan.gradient else ({}, [])
+    gradient, into = _make_room(recipe, arrays if owned else {}) if plan.gradient else ({}, [])
     scratches: dict[int, Scratch] = {}  # by thread
 
     def work(block: Block) -> float:
@@ -198,8 +211,8 @@ def run_recipe(
     )
 
 
-def _make_room(recipe: Recipe) -> tuple[dict[str, Array], list[Rows]]:
-    """Allocate the gradients, and see them by rows."""
+def _make_room(recipe: Recipe, spent: Mapping[str, Array]) -> tuple[dict[str, Array], list[Rows]]:
+    """Allocate the gradients, or take the place of arguments that are ``spent``, and see them by rows."""
     assert recipe.loss.tuned is not None
     sparse, storage = recipe.loss.tuned.sparse, recipe.arranged.storage
     arrays: dict[str, Array] = {}
@@ -210,10 +223,18 @@ def _make_room(recipe: Recipe) -> tuple[dict[str, Array], list[Rows]]:
         if how.shape is None:
             arrays[name], room = empty_rows(shape, how.placed.core, storage, flat_core=False, zero=sparse)
         else:
-            arrays[name] = np.zeros(shape, storage) if sparse else np.empty(shape, storage)
+            given = spent.get(name)
+            if sparse or given is None or not _can_hold(given, storage):
+                given = np.zeros(shape, storage) if sparse else np.empty(shape, storage)
+            arrays[name] = given
             room = FlatRows(arrays[name].reshape(how.shape))
         rows.append(room)
     return arrays, rows
+
+
+def _can_hold(array: Array, storage: np.dtype[Any]) -> bool:
+    """Return whether a gradient of type ``storage`` can be written over ``array``."""
+    return array.dtype == storage and array.flags.c_contiguous and array.flags.writeable
 
 
 def _see(array: Array, name: str, how: Input) -> tuple[str, Rows, Input]:

@@ -245,7 +245,7 @@ def bce_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: S
     one, floor = scratch.full(1.0, input), scratch.full(_LOG_FLOOR, input)
     logarithm = np.log(input, out=scratch.empty("logarithm", input))
     value = dot(target, np.maximum(logarithm, floor, out=logarithm))
-    rest = np.subtract(one, target, out=out)
+    rest = np.subtract(one, target, out=scratch.empty("rest", input))
     np.log1p(np.negative(input, out=logarithm), out=logarithm)
     value += dot(rest, np.maximum(logarithm, floor, out=logarithm))
     spread = np.multiply(np.subtract(one, input, out=logarithm), input, out=logarithm)

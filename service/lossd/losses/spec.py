@@ -277,7 +277,8 @@ def tuned(declared: Loss, *, sparse: bool = False) -> Callable[[Callable[..., fl
     names, with ``scale`` (a scalar of the computing dtype), ``out`` (a block of the argument's shape, one for each
     argument in ``gradient`` if there are several) and ``scratch`` (a `Scratch`). A call with an argument that it
     does not name, or with another than the default of a setting it does not name, is computed by
-    the kernel.
+    the kernel. ``out`` may be the memory of the arguments themselves: what is still needed of an argument
+    is read before its gradient is written.
 
     Args:
         declared: The loss.
