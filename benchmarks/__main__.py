@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 from benchmarks import engine, http, memory, wire
+from benchmarks.report import publish
 
 PARTS: Mapping[str, ModuleType] = {"engine": engine, "memory": memory, "http": http, "wire": wire}
 
@@ -15,11 +16,16 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parts = parser.add_subparsers(dest="part", metavar="PART", help="what to measure; everything if absent")
     for name, module in PARTS.items():
-        module.add_arguments(parts.add_parser(name, help=module.HELP, description=module.__doc__))
+        part = parts.add_parser(name, help=module.HELP, description=module.__doc__)
+        module.add_arguments(part)
+        part.add_argument("--write", action="store_true", help="put the tables into benchmarks/README.md")
     given = parser.parse_args(words)
     for name in [given.part] if given.part else PARTS:
         print(f"{name}: {PARTS[name].HELP}", flush=True)
-        PARTS[name].run(given if given.part else parser.parse_args([name, "--write"]))
+        arguments = given if given.part else parser.parse_args([name, "--write"])
+        PARTS[name].run(arguments)
+        if arguments.write:
+            publish(name)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--best", action="store_true", help="judge by the best turn: for a machine that is not quiet"
     )
-    parser.add_argument("--write", action="store_true", help="put the tables into benchmarks/README.md")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -61,12 +60,14 @@ def run(arguments: argparse.Namespace) -> None:
     opponents = arguments.against or (OPPONENTS[:1] if quick else OPPONENTS)
     rounds = arguments.rounds or (3 if quick else 5)
     seconds = arguments.seconds or (0.05 if quick else 0.1)
-    rows = []
     judge = min if arguments.best else median
-    for row in measure_rows(select(arguments), opponents, rounds=rounds, seconds=seconds, judge=judge):
-        print(line(row), flush=True)
-        rows.append(row)
-    save("engine", [record(row) for row in rows], render(rows, opponents), write=arguments.write)
+    rows = []
+    try:
+        for row in measure_rows(select(arguments), opponents, rounds=rounds, seconds=seconds, judge=judge):
+            print(line(row), flush=True)
+            rows.append(row)
+    finally:  # half an hour's rows are worth keeping, whatever ended the run
+        save("engine", [record(row) for row in rows], render(rows, opponents))
     print("\n" + "".join(summary(rows, name) for name in opponents) + "Tables: benchmarks/out/engine.md")
 
 

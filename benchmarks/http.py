@@ -84,7 +84,6 @@ class Figure:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="a fifth of the requests")
-    parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -92,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
     figures = measure(loads)
     text = f"{verdict(figures)}\n{render(figures)}"
     print(text)
-    save("http", [asdict(figure) for figure in figures], text, write=arguments.write)
+    save("http", [asdict(figure) for figure in figures], text)
 
 
 def measure(loads: Sequence[Load]) -> list[Figure]:

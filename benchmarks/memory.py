@@ -36,7 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", type=lambda text: text.split(","), default=LOSSES, metavar="mse,dice")
     parser.add_argument("--elements", type=lambda text: int(float(text)), default=ELEMENTS)
     parser.add_argument("--threads", type=int, nargs="+", default=(1, 2))
-    parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -45,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
         for threads in arguments.threads:
             results.append(measured(loss, arguments.elements, threads))
             print(" | ".join(_cells(results[-1])), flush=True)
-    save("memory", results, render(results), write=arguments.write)
+    save("memory", results, render(results))
 
 
 def measured(loss: str, elements: int, threads: int) -> dict[str, Any]:

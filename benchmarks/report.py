@@ -43,15 +43,17 @@ def conditions_line() -> str:
     return f"{found['processor']}, {found['cores']} cores, CPython {found['python']}, {packages}{tunables}.\n"
 
 
-def save(name: str, results: Any, text: str, *, write: bool) -> None:
-    """Keep results as JSON and text in ``benchmarks/out``; with ``write`` the text joins the README too."""
+def save(name: str, results: Any, text: str) -> None:
+    """Keep results as JSON and text in ``benchmarks/out``."""
     OUT.mkdir(exist_ok=True)
     document = {"conditions": conditions(), "results": results}
     (OUT / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
-    text = f"{conditions_line()}\n{text}"
-    (OUT / f"{name}.md").write_text(text)
-    if write:
-        README.write_text(replaced(README.read_text(), name, text))
+    (OUT / f"{name}.md").write_text(f"{conditions_line()}\n{text}")
+
+
+def publish(name: str) -> None:
+    """Put the text that was saved last into the README."""
+    README.write_text(replaced(README.read_text(), name, (OUT / f"{name}.md").read_text()))
 
 
 def replaced(document: str, name: str, text: str) -> str:

@@ -53,7 +53,6 @@ class Figure:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the numbers, short turns")
-    parser.add_argument("--write", action="store_true", help="put the tables into benchmarks/README.md")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -63,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     figures.sort(key=lambda figure: (figure.direction, figure.nanoseconds))
     text = render(figures)
     print(text)
-    save("wire", [asdict(figure) for figure in figures], text, write=arguments.write)
+    save("wire", [asdict(figure) for figure in figures], text)
 
 
 def matrix(rows: int) -> Array:

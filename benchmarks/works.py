@@ -15,6 +15,7 @@ from benchmarks.cases import SUBJECTS, Array, Case
 
 Work = Callable[[], Any]
 LEAST_CALLS = 3
+LONG_SECONDS = 1.0
 
 
 def lossd_work(case: Case, arrays: Mapping[str, Array]) -> Work:
@@ -94,16 +95,17 @@ def limit_work(case: Case, arrays: Mapping[str, Array]) -> Callable[[], object] 
 
 
 def measure(work: Callable[[], object], seconds: float) -> float:
-    """Call for some seconds, at least three times, and return the median seconds of one call."""
+    """Call for some seconds, three times unless that takes long, and return the median seconds of one call."""
     times: list[float] = []
-    end = time.perf_counter() + seconds
+    taken = 0.0
     collecting = gc.isenabled()
     gc.disable()
     try:
-        while len(times) < LEAST_CALLS or time.perf_counter() < end:
+        while not times or taken < seconds or (len(times) < LEAST_CALLS and taken < LONG_SECONDS):
             start = time.perf_counter()
             work()
             times.append(time.perf_counter() - start)
+            taken += times[-1]
     finally:
         if collecting:
             gc.enable()
