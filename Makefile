@@ -28,8 +28,9 @@ help:  ## List the targets.
 serve: $(VENV)/.runtime  ## Serve on HOST=127.0.0.1 PORT=8000.
 	$(VENV)/bin/lossd serve --host $(HOST) --port $(PORT) $(ARGS)
 
+# PyTorch's threads would wait for each other: the workers have the cores already.
 test: $(VENV)/.test  ## Run every test; ARGS= goes to pytest.
-	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-all: $(VERSIONS:%=test-%)  ## Run the fast tests on CPython 3.11, 3.12 and 3.13.
 
