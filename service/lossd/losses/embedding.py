@@ -54,7 +54,7 @@ def triplet_margin(
         far = np.minimum(far, other)
     push *= share[:, None]
     reach = margin + (near - far)  # so that a large distance does not swallow the margin
-    active = (reach >= 0).astype(reach.dtype)
+    active = 1 - (reach < 0).astype(reach.dtype)  # a NaN is not below zero, and goes on to the gradient
     on = active[:, None]
     return Terms(
         np.maximum(reach, 0),
@@ -182,10 +182,10 @@ def _distance(difference: Array, p: float) -> tuple[Array, Array]:
             return norm, difference / norm[:, None]
     # Powers of the share of the largest element neither overflow nor vanish.
     top = size.max(axis=1, keepdims=True, initial=0)
-    share = np.divide(size, top, out=np.zeros_like(size), where=top > 0)
+    share = np.divide(size, top, out=np.zeros_like(size), where=top != 0)
     unit_norm = (share**p).sum(axis=1, keepdims=True) ** (1 / p)
-    part = np.divide(share, unit_norm, out=np.zeros_like(share), where=unit_norm > 0)
-    slope = np.power(part, p - 1, out=np.zeros_like(part), where=part > 0)
+    part = np.divide(share, unit_norm, out=np.zeros_like(share), where=unit_norm != 0)
+    slope = np.power(part, p - 1, out=np.zeros_like(part), where=part != 0)
     return (top * unit_norm)[:, 0], np.sign(difference) * slope
 
 

@@ -32,11 +32,12 @@ def softmax(logits: Array) -> Softmax:
 
     With m the row's maximum and o the sum of ``exp(x_c - m)`` over all classes but one at the maximum,
     ``log s_c = x_c - m - log1p(o)``. Where s rounds to 1, o is what is left of the loss: adding it to the
-    maximum's own 1 would lose it. Range: all finite logits, and -inf for classes ruled out.
+    maximum's own 1 would lose it. Range: all finite logits, -inf for classes ruled out, +inf for one that is certain.
     """
     rows = np.arange(len(logits))
     top = logits.argmax(axis=1)
     shifted = logits - logits[rows, top][:, None]
+    shifted[rows, top] = 0  # also where it is infinity less itself
     exponential = np.exp(shifted)
     exponential[rows, top] = 0
     others = exponential.sum(axis=1)
