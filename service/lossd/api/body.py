@@ -8,9 +8,16 @@ from starlette.types import Receive
 from lossd.api.exchange import CallerGone
 from lossd.errors import malformed
 
+ALIGNMENT = 64  # what the widest vector instructions like
 
-async def read_body(receive: Receive, claimed: int | None) -> bytes | bytearray | memoryview:
+
+async def read_body(
+    receive: Receive, claimed: int | None, *, aligned: int = 0
+) -> bytes | bytearray | memoryview:
     """Receive a whole body; ``claimed`` is its Content-Length where the caller gave one.
+
+    Where the body needs a buffer of its own, its byte number ``aligned`` lies at an address that is a multiple
+    of `ALIGNMENT`: arrays that begin there can be computed with in place, four times as fast as at an odd one.
 
     Raises:
         CallerGone: The connection closed before the end of the body.
@@ -19,12 +26,20 @@ async def read_body(receive: Receive, claimed: int | None) -> bytes | bytearray 
     part, more = await _part(receive)
     if not more:
         return part
-    return await (_fill(receive, part, claimed) if claimed is not None else _grow(receive, part))
+    return await (
+        _fill(receive, part, _room(claimed, aligned)) if claimed is not None else _grow(receive, part)
+    )
 
 
-async def _fill(receive: Receive, part: bytes, claimed: int) -> memoryview:
-    body = np.empty(claimed, np.uint8).data  # not zeroed: pages appear as bytes arrive
-    size, more = 0, True
+def _room(size: int, aligned: int) -> memoryview:
+    """Reserve a buffer; it is not zeroed, so its pages appear as bytes arrive."""
+    room = np.empty(size + ALIGNMENT, np.uint8)
+    start = -(room.ctypes.data + aligned) % ALIGNMENT
+    return room[start : start + size].data
+
+
+async def _fill(receive: Receive, part: bytes, body: memoryview) -> memoryview:
+    claimed, size, more = len(body), 0, True
     while True:
         if size + len(part) > claimed:
             raise malformed("", f"a body of {claimed} bytes", "more")

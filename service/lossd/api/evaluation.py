@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lossd.api.body import read_body
-from lossd.api.compute import Checkpoint, deadline_of, in_pool, until
+from lossd.api.compute import Checkpoint, compute, deadline_of
 from lossd.api.exchange import SCOPE_KEY, Exchange
 from lossd.api.negotiation import answer_codec, request_codec
 from lossd.engine import evaluate
@@ -43,7 +43,7 @@ class Evaluation:
         claimed = headers.get(b"content-length")
         body = await read_body(receive, int(claimed) if claimed is not None else None)
 
-        def follow(checkpoint: Checkpoint, *, threads: int = self.settings.threads) -> bytes:
+        def follow(checkpoint: Checkpoint, threads: int) -> bytes:
             """Follow the call from bytes to bytes; the checkpoints between the steps may end it."""
             call = reads.decode_call(body, loss.tensors, self.limits)
             exchange.elements = sum(array.size for array in call.arrays.values())
@@ -52,10 +52,14 @@ class Evaluation:
             checkpoint()
             return writes.encode_answer(answer, call)
 
-        if len(body) <= self.settings.inline_body_bytes:
-            result = follow(until(deadline), threads=1)
-        else:
-            result = await in_pool(self.pool, follow, deadline=deadline, receive=receive)
+        result = await compute(
+            follow,
+            size=len(body),
+            settings=self.settings,
+            pool=self.pool,
+            deadline=deadline,
+            receive=receive,
+        )
         await _send_answer(send, writes.media_type, result)
 
 

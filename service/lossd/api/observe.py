@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lossd.api.exchange import SCOPE_KEY, CallerGone, Exchange
 from lossd.api.health import Health
 from lossd.api.log import Log
-from lossd.api.problems import Problem, problem_of, send_problem
+from lossd.api.problems import Form, Problem, form_of, problem_of, send_problem
 
 LINGER_SECONDS = 5.0
 
@@ -48,7 +48,7 @@ class Observe:
         except Exception as error:
             problem = problem_of(error)
             bug = error if problem.status == 500 else None
-            await _refuse(exchange, problem, counted_send)
+            await _refuse(exchange, problem, form_of(scope["path"]), counted_send)
         finally:
             self._write(scope, exchange, bug)
         if exchange.problem and exchange.body_pending:
@@ -62,12 +62,12 @@ class Observe:
         self.log.log(logging.ERROR, "request", exc_info=bug, **fields)
 
 
-async def _refuse(exchange: Exchange, problem: Problem, send: Send) -> None:
+async def _refuse(exchange: Exchange, problem: Problem, form: Form, send: Send) -> None:
     """Answer with the problem, unless an answer is under way: then the server must cut the connection."""
     if exchange.status:
         raise ConnectionError("failed after the response had started")
     exchange.problem = problem.detail
-    await send_problem(send, problem, more_body=exchange.body_pending)
+    await send_problem(send, problem, form, more_body=exchange.body_pending)
 
 
 async def _linger(receive: Receive, send: Send) -> None:

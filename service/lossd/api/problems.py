@@ -1,8 +1,11 @@
-"""This file is how an error looks to the caller: RFC 9457, one shape for every status, and no internals."""
+"""This file is how an error looks to the caller: one shape for every status, and no internals.
+
+The shape is RFC 9457's, but for paths whose callers were written for another protocol: `FORMS`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import singledispatch
 from http import HTTPStatus
@@ -49,6 +52,34 @@ class Problem:
         }
 
 
+@dataclass(frozen=True)
+class Form:
+    """How an error is told.
+
+    Attributes:
+        media_type: Type of the document.
+        document: Writes a problem in this form.
+        statuses: Status of a problem to the status it has in this form, where that differs.
+    """
+
+    media_type: str
+    document: Callable[[Problem], Mapping[str, Any]]
+    statuses: Mapping[int, int] = field(default_factory=dict)
+
+
+RFC_9457 = Form(MEDIA_TYPE, Problem.document)
+FORMS: Mapping[str, Form] = {
+    # The Open Inference Protocol has one string, and one status for a request that is wrong.
+    "v2": Form("application/json", lambda problem: {"error": problem.detail or problem.title}, {422: 400}),
+}
+"""First segment of a path to the form of its errors; every other path has that of RFC 9457."""
+
+
+def form_of(path: str) -> Form:
+    """Return the form in which a caller of ``path`` expects an error."""
+    return FORMS.get(path.lstrip("/").partition("/")[0], RFC_9457)
+
+
 def kinds() -> dict[str, type[LossdError]]:
     """Return every kind of problem by the name that ends its type."""
     return {_kind(error): error for error in _subclasses(LossdError)}
@@ -76,11 +107,12 @@ def _(error: HTTPException) -> Problem:
     return Problem(error.status_code, title, detail=error.detail, headers=error.headers or {})
 
 
-async def send_problem(send: Send, problem: Problem, *, more_body: bool = False) -> None:
+async def send_problem(send: Send, problem: Problem, form: Form, *, more_body: bool = False) -> None:
     """Answer with a problem; with ``more_body`` the response stays open and its connection will close."""
-    body = orjson.dumps(problem.document())
+    body = orjson.dumps(form.document(problem))
+    status = form.statuses.get(problem.status, problem.status)
     headers = [
-        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-type", form.media_type.encode()),
         (b"content-length", b"%d" % len(body)),
         *(
             (name.lower().encode("latin-1"), value.encode("latin-1"))
@@ -89,7 +121,7 @@ async def send_problem(send: Send, problem: Problem, *, more_body: bool = False)
     ]
     if more_body:
         headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": more_body})
 
 

@@ -1,0 +1,127 @@
+"""One structured line per request, and an identity that both sides can quote."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from lossd.api.health import Health
+from lossd.api.log import open_log
+from lossd.api.observe import Observe
+from lossd.settings import Settings
+from tests.api.serving import GOOD, InProcess
+
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def test_a_request_is_one_line_that_says_what_it_was(service: InProcess) -> None:
+    response = service.post("HuberLoss", json=GOOD, headers={"traceparent": TRACEPARENT})
+    (line,) = service.log()
+    assert line.pop("duration_ms") > 0
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "request",
+        "level": "info",
+        "request_id": response.headers["x-request-id"],
+        "traceparent": TRACEPARENT,
+        "method": "POST",
+        "path": "/v1/losses/HuberLoss",
+        "loss": "huber",
+        "elements": 6,
+        "status": 200,
+        "bytes_in": len(response.request.content),
+        "bytes_out": len(response.content),
+    }
+
+
+def test_every_request_is_one_line_whatever_becomes_of_it(service: InProcess) -> None:
+    service.post("mse", json={})
+    service.post("nothing", json={})
+    service.request("GET", "/nowhere")
+    service.request("PUT", "/v1/losses")
+    service.request("OPTIONS", "/v1/losses")
+    service.request("GET", "/livez")
+    assert [line["status"] for line in service.log()] == [422, 404, 404, 405, 204, 200]
+    assert ["problem" in line for line in service.log()] == [True] * 4 + [False] * 2
+
+
+def test_the_request_id_is_the_callers_or_new(service: InProcess) -> None:
+    given = service.request("GET", "/livez", headers={"x-request-id": "job-7/step.3"})
+    assert given.headers["x-request-id"] == "job-7/step.3"
+    made = {service.request("GET", "/livez").headers["x-request-id"] for _ in range(3)}
+    assert len(made) == 3
+    assert service.log()[0]["request_id"] == "job-7/step.3"
+
+
+@pytest.mark.parametrize("strange", ["", "a b", "x" * 129, '"quoted"', "é", "a\tb"])
+def test_a_strange_request_id_is_replaced(service: InProcess, strange: str) -> None:
+    response = service.request("GET", "/livez", headers={"x-request-id": strange.encode("latin-1")})
+    assert response.headers["x-request-id"] != strange
+    assert len(response.headers["x-request-id"]) == 32
+
+
+def test_a_trace_context_is_repeated_also_beside_an_error(service: InProcess) -> None:
+    response = service.request("GET", "/nowhere", headers={"traceparent": TRACEPARENT})
+    assert response.headers["traceparent"] == TRACEPARENT
+
+
+@pytest.mark.parametrize("strange", ["", "00-xyz", TRACEPARENT.upper(), TRACEPARENT + "\t"])
+def test_what_is_no_trace_context_is_dropped(service: InProcess, strange: str) -> None:
+    assert "traceparent" not in service.request("GET", "/livez", headers={"traceparent": strange}).headers
+
+
+def test_a_bug_is_a_500_that_the_log_explains_and_the_caller_cannot_see() -> None:
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        raise KeyError("secret")
+
+    response, (line,) = through_observe(broken)
+    assert response.status_code == 500
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "secret" not in response.text
+    assert "KeyError" not in response.text
+    assert line["level"] == "error"
+    assert line["status"] == 500
+    assert line["request_id"] == response.headers["x-request-id"]
+    assert "KeyError: 'secret'" in line["exception"]
+
+
+def test_a_bug_after_the_response_has_started_cuts_the_connection() -> None:
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise KeyError("secret")
+
+    with pytest.raises(ConnectionError):
+        through_observe(broken)
+
+
+def test_the_level_silences_requests_and_not_bugs() -> None:
+    service = InProcess(log_level="warning")
+    service.assert_unharmed()
+    assert service.log() == []
+
+
+def test_the_console_format_is_a_line_for_people() -> None:
+    stream = io.BytesIO()
+    open_log(Settings(log_format="console"), stream).log(logging.INFO, "request", status=200, path="/é")
+    assert b"status=200" in stream.getvalue()
+    assert stream.getvalue().count(b"\n") == 1
+
+
+def through_observe(app: Any) -> tuple[httpx.Response, list[dict[str, Any]]]:
+    """Send one request through the outermost layer alone; return the response and the log."""
+    stream = io.BytesIO()
+    observed = Observe(app, log=open_log(Settings(), stream), health=Health())
+
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(observed)
+        async with httpx.AsyncClient(transport=transport, base_url="http://lossd") as client:
+            return await client.get("/")
+
+    return asyncio.run(send()), [json.loads(line) for line in stream.getvalue().splitlines()]

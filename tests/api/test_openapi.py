@@ -1,0 +1,115 @@
+"""The contract is valid, complete, and as committed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from lossd.api.entry import LossEntry
+from lossd.app import contract
+from lossd.engine import Options
+from lossd.losses import LOSSES
+from tests.api.serving import ROOT, InProcess
+
+DOCUMENT = json.loads(contract())
+OPERATIONS = {
+    operation["operationId"]: (path, method, operation)
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+}
+REFUSALS = {"400", "404", "406", "408", "413", "415", "422", "503", "504"}
+
+
+def test_the_document_is_valid() -> None:
+    assert DOCUMENT["openapi"].startswith("3.1")
+    OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+
+def test_an_invalid_document_would_be_noticed() -> None:
+    broken = json.loads(contract())
+    broken["paths"]["/v1/losses/mse"]["post"]["responses"] = {}
+    assert list(OpenAPIV31SpecValidator(broken).iter_errors())
+
+
+def test_the_committed_document_is_this_one() -> None:
+    committed = (ROOT / "openapi" / "openapi.json").read_bytes()
+    assert committed == contract(), "stale: run `make openapi` and commit what changed"
+
+
+def test_the_served_document_is_this_one(service: InProcess) -> None:
+    assert service.request("GET", "/openapi.json").json() == DOCUMENT
+
+
+def test_the_environment_does_not_change_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOSSD_PORT", "9000")
+    monkeypatch.setenv("LOSSD_MAX_BODY_BYTES", "1")
+    assert json.loads(contract()) == DOCUMENT
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_has_its_operation(name: str) -> None:
+    path, method, operation = OPERATIONS[name]
+    loss = LOSSES[name]
+    assert (path, method) == (f"/v1/losses/{name}", "post")
+    assert operation["tags"] == [loss.family]
+    assert operation["summary"] == loss.summary
+    assert set(operation["responses"]) == {"200"} | REFUSALS
+    body = operation["requestBody"]["content"]["application/json"]
+    assert body["example"] == loss.example.call
+    schema = resolve(body["schema"])
+    arguments = {argument.name for argument in loss.arguments}
+    assert set(schema["properties"]) == arguments | set(Options.model_fields) | set(loss.settings) | {
+        vector.name for vector in loss.vectors
+    }
+    assert schema["additionalProperties"] is False
+
+
+def test_every_reference_leads_somewhere() -> None:
+    references = list(find_references(DOCUMENT))
+    assert len(references) > 100
+    assert all(resolve({"$ref": reference}) for reference in references)
+
+
+def test_every_schema_is_used() -> None:
+    used = set(find_references(DOCUMENT))
+    schemas = {f"#/components/schemas/{name}" for name in DOCUMENT["components"]["schemas"]}
+    assert schemas <= used
+
+
+def test_every_tag_is_described_and_every_operation_has_one_tag() -> None:
+    described = {tag["name"] for tag in DOCUMENT["tags"]}
+    assert {tag for _, _, operation in OPERATIONS.values() for tag in operation["tags"]} == described
+
+
+def test_the_routes_of_the_service_are_those_of_the_document(service: InProcess) -> None:
+    for path, method, _ in OPERATIONS.values():
+        concrete = path.replace("{name}", "mse").replace("{kind}", "invalid-call")
+        allowed = service.request("OPTIONS", concrete).headers["allow"].split(", ")
+        assert method.upper() in allowed
+
+
+def test_an_entry_has_the_members_that_the_document_promises(service: InProcess) -> None:
+    entry = service.request("GET", "/v1/losses/huber").json()
+    assert set(entry) == set(resolve({"$ref": "#/components/schemas/LossEntry"})["properties"])
+    assert set(entry) == set(LossEntry.model_fields)
+
+
+def resolve(schema: dict[str, Any]) -> Any:
+    """Follow one reference inside the document."""
+    value: Any = DOCUMENT
+    for part in schema["$ref"].removeprefix("#/").split("/"):
+        value = value[part]
+    return value
+
+
+def find_references(value: Any) -> list[str]:
+    """Return every reference in a part of the document."""
+    if isinstance(value, list):
+        return [reference for each in value for reference in find_references(each)]
+    if not isinstance(value, dict):
+        return []
+    own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
+    return own + [reference for each in value.values() for reference in find_references(each)]

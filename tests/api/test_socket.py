@@ -1,0 +1,222 @@
+"""What only a real server on a real socket shows."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.api.serving import GOOD, GOOD_LOSS, Served, lossd, raw_request, read_response, serve
+
+BODY = json.dumps(GOOD).encode()
+PATH = "/v1/losses/mse"
+LENGTH = {"Content_Length": str(len(BODY))}
+
+
+def connect(server: Served) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=30)
+
+
+def assert_unharmed(server: Served) -> None:
+    assert httpx.post(server.url + PATH, json=GOOD).json()["loss"] == GOOD_LOSS
+
+
+def test_a_connection_is_kept_for_many_calls_and_none_of_them_waits(server: Served) -> None:
+    with connect(server) as connection:
+        for _ in range(20):
+            connection.sendall(raw_request(PATH, BODY, **LENGTH))
+            status, headers, body = read_response(connection)
+            assert (status, json.loads(body)["loss"]) == (200, GOOD_LOSS)
+            assert "connection" not in headers
+
+
+def test_pipelined_calls_are_answered_in_order(server: Served) -> None:
+    bodies = [json.dumps({"input": [i], "target": [0]}).encode() for i in range(10)]
+    with connect(server) as connection:
+        connection.sendall(
+            b"".join(raw_request(PATH, body, Content_Length=str(len(body))) for body in bodies)
+        )
+        stream = connection.makefile("rb")
+        for i in range(10):
+            length = 0
+            while (line := stream.readline()) != b"\r\n":
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            assert json.loads(stream.read(length))["loss"] == {"mean": float(i**2)}
+
+
+def test_the_error_of_curl_without_a_content_type_names_the_header(server: Served) -> None:
+    response = httpx.post(server.url + PATH, data={"input": "1"})
+    assert response.status_code == 415
+    assert "Content-Type: application/json" in response.json()["detail"]
+
+
+def test_two_gibibytes_claimed_are_refused_at_once(server: Served) -> None:
+    started = time.monotonic()
+    with connect(server) as connection:
+        connection.sendall(raw_request(PATH, b"0123456789", Content_Length=str(2**31)))
+        status, headers, body = read_response(connection)
+    assert time.monotonic() - started < 5
+    assert (status, headers["connection"]) == (413, "close")
+    assert json.loads(body)["status"] == 413
+    assert_unharmed(server)
+
+
+def test_a_caller_that_sends_all_of_a_refused_body_still_reads_why(server: Served) -> None:
+    size = 65 * 1024 * 1024
+    with connect(server) as connection:
+        connection.sendall(raw_request(PATH, b"", Content_Length=str(size)))
+        for _ in range(size // (1024 * 1024)):
+            connection.sendall(b" " * 1024 * 1024)
+        status, _, _ = read_response(connection)
+    assert status == 413
+    assert_unharmed(server)
+
+
+def test_a_body_claimed_and_not_sent_is_a_408(server: Served) -> None:
+    with connect(server) as connection:
+        connection.sendall(raw_request(PATH, b"0123456789", Content_Length="1000"))
+        status, _, body = read_response(connection)
+    assert status == 408
+    assert json.loads(body)["title"] == "body timeout"
+    assert_unharmed(server)
+
+
+def test_expect_100_continue_is_refused_before_the_body_is_sent(server: Served) -> None:
+    with connect(server) as connection:
+        connection.sendall(raw_request(PATH, b"", Content_Length=str(2**31), Expect="100-continue"))
+        status, _, _ = read_response(connection)
+    assert status == 413
+
+
+def test_a_megabyte_goes_in_and_out(server: Served) -> None:
+    numbers = [i / 7 for i in range(200_000)]
+    call = {"input": numbers, "target": [0.0] * len(numbers), "reduction": "sum", "gradient": True}
+    answer = httpx.post(server.url + PATH, json=call, timeout=60).json()
+    assert answer["gradient"]["sum"]["input"] == [2 * number for number in numbers]
+
+
+def test_calls_of_many_callers_do_not_mix(server: Served) -> None:
+    def call(i: int) -> None:
+        size = 10 ** (1 + i % 4)
+        call = {"input": [float(i)] * size, "target": [0.0] * size}
+        answers[i] = httpx.post(server.url + PATH, json=call, timeout=60).json()["loss"]["mean"]
+
+    answers: dict[int, float] = {}
+    threads = [threading.Thread(target=call, args=(i,)) for i in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == {i: float(i * i) for i in range(24)}
+
+
+def test_each_request_is_one_line_of_json_in_the_log(server: Served) -> None:
+    httpx.post(server.url + PATH, json=GOOD, headers={"x-request-id": "look-for-me"})
+    server.wait_for("look-for-me")
+    (line,) = [line for line in server.log() if line.get("request_id") == "look-for-me"]
+    assert (line["status"], line["loss"], line["elements"]) == (200, "mse", 6)
+
+
+def test_healthcheck_finds_the_server(server: Served) -> None:
+    assert lossd("healthcheck", LOSSD_PORT=str(server.port)).returncode == 0
+    assert lossd("healthcheck", "--port", str(server.port)).returncode == 0
+
+
+def test_sigterm_is_exit_code_0_and_answers_what_is_in_flight(tmp_path: Path) -> None:
+    with serve(tmp_path) as server, connect(server) as connection:
+        connection.sendall(raw_request(PATH, BODY[:10], **LENGTH))
+        server.wait_for("startup complete")
+        time.sleep(0.3)
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_for("Shutting down")
+        connection.sendall(BODY[10:])
+        status, headers, body = read_response(connection)
+        assert (status, json.loads(body)["loss"]) == (200, GOOD_LOSS)
+        assert headers["connection"] == "close"
+        assert server.process.wait(30) == 0
+
+
+def test_sigterm_turns_readiness_away_first_and_serves_on(tmp_path: Path) -> None:
+    with serve(tmp_path, LOSSD_DRAIN_SECONDS="2") as server:
+        assert httpx.get(server.url + "/readyz").status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        refused = httpx.get(server.url + "/readyz")
+        assert (refused.status_code, refused.json()["status"]) == (503, 503)
+        assert lossd("healthcheck", LOSSD_PORT=str(server.port)).returncode == 1
+        assert httpx.get(server.url + "/livez").status_code == 200
+        assert_unharmed(server)
+        assert server.process.wait(30) == 0
+
+
+def test_a_second_sigterm_does_not_wait(tmp_path: Path) -> None:
+    with serve(tmp_path, LOSSD_DRAIN_SECONDS="60") as server:
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert server.stop() == 0
+
+
+def test_an_interrupt_ends_it_at_once(tmp_path: Path) -> None:
+    with serve(tmp_path, LOSSD_DRAIN_SECONDS="60") as server:
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(30) == 0
+
+
+def test_a_unix_socket_serves_as_well(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with serve(tmp_path, "--uds", path) as server:
+        server.wait_for("running on unix socket")
+        with httpx.Client(transport=httpx.HTTPTransport(uds=path), base_url="http://lossd") as client:
+            assert client.post(PATH, json=GOOD).json()["loss"] == GOOD_LOSS
+        assert lossd("healthcheck", LOSSD_UDS=path).returncode == 0
+        assert server.stop() == 0
+
+
+def test_several_workers_share_the_port_and_end_together(tmp_path: Path) -> None:
+    with serve(tmp_path, "--workers", "2") as server:
+        deadline = time.monotonic() + 60
+        while server.log_text().count("startup complete") < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        for _ in range(10):
+            assert_unharmed(server)
+        workers = children(server.process.pid)
+        assert len(workers) >= 2
+        assert server.stop() == 0
+        wait_for_end(workers)
+
+
+@pytest.mark.parametrize("claim", ["-1", "x", "1, 2"])
+def test_a_length_that_is_no_number_is_a_400(server: Served, claim: str) -> None:
+    with connect(server) as connection:
+        connection.sendall(raw_request(PATH, BODY, Content_Length=claim))
+        assert connection.recv(65536).startswith(b"HTTP/1.1 400")
+    assert_unharmed(server)
+
+
+def wait_for_end(processes: list[int]) -> None:
+    """Wait until none of the processes exists."""
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{process}").exists() for process in processes):
+        assert time.monotonic() < deadline, "expected workers to end with their parent"
+        time.sleep(0.05)
+
+
+def children(parent: int) -> list[int]:
+    """Return the processes that a process has started."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (folder / "stat").read_text()
+        except OSError:
+            continue
+        if int(stat.rpartition(")")[2].split()[1]) == parent:
+            found.append(int(folder.name))
+    return found
