@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "LOSSD_"
+OF_CLIENTS = frozenset({"LOSSD_URL"})  # where a client finds a server; it may well stand in the same environment
 MIB = 1024 * 1024
 
 
@@ -88,7 +89,7 @@ class Settings(BaseSettings):
     def _refuse_unknown_variables(cls, values: Any) -> Any:
         known = [variable(field) for field in cls.model_fields]
         for name in os.environ:
-            if name.upper().startswith(PREFIX) and name.upper() not in known:
+            if name.upper().startswith(PREFIX) and name.upper() not in {*known, *OF_CLIENTS}:
                 nearest = get_close_matches(name.upper(), known, n=1, cutoff=0.0)[0]
                 raise ValueError(f"expected a known setting (the nearest is {nearest}), got {name}")
         return values
