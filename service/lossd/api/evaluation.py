@@ -18,7 +18,7 @@ from lossd.api.negotiation import answer_codec, request_codec
 from lossd.engine import evaluate
 from lossd.losses import find
 from lossd.settings import Settings
-from lossd.wire import Limits
+from lossd.wire import Limits, Parts
 
 PREFIX = "/v1/losses/"
 
@@ -78,7 +78,10 @@ class Shortcut:
             await self.app(scope, receive, send)
 
 
-async def _send_answer(send: Send, media_type: str, body: bytes) -> None:
-    headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(body))]
+async def _send_answer(send: Send, media_type: str, parts: Parts) -> None:
+    size = sum(map(len, parts))
+    headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % size)]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    for part in parts[:-1]:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": parts[-1]})
