@@ -55,7 +55,7 @@ def _regression(
         for given in settings:
             yield Case(f"{given or 'plain'}", {"input": x, "target": t}, given)
         if wide:  # so far below the type's limit that ``wide`` times it is finite
-            yield Case(f"{wide}", {"input": x * 1e-4, "target": t * 1e-4}, wide)
+            yield Case(f"{wide}", {"input": x * 1e-6, "target": t * 1e-6}, wide)
         if weighable:
             weight = rng.uniform(0, 3, x.shape)
             weight[:6] = 0

@@ -46,7 +46,7 @@ def ulps_off(got: Any, addends: Addends) -> float:
     if MP.isnan(exact):
         return 0.0 if np.isnan(got) else np.inf
     limit = np.finfo(got.dtype)
-    if abs(exact) > float(limit.max):
+    if abs(exact) > MP.mpf(float(limit.max)) * (1 + 8 * MP.mpf(float(limit.eps))):
         return 0.0 if np.isinf(got) and (got > 0) == (exact > 0) else np.inf
     if not np.isfinite(got):
         return np.inf
