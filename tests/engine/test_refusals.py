@@ -152,7 +152,8 @@ REFUSALS = {
         "probabilities that sum to 1", "1.1",
     ),
     "quantile of 1": Refusal(
-        "multi_quantile", {"input": [[1.0, 2.0]], "target": [1.0], "quantiles": [0.5, 1.0]}, "quantiles[1]", "(0, 1)", "1.0"
+        "multi_quantile", {"input": [[1.0, 2.0]], "target": [1.0], "quantiles": [0.5, 1.0]},
+        "quantiles[1]", "(0, 1)", "1.0",
     ),
     "pixel": Refusal(
         "dice", {"input": [[0.5, 2.0]], "target": [[0.0, 1.0]], "axis": 1}, "input[0][1]", "[0, 1]", "2.0",
@@ -235,7 +236,8 @@ REFUSALS = {
         "mse", mse(weight=[0.0, 0.0]), "reduction", "something to average", "all weigh zero",
     ),
     "too much work": Refusal(
-        "nt_xent", {"embeddings": np.ones((20_000, 1)), "labels": np.zeros(20_000, int)}, "", "smaller batches", "400000000"
+        "nt_xent", {"embeddings": np.ones((20_000, 1)), "labels": np.zeros(20_000, int)},
+        "", "smaller batches", "400000000",
     ),
 }  # fmt: skip
 

@@ -45,7 +45,7 @@ class Placed:
         array: The caller's array.
         core: Places of the core axes in it.
         rows: The array by rows; None where all rows share it.
-        spread: The shape it was broadcast to, where that is not its own.
+        spread: The shape it was broadcast to, where that is not its own; the core axes stand last in it.
     """
 
     argument: Argument
@@ -73,6 +73,11 @@ class Arranged:
     sizes: Mapping[str, int]
     storage: np.dtype[Any]
     computing: np.dtype[Any]
+
+    @property
+    def real(self) -> np.dtype[Any]:
+        """The type of a loss, which is real where its arguments are complex."""
+        return np.dtype(self.storage.char.lower()) if self.storage.kind == "c" else self.storage
 
     @property
     def count(self) -> int:
@@ -219,7 +224,7 @@ def _place(
     if role.extent == "shared":
         return Placed(argument, role, array, core, None)
     spread: Shape | None = None
-    source = array
+    source, places = array, core
     if role.extent == "broadcast" or broadcast:
         lengths = tuple(array.shape[place] for place in core)
         whole = batch + lengths if core else batch
@@ -229,9 +234,9 @@ def _place(
             moved = np.moveaxis(array, core, range(-len(core), 0))
             if moved.shape != whole:
                 source, spread = _spread(moved, whole, argument.name), whole
-                core = tuple(range(len(batch), len(whole)))
+                places = tuple(range(len(batch), len(whole)))
     flat_core = isinstance(role.axes, str)
-    rows = FlatRows(source.reshape(-1)) if not core else rows_of(source, core, flat_core)
+    rows = FlatRows(source.reshape(-1)) if not core else rows_of(source, places, flat_core)
     return Placed(argument, role, array, core, rows, spread)
 
 

@@ -120,11 +120,11 @@ def _place(placed: Placed, row: int, core: list[int], arranged: Arranged) -> str
     if isinstance(placed.role.axes, str):
         lengths = [placed.array.shape[place] for place in placed.core]
         core = [int(i) for i in np.unravel_index(core[0], lengths)] if core and lengths else []
-    if placed.spread is not None:  # numbered in the shape it was broadcast to: count from the last axis
-        own = [*batch, *core][len(batch) + len(core) - rank :]
-        return _path(
-            name, tuple(0 if size == 1 else i for i, size in zip(own, placed.array.shape, strict=True))
-        )
+    if (
+        placed.spread is not None
+    ):  # rows are numbered in the shape it was broadcast to: count from the last axis
+        own = [size for axis, size in enumerate(placed.array.shape) if axis not in placed.core]
+        batch = [0 if size == 1 else i for i, size in zip(batch[len(batch) - len(own) :], own, strict=True)]
     path: list[Any] = [None] * rank
     inner: list[Any] = list(core) or [":"] * len(placed.core)
     for place, index in zip(placed.core, inner, strict=True):

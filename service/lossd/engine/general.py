@@ -16,7 +16,7 @@ from lossd.engine.arrange import Arranged, Placed
 from lossd.engine.blocks import Checkpoint, cut_blocks, run_blocks
 from lossd.engine.check import CheckedNames, check_block, check_sums, holds_distributions
 from lossd.engine.layout import Block, Rows, empty_rows
-from lossd.engine.modulus import on_modulus
+from lossd.engine.modulus import COMPLEX, on_modulus
 from lossd.engine.plan import Factor, Plan, Scale
 from lossd.errors import invalid
 from lossd.losses.spec import Lazy, Loss, Terms, forced
@@ -257,8 +257,16 @@ def _own_shapes(
         placed = arranged.placed.get(wanted[2])
         if placed is not None and placed.spread is not None:
             array = _sum_to(array, placed)
-        own[wanted] = array if array.dtype == arranged.storage else array.astype(arranged.storage)
+        own[wanted] = _as_answered(array, wanted[2], arranged)
     return own
+
+
+def _as_answered(array: Array, name: str, arranged: Arranged) -> Array:
+    """Give a derivative the answer's type: complex for what the residual is made of, real for all else."""
+    storage = arranged.storage if name in COMPLEX else arranged.real
+    if array.dtype.kind == "c" and storage.kind != "c":
+        array = np.ascontiguousarray(array.real)
+    return array if array.dtype == storage else array.astype(storage)
 
 
 def _sum_to(array: Array, placed: Placed) -> Array:

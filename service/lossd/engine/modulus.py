@@ -14,6 +14,9 @@ import numpy as np
 from lossd.losses.spec import Kernel, Lazy, Terms, forced
 from lossd.message import Array
 
+# The arguments that may be complex; weights and settings beside them stay real.
+COMPLEX = ("input", "target")
+
 
 def on_modulus(kernel: Kernel) -> Kernel:
     """Return the kernel for complex arguments of a kernel for real ones."""

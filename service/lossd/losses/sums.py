@@ -9,6 +9,7 @@ places: the bits of a sum depend on the numbers alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,18 @@ _ONES: Mapping[np.dtype[Any], Array] = {
 
 def total(values: Array) -> float:
     """Return the sum of contiguous float32 or float64 values, ``(n,)``."""
-    ones = _ONES[values.dtype]
+    found = _total(values, _ONES[values.dtype])
+    # The sum of a run may overflow float32 where the sum of all does not overflow float64.
+    return found if isfinite(found) else float(np.add.reduce(values, dtype=np.float64))
+
+
+def dot(left: Array, right: Array) -> float:
+    """Return the sum of products of contiguous float32 or float64 values, each ``(n,)``."""
+    found = _dot(left, right)
+    return found if isfinite(found) else float(np.add.reduce(left * right, dtype=np.float64))
+
+
+def _total(values: Array, ones: Array) -> float:
     size = values.size
     if size <= RUN:
         return float(values @ ones[:size])
@@ -32,8 +44,7 @@ def total(values: Array) -> float:
     return float(np.add.reduce(runs, dtype=np.float64)) + float(values[whole:] @ ones[: size - whole])
 
 
-def dot(left: Array, right: Array) -> float:
-    """Return the sum of products of contiguous float32 or float64 values, each ``(n,)``."""
+def _dot(left: Array, right: Array) -> float:
     size = left.size
     if size <= RUN:
         return float(left @ right)

@@ -1,0 +1,64 @@
+"""The gradient and Hessian that gradient boosting libraries expect of a custom objective.
+
+By hand, from the libraries' own objectives: XGBoost's reg:squarederror and binary:logistic, LightGBM's
+regression_l1 and huber, XGBoost's multi:softprob, whose Hessian is twice the diagonal.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lossd.engine import evaluate
+from lossd.losses import find
+from lossd.message import Call
+
+SCORES = np.array([0.5, -1.0, 3.0, 0.25])
+TRUTH = np.array([0.0, 1.0, 1.0, 0.25])
+RESIDUAL = SCORES - TRUTH
+CHANCE = 1 / (1 + np.exp(-SCORES))
+LABELS = np.array([0.0, 1.0, 1.0, 0.0])
+LOGITS = np.array([[0.0, 1.0, -1.0], [2.0, 0.0, 0.5]])
+CHANCES = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
+CLASSES = np.array([1, 2])
+
+# Loss to its arguments, and the gradient and Hessian by hand.
+CASES = {
+    "mse": ({"input": SCORES, "target": TRUTH}, RESIDUAL, np.ones(4)),
+    "l1": ({"input": SCORES, "target": TRUTH}, np.sign(RESIDUAL), np.ones(4)),
+    "huber": ({"input": SCORES, "target": TRUTH}, np.clip(RESIDUAL, -1, 1), np.ones(4)),
+    "bce_with_logits": ({"input": SCORES, "target": LABELS}, CHANCE - LABELS, CHANCE * (1 - CHANCE)),
+    "cross_entropy": (
+        {"input": LOGITS, "target": CLASSES},
+        CHANCES - np.eye(3)[CLASSES],
+        2 * CHANCES * (1 - CHANCES),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradient_and_hessian_are_the_libraries_own(name):
+    arrays, gradient, hessian = CASES[name]
+    answer = evaluate(find(name), Call(arrays, {"convention": "gbm"}))
+    assert list(answer.loss) == ["sum"]
+    np.testing.assert_allclose(answer.gradient["sum"]["input"], gradient, rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(answer.hessian["sum"]["input"], hessian, rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_sample_s_weight_multiplies_both(name):
+    arrays, gradient, hessian = CASES[name]
+    weight = np.arange(1.0, len(gradient) + 1)
+    answer = evaluate(find(name), Call(arrays | {"sample_weight": weight}, {"convention": "gbm"}))
+    column = weight.reshape(-1, *[1] * (gradient.ndim - 1))
+    np.testing.assert_allclose(answer.gradient["sum"]["input"], gradient * column, rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(answer.hessian["sum"]["input"], hessian * column, rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["mse", "l1", "huber", "bce_with_logits"])
+def test_the_weight_argument_multiplies_both_too(name):
+    arrays, gradient, hessian = CASES[name]
+    weight = np.arange(1.0, len(gradient) + 1)
+    answer = evaluate(find(name), Call(arrays | {"weight": weight}, {"convention": "gbm"}))
+    np.testing.assert_allclose(answer.gradient["sum"]["input"], gradient * weight, rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(answer.hessian["sum"]["input"], hessian * weight, rtol=1e-14, atol=1e-15)

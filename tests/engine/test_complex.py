@@ -1,0 +1,138 @@
+"""Complex arguments: the loss of the residual's modulus, and a gradient in PyTorch's convention.
+
+For a real loss L of z = x + iy that is dL/dx + i dL/dy, the direction of steepest ascent.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lossd.engine import evaluate
+from lossd.errors import InvalidCall
+from lossd.losses import LOSSES, find
+from lossd.message import Call
+
+RNG = np.random.default_rng(11)
+INPUT = RNG.standard_normal(6) + 1j * RNG.standard_normal(6)
+TARGET = RNG.standard_normal(6) + 1j * RNG.standard_normal(6)
+RESIDUAL = INPUT - TARGET
+MODULUS = np.abs(RESIDUAL)
+DIRECTION = RESIDUAL / MODULUS
+
+# Loss to its value and its slope, as functions of the modulus, at delta = beta = 1.
+BY_HAND = {
+    "mse": (MODULUS**2, 2 * MODULUS),
+    "l1": (MODULUS, np.ones(6)),
+    "huber": (np.where(MODULUS < 1, MODULUS**2 / 2, MODULUS - 0.5), np.minimum(MODULUS, 1)),
+    "smooth_l1": (np.where(MODULUS < 1, MODULUS**2 / 2, MODULUS - 0.5), np.minimum(MODULUS, 1)),
+}
+
+
+def test_every_loss_of_a_modulus_is_listed():
+    assert set(BY_HAND) == {loss.name for loss in LOSSES.values() if loss.modulus}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+@pytest.mark.parametrize(
+    ("dtype", "real", "precision"), [("complex128", "float64", 1e-14), ("complex64", "float32", 1e-5)]
+)
+def test_value_and_gradient_are_those_of_the_modulus(name, dtype, real, precision):
+    value, slope = BY_HAND[name]
+    call = Call(
+        {"input": INPUT.astype(dtype), "target": TARGET.astype(dtype)},
+        {"reduction": ["none", "mean"], "gradient": ["input", "target"]},
+    )
+    answer = evaluate(find(name), call)
+    np.testing.assert_allclose(answer.loss["none"], value, rtol=precision)
+    np.testing.assert_allclose(answer.loss["mean"], value.mean(), rtol=precision)
+    np.testing.assert_allclose(answer.gradient["none"]["input"], slope * DIRECTION, rtol=precision)
+    np.testing.assert_allclose(answer.gradient["mean"]["target"], -slope * DIRECTION / 6, rtol=precision)
+    assert {array.dtype for array in answer.loss.values()} == {np.dtype(real)}
+    assert {array.dtype for found in answer.gradient.values() for array in found.values()} == {
+        np.dtype(dtype)
+    }
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_gradient_is_what_differences_say(name):
+    step = 1e-6
+    answer = evaluate(find(name), Call({"input": INPUT, "target": TARGET}, {"gradient": True}))
+
+    def slope(towards):
+        ahead, behind = (
+            evaluate(find(name), Call({"input": INPUT + sign * step * towards, "target": TARGET})).loss[
+                "mean"
+            ]
+            for sign in (1, -1)
+        )
+        return (ahead - behind) / (2 * step)
+
+    for place in range(6):
+        unit = np.eye(6)[place]
+        expected = slope(unit) + 1j * slope(1j * unit)
+        # central differences in float64 over 1e-6 are good to 1e-9
+        np.testing.assert_allclose(answer.gradient["mean"]["input"][place], expected, atol=1e-8)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", BY_HAND)
+def test_gradient_is_pytorch_s(name):
+    torch = pytest.importorskip("torch")
+    functional = torch.nn.functional
+    losses = {
+        "mse": functional.mse_loss, "l1": functional.l1_loss, "huber": functional.huber_loss,
+        "smooth_l1": functional.smooth_l1_loss,
+    }  # fmt: skip
+    given = torch.tensor(INPUT, requires_grad=True)
+    distance = (given - torch.tensor(TARGET)).abs()
+    losses[name](distance, torch.zeros_like(distance)).backward()
+    answer = evaluate(find(name), Call({"input": INPUT, "target": TARGET}, {"gradient": True}))
+    np.testing.assert_allclose(answer.gradient["mean"]["input"], given.grad.numpy(), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_where_the_residual_is_zero_so_is_the_gradient(name):
+    answer = evaluate(find(name), Call({"input": INPUT, "target": INPUT}, {"gradient": True}))
+    assert not answer.gradient["mean"]["input"].any()
+    assert answer.loss["mean"] == 0
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_numbers_on_the_real_line_have_the_real_loss(name):
+    real = evaluate(find(name), Call({"input": INPUT.real, "target": TARGET.real}, {"gradient": True}))
+    mixed = evaluate(find(name), Call({"input": INPUT.real + 0j, "target": TARGET.real}, {"gradient": True}))
+    asked = Call({"input": INPUT.real, "target": TARGET.real}, {"gradient": True, "dtype": "complex128"})
+    for answer in (mixed, evaluate(find(name), asked)):
+        np.testing.assert_allclose(answer.loss["mean"], real.loss["mean"], rtol=1e-14)
+        np.testing.assert_allclose(
+            answer.gradient["mean"]["input"], real.gradient["mean"]["input"], rtol=1e-14
+        )
+        assert answer.gradient["mean"]["input"].dtype == np.complex128
+
+
+@pytest.mark.parametrize("name", ["mse", "l1", "huber"])
+def test_weights_of_complex_residuals_are_real(name):
+    weight = np.array([1.0, 2.0, 0.5, 1.5, 3.0, 1.0])
+    options = {"gradient": ["input", "weight"], "reduction": ["sum", "mean"]}
+    answer = evaluate(find(name), Call({"input": INPUT, "target": TARGET, "weight": weight}, options))
+    value, slope = BY_HAND[name]
+    np.testing.assert_allclose(answer.gradient["sum"]["weight"], value, rtol=1e-14)
+    np.testing.assert_allclose(answer.gradient["sum"]["input"], slope * DIRECTION * weight, rtol=1e-14)
+    assert {answer.gradient[mode]["weight"].dtype for mode in answer.gradient} == {np.dtype(np.float64)}
+
+
+def test_the_derivative_with_respect_to_a_setting_is_real():
+    call = Call({"input": INPUT, "target": TARGET}, {"gradient": ["delta"], "reduction": "sum"})
+    slope = evaluate(find("huber"), call).gradient["sum"]["delta"]
+    np.testing.assert_allclose(slope, np.maximum(MODULUS - 1, 0).sum(), rtol=1e-14)
+    assert slope.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    "option", [{"hessian": True}, {"hvp": np.ones(6, complex)}, {"convention": "gbm"}], ids=str
+)
+def test_a_second_derivative_of_complex_numbers_is_refused(option):
+    arrays = {"input": INPUT, "target": TARGET} | {k: v for k, v in option.items() if k == "hvp"}
+    with pytest.raises(InvalidCall, match="a loss and arguments that have one"):
+        evaluate(find("mse"), Call(arrays, {k: v for k, v in option.items() if k != "hvp"}))

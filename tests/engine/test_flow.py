@@ -1,0 +1,167 @@
+"""The flow of one evaluation: what is computed when, what it reports, and how it is stopped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lossd.engine import evaluate
+from lossd.errors import DeadlineExceeded, InvalidCall
+from lossd.losses import find
+from lossd.message import Call
+
+RNG = np.random.default_rng(13)
+MANY = 150_000  # more than four blocks of float64 at the default size
+LONG = {"input": RNG.standard_normal(MANY), "target": RNG.standard_normal(MANY)}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"gradient": True}, {"reduction": ["none", "mean"], "gradient": ["input", "target"]}],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_threads_change_no_bit_of_a_long_call(options, dtype):
+    call = Call({name: array.astype(dtype) for name, array in LONG.items()}, options)
+    one = evaluate(find("huber"), call)
+    for threads in (2, 3, 8):
+        many = evaluate(find("huber"), call, threads=threads)
+        assert many.loss["mean"].tobytes() == one.loss["mean"].tobytes()
+        for mode, gradients in one.gradient.items():
+            assert all(
+                many.gradient[mode][name].tobytes() == array.tobytes() for name, array in gradients.items()
+            )
+
+
+@pytest.mark.parametrize("options", [{}, {"gradient": True}, {"reduction": "none"}], ids=str)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_checkpoint_stops_the_work_between_blocks(options, threads):
+    passed = []
+
+    def checkpoint():
+        passed.append(None)
+        if len(passed) == 3:
+            raise DeadlineExceeded("too late")
+
+    with pytest.raises(DeadlineExceeded, match="too late"):
+        evaluate(find("mse"), Call(LONG, options), threads=threads, checkpoint=checkpoint)
+    evaluate(find("mse"), Call(LONG, options), threads=threads, checkpoint=lambda: None)
+
+
+def test_every_block_has_its_checkpoint():
+    passed = []
+    call = Call({"input": np.zeros(100), "target": np.zeros(100)})
+    evaluate(find("mse"), call, block_bytes=80, checkpoint=lambda: passed.append(None))
+    assert len(passed) == 10
+
+
+def test_float32_sums_are_as_exact_as_float64_ones():
+    """A million float32 values one by one would err by some 1e-4; blocks in float64 err by an ulp of the result."""
+    values = np.full(1_000_000, 0.1, np.float32)
+    answer = evaluate(
+        find("l1"), Call({"input": values, "target": np.zeros_like(values)}, {"reduction": ["sum", "mean"]})
+    )
+    exact = float(np.float32(0.1)) * 1_000_000
+    assert answer.loss["sum"] == np.float32(exact)
+    assert answer.loss["mean"] == np.float32(0.1)
+    alone = evaluate(find("l1"), Call({"input": values, "target": np.zeros_like(values)}))
+    # The tuned kernel adds runs of 512 in the lanes of float32, here equal numbers that all round alike.
+    np.testing.assert_allclose(alone.loss["mean"], np.float32(0.1), rtol=8 * 2.0**-23)
+
+
+def test_a_mean_of_large_float32_losses_does_not_overflow():
+    """Each square is 1e38, below float32's 3.4e38; their sum is not, but their mean is."""
+    call = {"input": np.full(600, 1e19, np.float32), "target": np.zeros(600, np.float32)}
+    for options in ({}, {"gradient": True}, {"reduction": ["mean"]}):
+        np.testing.assert_allclose(evaluate(find("mse"), Call(call, options)).loss["mean"], 1e38, rtol=1e-6)
+
+
+def test_float16_overflows_to_infinity():
+    """65504 is its largest number; a squared thousand is infinity in it, silently, as IEEE has it."""
+    arrays = {"input": np.array([1000.0, 1.0], np.float16), "target": np.zeros(2, np.float16)}
+    answer = evaluate(find("mse"), Call(arrays, {"reduction": ["none", "mean"], "gradient": True}))
+    np.testing.assert_array_equal(answer.loss["none"], [np.inf, 1])
+    assert answer.loss["mean"] == np.inf
+    np.testing.assert_array_equal(answer.gradient["none"]["input"], [2000, 2])
+
+
+def test_mixed_types_are_promoted():
+    answer = evaluate(
+        find("huber"), Call({"input": np.zeros(2, np.float32), "target": np.ones(2)}, {"gradient": True})
+    )
+    assert answer.loss["mean"].dtype == answer.gradient["mean"]["input"].dtype == np.float64
+    whole = evaluate(find("huber"), Call({"input": np.zeros(2, np.float32), "target": np.ones(2, np.int64)}))
+    assert whole.loss["mean"].dtype == np.float32
+
+
+def test_reductions_come_in_the_order_asked_each_once():
+    call = Call({"input": np.ones(2), "target": np.zeros(2)}, {"reduction": ["sum", "mean", "sum", "none"]})
+    assert list(evaluate(find("mse"), call).loss) == ["sum", "mean", "none"]
+
+
+def test_gradients_come_in_the_order_asked_each_once():
+    call = Call({"input": np.ones(2), "target": np.zeros(2)}, {"gradient": ["target", "input", "target"]})
+    assert list(evaluate(find("mse"), call).gradient["mean"]) == ["target", "input"]
+
+
+def test_beliefs_that_do_not_sum_to_one_are_reported():
+    arrays = {"input": np.zeros((2, 2)), "target": np.array([[0.5, 0.5], [0.5, 0.4]])}
+    assert evaluate(find("cross_entropy"), Call(arrays)).warnings == (
+        "target: some rows of probabilities do not sum to 1",
+    )
+    assert evaluate(find("cross_entropy"), Call(arrays, {"check_target": "none"})).warnings == ()
+    arrays["target"] = np.array([[0.5, 0.5], [0.1, 0.9]], np.float32)
+    assert evaluate(find("cross_entropy"), Call(arrays, {"check_target": "strict"})).warnings == ()
+
+
+def test_unchecked_targets_may_be_any_number():
+    arrays = {"input": np.array([0.5, 0.25]), "target": np.array([-1.0, 2.0])}
+    with pytest.raises(InvalidCall, match="at `target\\[0\\]`"):
+        evaluate(find("bce"), Call(arrays))
+    answer = evaluate(find("bce"), Call(arrays, {"check_target": "none", "reduction": "none"}))
+    by_hand = [-(-np.log(0.5) + 2 * np.log(0.5)), -(2 * np.log(0.25) - np.log(0.75))]
+    np.testing.assert_allclose(answer.loss["none"], by_hand, rtol=1e-15)
+
+
+def test_ignored_samples_leave_the_mean_and_mix_with_masks_and_weights():
+    logits = RNG.standard_normal((5, 3))
+    target = np.array([0, -100, 2, 1, 7])
+    mask = np.array([True, True, False, True, False])
+    weight, samples = np.array([1.0, 2.0, 4.0]), np.array([1.0, np.nan, np.nan, 3.0, np.nan])
+    options = {"reduction": ["mean", "weighted_mean", "sum"], "gradient": ["input", "weight"]}
+    arrays = {"input": logits, "target": target, "weight": weight, "mask": mask, "sample_weight": samples}
+    actual = evaluate(find("cross_entropy"), Call(arrays, options))
+    kept = [0, 3]
+    few = {"input": logits[kept], "target": target[kept], "weight": weight, "sample_weight": samples[kept]}
+    expected = evaluate(find("cross_entropy"), Call(few, options))
+    assert actual.count == expected.count == 2
+    assert actual.denominator == expected.denominator == 3.0
+    for mode in options["reduction"]:
+        np.testing.assert_allclose(actual.loss[mode], expected.loss[mode], rtol=1e-15)
+        np.testing.assert_allclose(
+            actual.gradient[mode]["input"][kept], expected.gradient[mode]["input"], rtol=1e-14
+        )
+        np.testing.assert_allclose(
+            actual.gradient[mode]["weight"], expected.gradient[mode]["weight"], rtol=1e-14, atol=1e-16
+        )
+
+
+def test_an_answer_does_not_remember_the_call_before():
+    """What is kept between calls of one shape holds no values: not those checked, ignored or weighed."""
+    loss, logits = find("cross_entropy"), RNG.standard_normal((3, 4))
+    good, options = np.array([0, 1, 2]), {"gradient": True}
+    first = evaluate(loss, Call({"input": logits, "target": good}, options))
+    ignored = evaluate(loss, Call({"input": logits, "target": np.array([0, -100, 2])}, options))
+    assert ignored.count == 2
+    assert not ignored.gradient["mean"]["input"][1].any()
+    with pytest.raises(InvalidCall, match="at `target\\[2\\]`"):
+        evaluate(loss, Call({"input": logits, "target": np.array([0, 1, 4])}, options))
+    again = evaluate(loss, Call({"input": logits, "target": good}, options))
+    assert again.loss["mean"] == first.loss["mean"]
+    assert not np.shares_memory(again.gradient["mean"]["input"], first.gradient["mean"]["input"])
+    huber, pair = find("huber"), {"input": np.array([3.0]), "target": np.array([0.0])}
+    assert [evaluate(huber, Call(pair, {"delta": delta})).loss["mean"] for delta in (1.0, 2.0, 1.0)] == [
+        2.5,
+        4.0,
+        2.5,
+    ]
