@@ -10,7 +10,9 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "LOSSD_"
-OF_CLIENTS = frozenset({"LOSSD_URL"})  # where a client finds a server; it may well stand in the same environment
+OF_CLIENTS = frozenset(
+    {"LOSSD_URL"}
+)  # where a client finds a server; it may well stand in the same environment
 MIB = 1024 * 1024
 
 
