@@ -80,9 +80,11 @@ def our_ways(array: Array, name: str = "lossd") -> list[Way]:
     ways = []
     for encoding, suffix in (("list", ""), ("base64", ", base64 tensors")):
         call = Call({"input": array}, {"encoding": encoding})
-        text = codec.encode_call(call)
+        text = b"".join(codec.encode_call(call))
         _same(codec.decode_call(text, names).arrays["input"], array)
-        _same(codec.decode_answer(codec.encode_answer(answer, call)).gradient["mean"]["input"], array)
+        _same(
+            codec.decode_answer(b"".join(codec.encode_answer(answer, call))).gradient["mean"]["input"], array
+        )
         read, write = _bound(codec.decode_call, text, names), _bound(codec.encode_answer, answer, call)
         ways += [Way("read", name + suffix, read, array.size), Way("write", name + suffix, write, array.size)]
     return ways

@@ -43,7 +43,7 @@ class Evaluation:
         claimed = headers.get(b"content-length")
         body = await read_body(receive, int(claimed) if claimed is not None else None)
 
-        def follow(checkpoint: Checkpoint, threads: int) -> bytes:
+        def follow(checkpoint: Checkpoint, threads: int) -> Parts:
             """Follow the call from bytes to bytes; the checkpoints between the steps may end it."""
             call = reads.decode_call(body, loss.tensors, self.limits)
             exchange.elements = sum(array.size for array in call.arrays.values())

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"lossd eval: {error}", file=sys.stderr)
         return USAGE
     answer = evaluate(loss, call, threads=arguments.threads)
-    sys.stdout.buffer.write(CODECS["application/json"].encode_answer(answer, call) + b"\n")
+    sys.stdout.buffer.writelines([*CODECS["application/json"].encode_answer(answer, call), b"\n"])
     return 0
 
 

@@ -29,16 +29,33 @@ def read_object(body: Body, tensors: frozenset[str], limits: Limits) -> dict[str
         MalformedBody: The body is not one JSON object in UTF-8, or an object in it repeats a key.
         BodyTooLarge: The arrays together exceed ``limits.max_elements``.
     """
-    text = body if isinstance(body, bytes | bytearray) else bytes(body)
-    if not text:
-        raise malformed("", "a JSON object", "an empty body")
-    if text.startswith(_BYTE_ORDER_MARK):
-        raise malformed("byte 0", "JSON without a byte order mark", "a byte order mark")
+    text = _text(body)
     document = json_buffers.read(text, tensors, limits)
     if document is None:
         document = _loads(text)
     refuse_repeated_keys(text, document)
     return document
+
+
+def read_lists(body: Body) -> dict[str, Any]:
+    """Parse a JSON object; every list in it is a list.
+
+    Raises:
+        MalformedBody: The body is not one JSON object in UTF-8, or an object in it repeats a key.
+    """
+    text = _text(body)
+    document = _loads(text)
+    refuse_repeated_keys(text, document)
+    return document
+
+
+def _text(body: Body) -> bytes | bytearray:
+    text = body if isinstance(body, bytes | bytearray) else bytes(body)
+    if not text:
+        raise malformed("", "a JSON object", "an empty body")
+    if text.startswith(_BYTE_ORDER_MARK):
+        raise malformed("byte 0", "JSON without a byte order mark", "a byte order mark")
+    return text
 
 
 def _loads(text: bytes | bytearray) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def view(raw: Body, dtype: np.dtype[Any], shape: tuple[int, ...], at: str) -> Ar
     size = math.prod(shape) * dtype.itemsize
     if len(raw) != size:
         raise invalid(at, f"{size} bytes for shape {list(shape)} of {dtype.name}", f"{len(raw)} bytes")
-    if dtype.kind == "b" and any(np.frombuffer(raw, np.uint8) > 1):
+    if dtype.kind == "b" and size and np.frombuffer(raw, np.uint8).max() > 1:
         raise invalid(at, "bytes 0 and 1 for bool", "another byte")
     return np.ndarray(shape, dtype, buffer=raw)
 

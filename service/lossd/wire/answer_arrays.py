@@ -1,0 +1,70 @@
+"""An answer as arrays with dotted names (``loss.mean``, ``gradient.mean.input``): what formats of arrays hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+
+from lossd.errors import malformed
+from lossd.message import Answer, Array
+from lossd.wire.answer_document import DERIVATIVES, checked_denominator, checked_warnings
+
+
+def to_arrays(answer: Answer) -> dict[str, Array]:
+    """Name every array of an answer; ``count`` is an int64 and ``denominator`` float64."""
+    arrays = {f"loss.{reduction}": np.asarray(value) for reduction, value in answer.loss.items()}
+    for derivative in DERIVATIVES:
+        for reduction, by_name in getattr(answer, derivative).items():
+            for name, value in by_name.items():
+                arrays[f"{derivative}.{reduction}.{name}"] = np.asarray(value)
+    arrays["count"] = np.array(answer.count, np.int64)
+    arrays["denominator"] = np.asarray(answer.denominator, np.float64)
+    return arrays
+
+
+def from_arrays(arrays: Mapping[str, Array], warnings: str | bytes) -> Answer:
+    """Read an answer; ``warnings`` is a JSON list of strings, or empty.
+
+    Raises:
+        MalformedBody: A name is unknown or missing, or does not hold what an answer has there.
+    """
+    parts: dict[str, dict[str, Any]] = {kind: {} for kind in ("loss", *DERIVATIVES)}
+    for at, array in arrays.items():
+        kind, *path = at.split(".", 2)
+        if kind == "loss" and len(path) == 1:
+            parts[kind][path[0]] = array
+        elif kind in DERIVATIVES and len(path) == 2:
+            parts[kind].setdefault(path[0], {})[path[1]] = array
+        elif at not in ("count", "denominator"):
+            raise malformed(at[:80], "loss.<reduction>, gradient.<reduction>.<argument> ...", "another name")
+    return Answer(
+        count=_count(arrays),
+        denominator=checked_denominator(_required(arrays, "denominator")),
+        warnings=_warnings(warnings),
+        **parts,
+    )
+
+
+def _required(arrays: Mapping[str, Array], name: str) -> Array:
+    if name not in arrays:
+        raise malformed(name, "an array", "none")
+    return arrays[name]
+
+
+def _count(arrays: Mapping[str, Array]) -> int:
+    count = _required(arrays, "count")
+    if count.ndim or count.dtype.kind not in "iu":
+        raise malformed("count", "one integer", f"{count.dtype.name} of shape {list(count.shape)}")
+    return int(count)
+
+
+def _warnings(text: str | bytes) -> tuple[str, ...]:
+    if not text:
+        return ()
+    try:
+        return checked_warnings(orjson.loads(text))
+    except orjson.JSONDecodeError:
+        raise malformed("warnings", "a JSON list of strings", "no JSON") from None

@@ -1,0 +1,94 @@
+"""An answer as one nested object, the shape that JSON and MessagePack share, and what an option may be in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lossd.errors import InvalidCall, MalformedBody, malformed
+from lossd.message import Answer, Array
+
+DERIVATIVES = ("gradient", "hessian", "hvp")
+
+
+def to_document(answer: Answer, write: Callable[[Any], Any]) -> dict[str, Any]:
+    """Write an answer; ``write`` turns a value, or nested mappings of values, into what the format has."""
+    document = {"loss": write(answer.loss)}
+    for derivative in DERIVATIVES:
+        if by_reduction := getattr(answer, derivative):
+            document[derivative] = write(by_reduction)
+    document["count"] = answer.count
+    document["denominator"] = write(answer.denominator)
+    if answer.warnings:
+        document["warnings"] = answer.warnings
+    return document
+
+
+def from_document(document: Mapping[str, Any], read: Callable[[Any, str], Array]) -> Answer:
+    """Read an answer; ``read`` turns the value at a place into an array.
+
+    Raises:
+        MalformedBody: It is not an answer.
+    """
+    try:
+        return _answer(document, read)
+    except InvalidCall as error:
+        raise MalformedBody(faults=error.faults) from None
+
+
+def _answer(document: Mapping[str, Any], read: Callable[[Any, str], Array]) -> Answer:
+    derivatives = {
+        derivative: {
+            reduction: {
+                name: read(value, f"{derivative}.{reduction}.{name}")
+                for name, value in _object(by_name, f"{derivative}.{reduction}").items()
+            }
+            for reduction, by_name in _object(document.get(derivative, {}), derivative).items()
+        }
+        for derivative in DERIVATIVES
+    }
+    loss = _object(document.get("loss"), "loss")
+    return Answer(
+        loss={reduction: read(value, f"loss.{reduction}") for reduction, value in loss.items()},
+        count=_count(document.get("count")),
+        denominator=checked_denominator(read(document.get("denominator"), "denominator")),
+        warnings=checked_warnings(document.get("warnings", [])),
+        **derivatives,
+    )
+
+
+def checked_denominator(value: Array) -> float | Array:
+    """Check that a denominator is real; one of no dimensions is a float."""
+    if value.dtype.kind in "bc":
+        raise malformed("denominator", "real numbers", value.dtype.name)
+    return value if value.ndim else float(value)
+
+
+def checked_warnings(value: Any) -> tuple[str, ...]:
+    """Check that ``value`` is a list of strings."""
+    if type(value) is not list or not all(type(line) is str for line in value):
+        raise malformed("warnings", "a list of strings", type(value).__name__)
+    return tuple(value)
+
+
+def shallow(value: Any, name: str, depth: int) -> Any:
+    """Refuse an option nested so deeply that those who read it, recursively, would fail."""
+    level = [value]
+    while level := [item for item in level if type(item) is list or type(item) is dict]:
+        if depth == 0:
+            raise malformed(name[:40], "fewer levels of nesting", "deeper nesting")
+        depth -= 1
+        level = [child for item in level for child in (item.values() if type(item) is dict else item)]
+    return value
+
+
+def _object(value: Any, at: str) -> Mapping[str, Any]:
+    if type(value) is not dict:
+        raise malformed(at, "an object", type(value).__name__)
+    return value
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int:
+        raise malformed("count", "an integer", type(value).__name__)
+    return value

@@ -1,0 +1,239 @@
+"""The Open Inference Protocol: a request to infer, and its answer, as bytes.
+
+A body is one JSON object; behind it, if the caller uses the binary tensor extension, stand the raw bytes of
+those inputs whose data is not in the JSON. Only a header of the request says where the JSON ends. What the
+protocol calls inputs are the arrays of a `Call`, and its parameters are the options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lossd.errors import malformed
+from lossd.message import Array, Call
+from lossd.wire.codec import Body, Budget, Limits
+from lossd.wire.json_document import read_lists
+from lossd.wire.json_text import dumps
+from lossd.wire.open_inference_tensor import RawBytes, binary_tensor, json_tensor, kind_of, read_tensor
+
+Entry = Mapping[str, Any]
+Parts = Sequence[bytes | memoryview]
+
+LENGTH_HEADER = "Inference-Header-Content-Length"
+
+_DEFAULT_LIMITS = Limits()
+# Parameters that steer the server and are not the model's: those that the protocol's clients reserve.
+_RESERVED = frozenset(
+    ("sequence_id", "sequence_start", "sequence_end", "priority", "timeout", "headers", "binary_data_output")
+)
+_RESERVED_PREFIX = "triton_"
+_MICROSECONDS = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output that a caller asks for, and whether as raw bytes."""
+
+    name: str
+    binary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """One request to infer.
+
+    Attributes:
+        call: Its inputs as arrays, which are views on the body where they can be, and its parameters as options.
+        id: The caller's name for the request.
+        outputs: What it asks for; nothing means the model's own choice.
+        binary: Whether outputs that it does not ask for by name come as raw bytes.
+        timeout: Seconds after which it wants no answer.
+    """
+
+    call: Call
+    id: str | None = None
+    outputs: tuple[Output, ...] = ()
+    binary: bool = False
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An answer as bytes: its parts in order, and the length of its JSON if raw bytes stand behind that."""
+
+    parts: Parts
+    header_length: int | None
+
+
+def read_header_length(value: bytes | None) -> int | None:
+    """Read the header that says how long the JSON is; without it the JSON is the whole body.
+
+    Raises:
+        MalformedBody: It is not a positive whole number.
+    """
+    if value is None:
+        return None
+    if not value.isdigit() or len(value) > 18:
+        raise malformed(LENGTH_HEADER, "a number of bytes", value[:40].decode("latin-1"))
+    if not int(value):
+        raise malformed(LENGTH_HEADER, "a JSON object before the raw bytes", "0, which stands for no JSON")
+    return int(value)
+
+
+def decode_inference(
+    body: Body, header_length: int | None = None, limits: Limits = _DEFAULT_LIMITS
+) -> Inference:
+    """Read a request to infer.
+
+    Raises:
+        MalformedBody: The bytes are not what the protocol says.
+        InvalidCall: An input's data is not what its shape and datatype say.
+        BodyTooLarge: The arrays together exceed ``limits.max_elements``.
+    """
+    text, rest = _split(body, header_length)
+    document = read_lists(text)
+    raw = RawBytes(rest)
+    arrays = _inputs(document.get("inputs"), raw, Budget(limits))
+    raw.finish()
+    parameters = _object(document, "parameters", "parameters")
+    binary = _truth(parameters, "binary_data_output", "parameters", default=False)
+    return Inference(
+        Call(arrays, _options(parameters, arrays)),
+        _identity(document.get("id")),
+        _outputs(document.get("outputs"), binary),
+        binary,
+        _timeout(parameters.get("timeout")),
+    )
+
+
+def encode_inference(
+    inference: Inference,
+    outputs: Mapping[str, Array],
+    *,
+    model: str,
+    version: str,
+    warnings: Sequence[str] = (),
+) -> Encoded:
+    """Write the answer: the arrays of ``outputs`` by name, each in the way that was asked for.
+
+    Raises:
+        InvalidCall: The protocol has no datatype for an array.
+    """
+    asked = {output.name: output.binary for output in inference.outputs}
+    entries: list[Entry] = []
+    raw: list[memoryview] = []
+    for name, array in outputs.items():
+        if asked.get(name, inference.binary):
+            entry, data = binary_tensor(name, array)
+            raw.append(data)
+        else:
+            entry = json_tensor(name, array)
+        entries.append(entry)
+    document: dict[str, Any] = {"model_name": model, "model_version": version}
+    if inference.id is not None:
+        document["id"] = inference.id
+    if warnings:
+        document["parameters"] = {"warnings": "; ".join(warnings)}
+    text = dumps({**document, "outputs": entries})
+    raw = [data for data in raw if data.nbytes]
+    return Encoded([text, *raw], len(text) if raw else None)
+
+
+def _split(body: Body, header_length: int | None) -> tuple[bytes | bytearray, memoryview]:
+    """Part the JSON from the raw bytes behind it, which stay where they are."""
+    whole = memoryview(body)
+    if header_length is None:
+        return body if isinstance(body, bytes | bytearray) else bytes(body), whole[len(whole) :]
+    if header_length > len(whole):
+        raise malformed(LENGTH_HEADER, f"at most the {len(whole)} bytes of the body", header_length)
+    return bytes(whole[:header_length]), whole[header_length:]
+
+
+def _inputs(value: Any, raw: RawBytes, budget: Budget) -> dict[str, Array]:
+    arrays: dict[str, Array] = {}
+    for at, entry in _entries(value, "inputs"):
+        name = _name(entry, at, arrays)
+        arrays[name] = read_tensor(entry, at, raw, budget)
+    return arrays
+
+
+def _outputs(value: Any, binary: bool) -> tuple[Output, ...]:
+    outputs: dict[str, Output] = {}
+    for at, entry in _entries([] if value is None else value, "outputs"):
+        name = _name(entry, at, outputs)
+        parameters = _object(entry, "parameters", f"{at}.parameters")
+        for unsupported in _UNSUPPORTED.intersection(parameters):
+            raise malformed(f"{at}.parameters", "an output in the body of the answer", unsupported)
+        outputs[name] = Output(name, _truth(parameters, "binary_data", f"{at}.parameters", default=binary))
+    return tuple(outputs.values())
+
+
+_UNSUPPORTED = frozenset(("classification", "shared_memory_region"))
+
+
+def _entries(value: Any, at: str) -> list[tuple[str, Entry]]:
+    """Return the objects of a list, each with its place."""
+    if type(value) is not list:
+        raise malformed(at, "a list of objects", kind_of(value))
+    for index, entry in enumerate(value):
+        if type(entry) is not dict:
+            raise malformed(f"{at}[{index}]", "an object", kind_of(entry))
+    return [(f"{at}[{index}]", entry) for index, entry in enumerate(value)]
+
+
+def _name(entry: Entry, at: str, taken: Mapping[str, Any]) -> str:
+    name = entry.get("name")
+    if type(name) is not str:
+        raise malformed(f"{at}.name", "a string", kind_of(name))
+    if name in taken:
+        raise malformed(f"{at}.name", "each name once", f'"{name[:40]}" again')
+    return name
+
+
+def _options(parameters: Entry, arrays: Mapping[str, Array]) -> dict[str, Any]:
+    options = {
+        name: value
+        for name, value in parameters.items()
+        if name not in _RESERVED and not name.startswith(_RESERVED_PREFIX)
+    }
+    for name, value in options.items():
+        at = f"parameters.{name[:40]}"
+        if name in arrays:
+            raise malformed(at, "a name that no input has", "one that an input has")
+        # The protocol has no lists; they are read because some options, such as axis, may be one.
+        if any(type(item) in (dict, list) for item in (value if type(value) is list else [value])):
+            raise malformed(at, "a string, a number, a boolean or a list of them", kind_of(value))
+    return options
+
+
+def _timeout(value: Any) -> float | None:
+    """Read a number of microseconds as seconds; 0 means no timeout, as the protocol's servers have it."""
+    if value is None or (type(value) is int and value == 0):
+        return None
+    if type(value) not in (int, float) or not value > 0:
+        raise malformed("parameters.timeout", "a positive number of microseconds", kind_of(value))
+    return float(value) * _MICROSECONDS
+
+
+def _identity(value: Any) -> str | None:
+    if value is not None and type(value) is not str:
+        raise malformed("id", "a string", kind_of(value))
+    return value
+
+
+def _object(entry: Entry, name: str, at: str) -> Entry:
+    value = entry.get(name)
+    if value is None:
+        return {}
+    if type(value) is not dict:
+        raise malformed(at, "an object", kind_of(value))
+    return value
+
+
+def _truth(parameters: Entry, name: str, at: str, *, default: bool) -> bool:
+    value = parameters.get(name, default)
+    if type(value) is not bool:
+        raise malformed(f"{at}.{name}", "true or false", kind_of(value))
+    return value
