@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import logging
+import os
 from typing import Any
 
 import httpx
@@ -112,6 +113,15 @@ def test_the_console_format_is_a_line_for_people() -> None:
     open_log(Settings(log_format="console"), stream).log(logging.INFO, "request", status=200, path="/é")
     assert b"status=200" in stream.getvalue()
     assert stream.getvalue().count(b"\n") == 1
+
+
+def test_a_log_that_nobody_can_read_costs_no_request() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb", buffering=0) as stream:
+        log = open_log(Settings(), stream)
+        log.log(logging.INFO, "request", status=200)
+        log.log(logging.ERROR, "request", status=500)
 
 
 def through_observe(app: Any) -> tuple[httpx.Response, list[dict[str, Any]]]:

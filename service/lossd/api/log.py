@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import warnings
@@ -36,7 +37,7 @@ def open_log(settings: Settings, stream: BinaryIO | None = None) -> Log:
     else:
         render = [_to_text]
     log: Log = structlog.wrap_logger(
-        structlog.BytesLogger(stream or sys.stdout.buffer),
+        _Lines(stream or sys.stdout.buffer),
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
     ).bind()
@@ -50,6 +51,21 @@ def adopt_standard_logging(log: Log) -> None:
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
     warnings.simplefilter("default")
+
+
+class _Lines:
+    """Writes whole lines, and loses them when nobody can read them: a request matters more than its record."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._write = stream.write
+        self._flush = stream.flush
+
+    def msg(self, line: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self._write(line + b"\n")
+            self._flush()
+
+    debug = info = warning = error = critical = msg
 
 
 class _Forward(logging.Handler):
