@@ -25,6 +25,17 @@ def test_an_unknown_variable_is_refused_with_the_nearest_name(monkeypatch: pytes
         Settings()
 
 
+@pytest.mark.parametrize("other", ["LOSSD_URLS", "LOSSD_UR"])
+def test_the_address_that_clients_read_is_tolerated_and_nothing_like_it(
+    monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    monkeypatch.setenv("LOSSD_URL", "http://127.0.0.1:9")
+    assert "url" not in Settings().model_dump()
+    monkeypatch.setenv(other, "http://127.0.0.1:9")
+    with pytest.raises(ValidationError, match=f"expected a known setting .*got {other}"):
+        Settings()
+
+
 def test_an_unknown_argument_is_refused() -> None:
     with pytest.raises(ValidationError, match="ports"):
         Settings(ports=1)
