@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import numpy as np
 
 from lossd.errors import invalid
 from lossd.losses.domain import Length, Whole
-from lossd.losses.spec import Arguments, Example, Lazy, Role, Settings, Terms, loss
+from lossd.losses.spec import Arguments, Example, Role, Settings, Terms, loss
 from lossd.losses.stable import softmax
 from lossd.message import Array
 
@@ -136,15 +136,14 @@ def ctc(
     free variables: it is minus the posterior of each symbol. The mean divides each sample by its number of
     labels, then by the number of samples. ``zero_infinity`` makes 0 of samples that have no alignment.
     """
-    normalised = (
-        softmax(logits.reshape(-1, logits.shape[-1])) if log_probs is None and logits is not None else None
-    )
-    frames = log_probs if normalised is None else normalised.log.reshape(logits.shape)
+    given = log_probs if logits is None else logits
+    normalised = None if logits is None else softmax(logits.reshape(-1, logits.shape[-1]))
+    frames = given if normalised is None else normalised.log.reshape(given.shape)
     states, skips = _states(targets, target_lengths, blank)
-    emitted = np.take_along_axis(frames, states[:, None, :], axis=2)  # (N, T, 2S + 1)
-    last = 2 * target_lengths
-    forward = _forward(emitted, skips, input_lengths, np.zeros_like(last))
-    value = -_total(forward, input_lengths, last)
+    place = _places(states, frames)
+    emitted = frames.reshape(-1).take(place).astype(np.float64)  # (T, N, 2S + 1)
+    forward = _reach(emitted, skips)
+    value = -_total(forward, input_lengths, 2 * target_lengths)
     impossible = np.isposinf(value)
     if zero_infinity:
         value = np.where(impossible, 0, value)
@@ -158,108 +157,113 @@ def ctc(
 
     def posterior() -> Array:
         """Return the probability of each symbol at each frame given the labels, ``(N, T, C)``."""
-        backward = _backward(emitted, skips, input_lengths, last)
-        path = np.exp(forward + backward + value[:, None, None])
-        return _by_symbol(heard(path), states, frames)
+        mirror = _mirror(emitted, input_lengths, target_lengths)
+        reversed_skips = _states(_reversed(targets, target_lengths), target_lengths, blank)[1]
+        backward = mirror(_reach(mirror(emitted), reversed_skips))
+        # Both count the frame itself.
+        path = forward + backward - np.maximum(emitted, _LEAST) + value[:, None]
+        by_symbol = np.bincount(place.reshape(-1), np.exp(path).reshape(-1), minlength=frames.size)
+        return heard(by_symbol.reshape(frames.shape))
 
     def curvature() -> Array:
         """Return minus the variance of each symbol's appearance, plus that under the softmax."""
-        given = posterior()
-        bend: Array = given * (given - 1)
+        appears = posterior()
+        bend: Array = appears * (appears - 1)
         if normalised is None:
             return bend
         free = (normalised.probability * normalised.complement).reshape(frames.shape)
         return heard(free) + bend
 
-    gradient: dict[str, Lazy] = {"log_probs": lambda: -posterior()}
-    if normalised is not None:
-        free = normalised.probability.reshape(frames.shape)
-        gradient = {"logits": lambda: heard(free.copy()) - posterior()}
-    return Terms(value, gradient, curvature)
+    def of_logits() -> Array:
+        """Return ``s - posterior``; both sum to one, so the likeliest symbol's is minus the sum of the others'."""
+        assert normalised is not None
+        slope = heard(normalised.probability.reshape(frames.shape).copy()) - posterior()
+        likeliest = normalised.probability.argmax(axis=1).reshape(*frames.shape[:2], 1)
+        np.put_along_axis(slope, likeliest, 0, axis=2)
+        np.put_along_axis(slope, likeliest, -slope.sum(axis=2, keepdims=True), axis=2)
+        return slope
+
+    return Terms(value, {"log_probs": lambda: -posterior(), "logits": of_logits}, curvature)
+
+
+# The least number: minus infinity less itself is nothing, but less this it stays what it is.
+_LEAST = np.finfo(np.float64).min
 
 
 def _states(targets: Array, lengths: Array, blank: int) -> tuple[Array, Array]:
-    """Return the symbols of the states, blanks between labels, and which may be entered past a blank.
+    """Return the symbols of the states, blanks between labels, and whether they may be entered past a blank.
 
-    Both are ``(N, 2S + 1)``; states past a sample's last are blanks that nothing leads back from.
+    Both are ``(N, 2S + 1)``, the second as 0 or minus infinity, to be added. States past a sample's last are blanks
+    that nothing leads back from.
     """
     count, longest = targets.shape
     states = np.full((count, 2 * longest + 1), blank, np.intp)
     states[:, 1::2] = np.where(np.arange(longest) < lengths[:, None], targets, blank)
-    skips = np.zeros(states.shape, bool)
-    skips[:, 3::2] = targets[:, 1:] != targets[:, :-1]
+    skips = np.full(states.shape, -np.inf)
+    skips[:, 3::2][targets[:, 1:] != targets[:, :-1]] = 0
     return states, skips
 
 
-def _forward(emitted: Array, skips: Array, steps: Array, first: Array) -> Array:
-    """Return ``log`` of the summed probability of all ways to be in each state after each frame, ``(N, T, 2S + 1)``."""
-    alpha = np.full_like(emitted, -np.inf)
-    if not emitted.shape[1]:
-        return alpha
-    alpha[:, 0, :2] = emitted[:, 0, :2]
-    for step in range(1, emitted.shape[1]):
-        before = alpha[:, step - 1]
-        alpha[:, step] = emitted[:, step] + _merge(before, _shift(before, 1), _shift(before, 2, skips))
-    return alpha
+def _places(states: Array, frames: Array) -> Array:
+    """Return where in the frames ``(N, T, C)`` each state's symbol stands at each step, ``(T, N, 2S + 1)``."""
+    count, steps, classes = frames.shape
+    first = np.arange(count * steps).reshape(count, steps, 1) * classes
+    return np.ascontiguousarray(first.swapaxes(0, 1)) + states
 
 
-def _backward(emitted: Array, skips: Array, steps: Array, last: Array) -> Array:
-    """Return ``log`` of the summed probability of all ways to go on from each state to the end, that frame excluded."""
-    count, frames, width = emitted.shape
-    beta = np.full_like(emitted, -np.inf)
-    final = np.full((count, width), -np.inf, emitted.dtype)
-    samples = np.arange(count)
-    final[samples, last] = 0
-    final[samples, np.maximum(last - 1, 0)] = 0
-    into = np.zeros_like(skips)
-    into[:, :-2] = skips[:, 2:]
-    for step in range(frames - 1, -1, -1):
-        if step + 1 < frames:
-            after = beta[:, step + 1] + emitted[:, step + 1]
-            beta[:, step] = _merge(after, _unshift(after, 1), _unshift(after, 2, into))
-        beta[:, step] = np.where((steps == step + 1)[:, None], final, beta[:, step])
-    return beta
+def _reach(emitted: Array, skips: Array) -> Array:
+    """Return the log-probability, over all ways, of being in each state after each frame, that frame included.
+
+    Three ways lead to a state: from itself, from the one before, and past a blank from the one before that.
+    They are views of one buffer whose first two columns are impossible. ``logaddexp`` is slow for a ufunc, but
+    keeps the digits of a certain alignment, whose logarithm is near zero.
+    """
+    steps, count, width = emitted.shape
+    reach = np.full((steps, count, width + 2), -np.inf)
+    reach[:1, :, 2:4] = emitted[:1, :, :2]
+    merged, skipping = np.empty((count, width)), np.empty((count, width))
+    for step in range(1, steps):
+        before = reach[step - 1]
+        np.logaddexp(before[:, 2:], before[:, 1:-1], out=merged)
+        np.logaddexp(merged, np.add(before[:, :-2], skips, out=skipping), out=merged)
+        np.add(merged, emitted[step], out=reach[step, :, 2:])
+    return reach[:, :, 2:]
 
 
-def _merge(stay: Array, step: Array, skip: Array) -> Array:
-    """Add three probabilities given by their logarithms, around the largest."""
-    top = np.maximum(np.maximum(stay, step), skip)
-    safe = np.where(np.isneginf(top), 0, top)
-    whole = np.exp(stay - safe) + np.exp(step - safe) + np.exp(skip - safe)
-    merged: Array = top + np.log1p(np.maximum(whole - 1, 0))
-    return merged
+def _reversed(targets: Array, lengths: Array) -> Array:
+    """Return each sample's labels last to first, still at the front of its row."""
+    place = lengths[:, None] - 1 - np.arange(targets.shape[1])
+    return np.take_along_axis(targets, np.maximum(place, 0), axis=1)
 
 
-def _shift(values: Array, by: int, allowed: Array | None = None) -> Array:
-    """Move values to later states; what enters, or is not allowed, is impossible."""
-    moved = np.full_like(values, -np.inf)
-    moved[:, by:] = values[:, :-by]
-    return moved if allowed is None else np.where(allowed, moved, -np.inf)
+def _mirror(like: Array, steps: Array, lengths: Array) -> Callable[[Array], Array]:
+    """Return what turns ``(T, N, 2S + 1)`` around in time and states: to go on to the end is to come from it.
+
+    What lies past a sample's last frame or state becomes impossible. Turned twice, all else is as it was.
+    """
+    frames, count, width = like.shape
+    frame = steps - 1 - np.arange(frames)[:, None]  # (T, N)
+    state = 2 * lengths[:, None] - np.arange(width)  # (N, 2S + 1)
+    source = (np.maximum(frame, 0) * count + np.arange(count))[:, :, None] * width + np.maximum(state, 0)
+    outside = (frame < 0)[:, :, None] | (state < 0)
+
+    def turn(values: Array) -> Array:
+        turned: Array = values.reshape(-1).take(source)
+        turned[outside] = -np.inf
+        return turned
+
+    return turn
 
 
-def _unshift(values: Array, by: int, allowed: Array | None = None) -> Array:
-    """Move values to earlier states."""
-    moved = np.full_like(values, -np.inf)
-    moved[:, :-by] = values[:, by:]
-    return moved if allowed is None else np.where(allowed, moved, -np.inf)
-
-
-def _total(forward: Array, steps: Array, last: Array) -> Array:
+def _total(reach: Array, steps: Array, last: Array) -> Array:
     """Return the log-probability of all paths that end in the last label or in the blank behind it."""
-    samples = np.arange(len(steps))
-    if not forward.shape[1]:
-        return np.where(last == 0, 0.0, -np.inf).astype(forward.dtype)
-    final = forward[samples, np.maximum(steps - 1, 0)]
-    blank, label = final[samples, last], final[samples, np.maximum(last - 1, 0)]
-    label = np.where(last > 0, label, -np.inf)
-    found = np.logaddexp(blank, label)
     # Without a frame only the empty sequence is possible, and it is certain.
-    return np.where(steps > 0, found, np.where(last == 0, 0.0, -np.inf)).astype(forward.dtype)
-
-
-def _by_symbol(path: Array, states: Array, like: Array) -> Array:
-    """Sum the probabilities of the states that stand for the same symbol."""
-    count, frames, classes = like.shape
-    place = (np.arange(count * frames).reshape(count, frames, 1) * classes + states[:, None, :]).reshape(-1)
-    summed = np.bincount(place, path.reshape(-1), minlength=count * frames * classes)
-    return summed.reshape(like.shape).astype(like.dtype)
+    nothing = np.where(last == 0, 0.0, -np.inf)
+    if not len(reach):
+        return nothing
+    final = reach[np.maximum(steps - 1, 0), np.arange(len(steps))]
+    blank = np.take_along_axis(final, last[:, None], axis=1)[:, 0]
+    label = np.take_along_axis(final, np.maximum(last - 1, 0)[:, None], axis=1)[:, 0]
+    found: Array = np.logaddexp(blank, np.where(last > 0, label, -np.inf))
+    total: Array = np.where(steps > 0, found, nothing)
+    return total
