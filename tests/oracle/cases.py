@@ -188,6 +188,9 @@ def _ctc(rng: np.random.Generator, limits: Any) -> Drawn:
     yield Case("logits", {"logits": x[possible], **given})
     free = log_probs[possible] - rng.uniform(0, 1, (5, 5, 3))
     yield Case("not normalised", {"log_probs": free, **given})
+    spoken = np.array([[1, 1, 0, 2, 1], [1, 0, 1, 2, 2], [2, 0, 2, 0, 2], [2, 1, 2, 2, 0], [0, 0, 0, 0, 0]])
+    for height in (20.0, 40.0):  # the labels are all but certain
+        yield Case(f"easy {height}", {"logits": height * np.eye(3)[spoken], **given})
     swapped = {**given, "targets": 2 * (given["targets"] == 1)}
     yield Case("blank 1", {"logits": x[possible], **swapped}, {"blank": 1})
     impossible = {**lengths, "targets": targets, "input_lengths": np.array([5, 2, 4, 3, 2, 0])}

@@ -115,11 +115,19 @@ def ctc(
         possible = MP.mpf(not (total == 0 and zero_infinity))
         gradient = {
             "logits": [
-                [(possible * s, -p) for s, p in zip(*pair, strict=True)]
-                for pair in zip(softmax, posterior, strict=True)
+                _less([possible * s for s in free], given)
+                for free, given in zip(softmax, posterior, strict=True)
             ]
         }
     return Truth((value,), gradient)
+
+
+def _less(free: list[Number], given: list[Number]) -> list[tuple[Number, ...]]:
+    """Return the differences of two distributions, that of the likeliest symbol by those of the others."""
+    top = max(range(len(free)), key=free.__getitem__)
+    slopes = [(s, -p) for s, p in zip(free, given, strict=True)]
+    slopes[top] = tuple(-part for c, slope in enumerate(slopes) if c != top for part in slope)
+    return slopes
 
 
 def _distance(u: list[Number], v: list[Number], p: float, eps: float) -> tuple[Number, list[Number]]:
