@@ -45,8 +45,8 @@ bench: $(VENV)/.dev $(VENV)/.torch  ## Measure against PyTorch; takes minutes, l
 	$(VENV)/bin/python -m benchmarks $(ARGS)
 
 openapi: $(VENV)/.runtime  ## Write openapi/openapi.json from the declarations.
-	$(VENV)/bin/lossd openapi > openapi/openapi.json.part
-	mv openapi/openapi.json.part openapi/openapi.json
+	$(VENV)/bin/lossd openapi > $(VENV)/openapi.json
+	mv $(VENV)/openapi.json openapi/openapi.json
 
 readme: $(VENV)/.test  ## Write the README's tables from the declarations.
 	$(VENV)/bin/python -m tests.tables
