@@ -46,7 +46,7 @@ bench: $(VENV)/.dev $(VENV)/.torch  ## Measure against PyTorch; takes minutes, l
 
 openapi: $(VENV)/.runtime  ## Write openapi/openapi.json from the declarations.
 	$(VENV)/bin/lossd openapi > $(VENV)/openapi.json
-	mv $(VENV)/openapi.json openapi/openapi.json
+	mkdir -p openapi && mv $(VENV)/openapi.json openapi/openapi.json
 
 readme: $(VENV)/.test  ## Write the README's tables from the declarations.
 	$(VENV)/bin/python -m tests.tables
