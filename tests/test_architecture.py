@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,9 +60,14 @@ def module_of(file: Path) -> str:
     return ".".join(file.relative_to(SERVICE).with_suffix("").parts).removesuffix(".__init__")
 
 
+@cache
+def tree_of(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
 def imports_of(file: Path, source: str | None = None) -> Iterator[Import]:
     """Find the imports of a file, wherever in it they stand."""
-    for node in ast.walk(ast.parse(source or file.read_text())):
+    for node in ast.walk(ast.parse(source) if source else tree_of(file)):
         if isinstance(node, ast.Import):
             yield from (Import(file, node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -112,7 +118,7 @@ def test_only_app_knows_every_layer():
 def test_importing_a_layer_starts_nothing():
     """No module makes an app, a pool or a server while it loads: there is no state at import."""
     for file in FILES:
-        for node in ast.parse(file.read_text()).body:
+        for node in tree_of(file).body:
             value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
             name = getattr(getattr(value, "func", None), "id", "")
             assert name not in {"FastAPI", "create_app", "Settings", "ThreadPoolExecutor"}, (
