@@ -20,6 +20,8 @@ from lossd.api.log import Log, adopt_standard_logging, open_log
 from lossd.api.observe import Observe
 from lossd.api.refusals import add_refusals
 from lossd.api.routes import add_routes
+from lossd.api.v2.infer import Infer
+from lossd.api.v2.routes import add_v2
 from lossd.settings import Settings
 
 
@@ -47,6 +49,7 @@ def create_app(settings: Settings, log: Log | None = None) -> FastAPI:
     )
     app.router.routes.append(Route(PREFIX + "{name}", evaluation, methods=["POST"]))
     add_routes(app, health)
+    add_v2(app, health, Infer(settings, pool))
     add_docs(app)
     add_refusals(app)
     _add_contract(app)

@@ -60,7 +60,7 @@ class Evaluation:
             deadline=deadline,
             receive=receive,
         )
-        await _send_answer(send, writes.media_type, result)
+        await send_answer(send, writes.media_type, result)
 
 
 class Shortcut:
@@ -78,9 +78,10 @@ class Shortcut:
             await self.app(scope, receive, send)
 
 
-async def _send_answer(send: Send, media_type: str, parts: Parts) -> None:
+async def send_answer(send: Send, media_type: str, parts: Parts, *more: tuple[bytes, bytes]) -> None:
+    """Send the parts of a body one after the other; ``more`` are its headers besides type and length."""
     size = sum(map(len, parts))
-    headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % size)]
+    headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % size), *more]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     for part in parts[:-1]:
         await send({"type": "http.response.body", "body": part, "more_body": True})

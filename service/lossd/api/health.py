@@ -9,12 +9,19 @@ import threading
 from collections.abc import AsyncIterator
 from types import FrameType
 
+from lossd.errors import Overloaded
+
 
 class Health:
     """Remembers whether the server is on its way out."""
 
     def __init__(self) -> None:
         self.draining = False
+
+    def refuse_if_draining(self) -> None:
+        """Raise Overloaded once the server is about to stop."""
+        if self.draining:
+            raise Overloaded("expected a server that stays, got one that is shutting down")
 
 
 @contextlib.asynccontextmanager

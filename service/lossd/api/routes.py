@@ -12,7 +12,6 @@ from pydantic import BaseModel
 from lossd.api import problems
 from lossd.api.entry import LossEntry, LossSummary, describe, summarise
 from lossd.api.health import Health
-from lossd.errors import Overloaded
 from lossd.losses import LOSSES, find
 
 
@@ -54,8 +53,7 @@ def add_routes(app: FastAPI, health: Health) -> None:
 
     async def readyz() -> State:
         """Say whether the server wants requests: not once it is about to stop."""
-        if health.draining:
-            raise Overloaded("expected a server that stays, got one that is shutting down")
+        health.refuse_if_draining()
         return State(status="ready")
 
     async def describe_problem(kind: str) -> ProblemKind:
@@ -71,15 +69,15 @@ def add_routes(app: FastAPI, health: Health) -> None:
     async def home() -> Response:
         return RedirectResponse("docs")
 
-    _read(app, "/v1/losses", list_losses, "catalogue")
-    _read(app, "/v1/losses/{name}", describe_loss, "catalogue")
-    _read(app, "/livez", livez, "health")
-    _read(app, "/readyz", readyz, "health")
-    _read(app, problems.PATH + "{kind}", describe_problem, "problems")
+    add_reading(app, "/v1/losses", list_losses, "catalogue")
+    add_reading(app, "/v1/losses/{name}", describe_loss, "catalogue")
+    add_reading(app, "/livez", livez, "health")
+    add_reading(app, "/readyz", readyz, "health")
+    add_reading(app, problems.PATH + "{kind}", describe_problem, "problems")
     app.add_api_route("/", home, methods=["GET", "HEAD"], include_in_schema=False)
 
 
-def _read(app: FastAPI, path: str, endpoint: Callable[..., Awaitable[BaseModel]], tag: str) -> None:
+def add_reading(app: FastAPI, path: str, endpoint: Callable[..., Awaitable[BaseModel]], tag: str) -> None:
     """Add a route that can only be read, named after its function."""
     app.add_api_route(path, endpoint, methods=["GET"], tags=[tag], operation_id=endpoint.__name__)
     app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)

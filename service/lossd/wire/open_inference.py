@@ -13,17 +13,15 @@ from typing import Any
 
 from lossd.errors import malformed
 from lossd.message import Array, Call
-from lossd.wire.codec import Body, Budget, Limits
+from lossd.wire.codec import DEFAULT_LIMITS, Body, Budget, Limits, Parts, gather
 from lossd.wire.json_document import read_lists
 from lossd.wire.json_text import dumps
 from lossd.wire.open_inference_tensor import RawBytes, binary_tensor, json_tensor, kind_of, read_tensor
 
 Entry = Mapping[str, Any]
-Parts = Sequence[bytes | memoryview]
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 
-_DEFAULT_LIMITS = Limits()
 # Parameters that steer the server and are not the model's: those that the protocol's clients reserve.
 _RESERVED = frozenset(
     ("sequence_id", "sequence_start", "sequence_end", "priority", "timeout", "headers", "binary_data_output")
@@ -83,7 +81,7 @@ def read_header_length(value: bytes | None) -> int | None:
 
 
 def decode_inference(
-    body: Body, header_length: int | None = None, limits: Limits = _DEFAULT_LIMITS
+    body: Body, header_length: int | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> Inference:
     """Read a request to infer.
 
@@ -137,8 +135,8 @@ def encode_inference(
     if warnings:
         document["parameters"] = {"warnings": "; ".join(warnings)}
     text = dumps({**document, "outputs": entries})
-    raw = [data for data in raw if data.nbytes]
-    return Encoded([text, *raw], len(text) if raw else None)
+    # A header without bytes behind it would be a JSON answer to everyone but us.
+    return Encoded(gather([text, *raw]), len(text) if any(raw) else None)
 
 
 def _split(body: Body, header_length: int | None) -> tuple[bytes | bytearray, memoryview]:
