@@ -34,7 +34,13 @@ DESCRIPTION = "Losses and their gradients over HTTP: arrays in, values and gradi
 def document(app: FastAPI) -> Schema:
     """Describe every operation of the application."""
     base = get_openapi(
-        title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=_tags()
+        title=app.title,
+        version=app.version,
+        description=DESCRIPTION,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        servers=[{"url": "/", "description": "The server that this document came from."}],
+        routes=app.routes,
+        tags=_tags(),
     )
     for path in base["paths"].values():
         _describe_reading(path["get"])
@@ -46,7 +52,7 @@ def document(app: FastAPI) -> Schema:
         schemas[_schema_name(loss)] = {**request_schema(loss), "title": _schema_name(loss)}
         base["paths"][PREFIX + loss.name] = {"post": _operation(loss)}
     base["components"] = {"schemas": dict(sorted(schemas.items())), "responses": _problem_responses()}
-    return base
+    return {**base, "security": []}  # no scheme: whoever reaches the server may call it
 
 
 def _tags() -> list[Schema]:
@@ -130,25 +136,24 @@ DTYPES = [
     *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
 ]
 
+# A schema that refers to itself would say that the lists nest, but the generators of Python clients refuse it.
+LISTS = {
+    "description": "Equally shaped lists, as deep as the array has axes, of numbers or of booleans.",
+    "type": "array",
+    "items": {},
+}
+
 SCHEMAS: Schema = {
     "Number": {
         "description": "A number; JSON has no others, so NaN and the infinities are strings.",
         "anyOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}],
-    },
-    "NestedNumbers": {
-        "description": "A number, or a list of equally shaped lists of numbers.",
-        "anyOf": [_ref("schemas", "Number"), {"type": "array", "items": _ref("schemas", "NestedNumbers")}],
-    },
-    "NestedBooleans": {
-        "description": "A boolean, or a list of equally shaped lists of booleans.",
-        "anyOf": [{"type": "boolean"}, {"type": "array", "items": _ref("schemas", "NestedBooleans")}],
     },
     "ComplexTensor": {
         "description": "The real and the imaginary part of an array, equally shaped.",
         "type": "object",
         "required": ["real", "imag"],
         "additionalProperties": False,
-        "properties": {part: _ref("schemas", "NestedNumbers") for part in ("real", "imag")},
+        "properties": {part: {"anyOf": [_ref("schemas", "Number"), LISTS]} for part in ("real", "imag")},
     },
     "EncodedTensor": {
         "description": "An array as base64 of its elements, little-endian, the last axis varying fastest.",
@@ -164,8 +169,11 @@ SCHEMAS: Schema = {
     "Tensor": {
         "description": "An array in any of the ways JSON can write one.",
         "anyOf": [
-            _ref("schemas", name)
-            for name in ("NestedNumbers", "NestedBooleans", "EncodedTensor", "ComplexTensor")
+            _ref("schemas", "Number"),
+            {"type": "boolean"},
+            LISTS,
+            _ref("schemas", "EncodedTensor"),
+            _ref("schemas", "ComplexTensor"),
         ],
     },
     "Answer": {
