@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -12,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.serving import GOOD, GOOD_LOSS, Served, lossd, raw_request, read_response, serve
+from tests.api.serving import GOOD, GOOD_LOSS, Served, environment, lossd, raw_request, read_response, serve
 
 BODY = json.dumps(GOOD).encode()
 PATH = "/v1/losses/mse"
@@ -167,6 +169,21 @@ def test_an_interrupt_ends_it_at_once(tmp_path: Path) -> None:
     with serve(tmp_path, LOSSD_DRAIN_SECONDS="60") as server:
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(30) == 0
+
+
+def test_a_server_whose_log_nobody_reads_any_more_serves_and_ends(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    command = [sys.executable, "-m", "lossd", "serve", "--uds", path]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        while b"running on unix socket" not in process.stdout.readline():
+            assert process.poll() is None
+        process.stdout.close()
+        with httpx.Client(transport=httpx.HTTPTransport(uds=path), base_url="http://lossd") as client:
+            for _ in range(3):
+                assert client.post(PATH, json=GOOD).json()["loss"] == GOOD_LOSS
+        process.terminate()
+        assert process.wait(30) == 0
 
 
 def test_a_unix_socket_serves_as_well(tmp_path: Path) -> None:
