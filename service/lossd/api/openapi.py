@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from lossd.api import problems
 from lossd.api.entry import request_schema
 from lossd.api.evaluation import PREFIX
+from lossd.api.v2.contract import add_open_inference
 from lossd.losses import LOSSES
 from lossd.losses.spec import Loss
 from lossd.wire import CODECS
@@ -52,6 +53,7 @@ def document(app: FastAPI) -> Schema:
         schemas[_schema_name(loss)] = {**request_schema(loss), "title": _schema_name(loss)}
         base["paths"][PREFIX + loss.name] = {"post": _operation(loss)}
     base["components"] = {"schemas": dict(sorted(schemas.items())), "responses": _problem_responses()}
+    add_open_inference(base)
     return {**base, "security": []}  # no scheme: whoever reaches the server may call it
 
 
