@@ -37,9 +37,11 @@ def block_rows(arranged: Arranged, block_bytes: int = BLOCK_BYTES) -> int:
     return max(1, block_bytes // (widest * arranged.computing.itemsize))
 
 
-def cut_blocks(arranged: Arranged, selected: Array | None, block_bytes: int = BLOCK_BYTES) -> list[Block]:
+def cut_blocks(
+    arranged: Arranged, selected: Array | None, block_bytes: int = BLOCK_BYTES, least_rows: int = 1
+) -> list[Block]:
     """Cut the rows that take part into blocks, in order."""
-    size = block_rows(arranged, block_bytes)
+    size = max(least_rows, block_rows(arranged, block_bytes))
     if selected is not None:
         return [selected[first : first + size] for first in range(0, len(selected), size)]
     if arranged.count <= size:
@@ -63,23 +65,30 @@ def run_blocks(
     if threads == 1 or len(blocks) < LEAST_BLOCKS:
         return _run_part(work, blocks, checkpoint)
     parts = list(_parts(blocks, threads))
-    others = [_pool(threads).submit(_run_part, work, part, checkpoint) for part in parts[1:]]
+    others = [_pool(threads).submit(_run_apart, work, part, checkpoint) for part in parts[1:]]
     done = _run_part(work, parts[0], checkpoint)
     for other in others:
         done += other.result()
     return done
 
 
+def _run_apart(
+    work: Callable[[Block], Result], blocks: Sequence[Block], checkpoint: Checkpoint | None
+) -> list[Result]:
+    """Do the work for some blocks in a thread of the pool, where NumPy's error state is its own."""
+    with np.errstate(all="ignore"):
+        return _run_part(work, blocks, checkpoint)
+
+
 def _run_part(
     work: Callable[[Block], Result], blocks: Sequence[Block], checkpoint: Checkpoint | None
 ) -> list[Result]:
-    """Do the work for some blocks, in this thread."""
+    """Do the work for some blocks."""
     results = []
-    with np.errstate(all="ignore"):  # overflow and NaN are answers here
-        for block in blocks:
-            if checkpoint is not None:
-                checkpoint()
-            results.append(work(block))
+    for block in blocks:
+        if checkpoint is not None:
+            checkpoint()
+        results.append(work(block))
     return results
 
 

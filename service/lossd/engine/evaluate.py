@@ -44,9 +44,17 @@ def evaluate(
     Raises:
         InvalidCall: An array, a setting or an option is not what the loss means; the faults say where.
     """
-    recipe = recipe_for(loss, call, block_bytes)
-    if recipe is not None:
-        return run_recipe(recipe, call.arrays, owned=call.owned, threads=threads, checkpoint=checkpoint)
+    with np.errstate(all="ignore"):  # overflow and NaN are answers here
+        recipe = recipe_for(loss, call, block_bytes)
+        if recipe is not None:
+            return run_recipe(recipe, call.arrays, owned=call.owned, threads=threads, checkpoint=checkpoint)
+        return _evaluate_any(loss, call, threads, checkpoint, block_bytes)
+
+
+def _evaluate_any(
+    loss: Loss, call: Call, threads: int, checkpoint: Checkpoint | None, block_bytes: int
+) -> Answer:
+    """Evaluate a call that nothing is known of."""
     request = read_request(loss, call)
     if loss.prepare is not None:
         request = {**request, **loss.prepare(request, {name: request[name] for name in loss.settings})}
@@ -114,8 +122,7 @@ def _divide(value: Any, scale: Scale, loss: Loss, empty: str) -> Any:
     divisor = scale.divisor
     if isinstance(divisor, float) and divisor:
         return value / divisor
-    with np.errstate(all="ignore"):
-        quotient = np.divide(value, divisor)
+    quotient = np.divide(value, divisor)
     return np.where(np.equal(divisor, 0), 0.0 if empty == "zero" else np.nan, quotient)
 
 

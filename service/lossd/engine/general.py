@@ -70,7 +70,7 @@ def run_general(
         for name, scale in plan.scales.items()
         if name == "none" or plan.weights.axes is not None
     }
-    blocks = cut_blocks(arranged, plan.weights.selected, block_bytes)
+    blocks = cut_blocks(arranged, plan.weights.selected, block_bytes, loss.least_rows)
     if loss.coupled and blocks:
         whole = plan.weights.selected
         blocks = [slice(0, arranged.count) if whole is None else whole]

@@ -214,8 +214,7 @@ def _scale(name: str, weights: Weights, request: Mapping[str, Any], arranged: Ar
         lost = weights.axes or ()
         spread = np.expand_dims(divisor, lost) if len(lost) else divisor
         per_row = np.broadcast_to(spread, weights.batch).reshape(-1)
-    with np.errstate(all="ignore"):
-        return Scale(value, divisor, _over(value, per_row, request["empty"]))
+    return Scale(value, divisor, _over(value, per_row, request["empty"]))
 
 
 def _over(value: Factor, divisor: Factor, empty: str) -> Factor:

@@ -119,7 +119,10 @@ def cross_entropy_block(input: Array, target: Array, *, scale: Any, out: Array, 
     first = np.arange(0, rows * classes, classes)
     flat, true = out.reshape(-1), first + target
     top = first + input.argmax(axis=1)
-    np.subtract(input, input.reshape(-1).take(top)[:, None], out=out)
+    most = input.reshape(-1).take(top)
+    if not np.maximum.reduce(most) < np.inf:
+        return _cross_entropy_plainly(input, target, scale, out)
+    np.subtract(input, most[:, None], out=out)
     below = flat.take(true)
     np.exp(out, out=out)
     flat[top] = 0
@@ -139,7 +142,10 @@ def _cross_entropy_by_class(input: Array, target: Array, scale: Any, out: Array,
     flat = shifted.reshape(-1)
     true = target * rows
     true += np.arange(rows)
-    np.subtract(shifted, np.maximum.reduce(shifted, axis=0), out=shifted)
+    most = np.maximum.reduce(shifted, axis=0)
+    if not np.maximum.reduce(most) < np.inf:
+        return _cross_entropy_plainly(input, target, scale, out)
+    np.subtract(shifted, most, out=shifted)
     below = flat.take(true)
     np.exp(shifted, out=shifted)
     normaliser = np.add.reduce(shifted, axis=0)
@@ -154,6 +160,13 @@ def _cross_entropy_by_class(input: Array, target: Array, scale: Any, out: Array,
     _set_slopes(flat, true, below, others * weight, scale)
     np.copyto(out, shifted.T)
     return total(np.log1p(others, out=others)) - total(below)
+
+
+def _cross_entropy_plainly(input: Array, target: Array, scale: Any, out: Array) -> float:
+    """Leave a block with a certain or a meaningless logit to the kernel."""
+    terms = cross_entropy.kernel(input, target)
+    np.multiply(forced(terms.gradient["input"]), scale, out=out)
+    return total(terms.value)
 
 
 def _set_slopes(flat: Array, true: Array, below: Array, tail: Array, scale: Any) -> None:

@@ -80,8 +80,8 @@ def triplet_margin_block(
     out: tuple[Array, Array, Array],
     scratch: Scratch,
 ) -> float:
-    """Hold both differences in the gradients' own memory; Euclidean distance, no swap."""
-    of_anchor, near, far = out
+    """Take each difference once, for Euclidean distances without swap."""
+    near, far = scratch.empty("near", anchor), scratch.empty("far", anchor)
     np.add(np.subtract(anchor, positive, out=near), near.dtype.type(eps), out=near)
     np.add(np.subtract(anchor, negative, out=far), far.dtype.type(eps), out=far)
     pull, push = np.sqrt(np.vecdot(near, near)), np.sqrt(np.vecdot(far, far))
@@ -95,8 +95,9 @@ def triplet_margin_block(
     weight = np.multiply(reach >= 0, scale)
     near *= (weight / pull)[:, None]
     far *= (weight / push)[:, None]
-    np.subtract(near, far, out=of_anchor)
-    np.negative(near, out=near)
+    np.subtract(near, far, out=out[0])
+    np.negative(near, out=out[1])
+    np.copyto(out[2], far)
     return total(np.maximum(reach, 0, out=reach))
 
 

@@ -191,11 +191,16 @@ def smooth_l1(input: Real, target: Real, *, beta: Annotated[NonNegative, Differe
 def smooth_l1_block(
     input: Array, target: Array, *, beta: float, scale: Any, out: Array, scratch: Scratch
 ) -> float:
-    """Reduce to huber, whose value and slope are ``beta`` times these."""
+    """Clip against arrays of the constant, as huber does; no product here exceeds the loss."""
     if beta == 0:
         return l1_block(input, target, scale=scale, out=out, scratch=scratch)
-    inverse = out.dtype.type(1 / beta)
-    return huber_block(input, target, delta=beta, scale=scale * inverse, out=out, scratch=scratch) / beta
+    residual = np.subtract(input, target, out=scratch.empty("residual", out))
+    slope = np.multiply(residual, out.dtype.type(1 / beta), out=out)
+    np.minimum(slope, scratch.full(1.0, out), out=slope)
+    np.maximum(slope, scratch.full(-1.0, out), out=slope)
+    value = dot(slope, residual) - 0.5 * beta * dot(slope, slope)
+    np.multiply(slope, scale, out=out)
+    return value
 
 
 def _flat(residual: Array) -> Array:

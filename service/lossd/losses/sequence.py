@@ -118,6 +118,7 @@ def _shares(arguments: Arguments, settings: Settings) -> Array:
     one_of=("log_probs", "logits"),
     mean_scale=_shares,
     prepare=_prepare,
+    least_rows=16,
     work=lambda sizes, rows: rows * sizes["T"] * (2 * sizes["S"] + 1 + sizes["C"]),
 )
 def ctc(
@@ -141,7 +142,7 @@ def ctc(
     frames = given if normalised is None else normalised.log.reshape(given.shape)
     states, skips = _states(targets, target_lengths, blank)
     place = _places(states, frames)
-    emitted = frames.reshape(-1).take(place).astype(np.float64)  # (T, N, 2S + 1)
+    emitted = np.maximum(frames.reshape(-1).take(place), _IMPOSSIBLE, dtype=np.float64)  # (T, N, 2S + 1)
     forward = _reach(emitted, skips)
     value = -_total(forward, input_lengths, 2 * target_lengths)
     impossible = np.isposinf(value)
@@ -161,7 +162,7 @@ def ctc(
         reversed_skips = _states(_reversed(targets, target_lengths), target_lengths, blank)[1]
         backward = mirror(_reach(mirror(emitted), reversed_skips))
         # Both count the frame itself.
-        path = forward + backward - np.maximum(emitted, _LEAST) + value[:, None]
+        path = forward + backward - emitted + np.where(impossible, np.nan, value)[:, None]
         by_symbol = np.bincount(place.reshape(-1), np.exp(path).reshape(-1), minlength=frames.size)
         return heard(by_symbol.reshape(frames.shape))
 
@@ -186,20 +187,20 @@ def ctc(
     return Terms(value, {"log_probs": lambda: -posterior(), "logits": of_logits}, curvature)
 
 
-# The least number: minus infinity less itself is nothing, but less this it stays what it is.
-_LEAST = np.finfo(np.float64).min
+# The logarithm of zero, but a number: it can be subtracted from itself, and a million of them can be added up.
+_IMPOSSIBLE = -1e30
 
 
 def _states(targets: Array, lengths: Array, blank: int) -> tuple[Array, Array]:
     """Return the symbols of the states, blanks between labels, and whether they may be entered past a blank.
 
-    Both are ``(N, 2S + 1)``, the second as 0 or minus infinity, to be added. States past a sample's last are blanks
+    Both are ``(N, 2S + 1)``, the second as the logarithm of 1 or 0, to be added. States past a sample's last are blanks
     that nothing leads back from.
     """
     count, longest = targets.shape
     states = np.full((count, 2 * longest + 1), blank, np.intp)
     states[:, 1::2] = np.where(np.arange(longest) < lengths[:, None], targets, blank)
-    skips = np.full(states.shape, -np.inf)
+    skips = np.full(states.shape, _IMPOSSIBLE)
     skips[:, 3::2][targets[:, 1:] != targets[:, :-1]] = 0
     return states, skips
 
@@ -215,18 +216,25 @@ def _reach(emitted: Array, skips: Array) -> Array:
     """Return the log-probability, over all ways, of being in each state after each frame, that frame included.
 
     Three ways lead to a state: from itself, from the one before, and past a blank from the one before that.
-    They are views of one buffer whose first two columns are impossible. ``logaddexp`` is slow for a ufunc, but
-    keeps the digits of a certain alignment, whose logarithm is near zero.
+    They are views of one buffer whose first two columns are impossible. What the two lesser ways add to the
+    greatest is kept apart, so that the digits of a certain alignment, whose logarithm is near zero, are not lost.
     """
     steps, count, width = emitted.shape
-    reach = np.full((steps, count, width + 2), -np.inf)
+    reach = np.full((steps, count, width + 2), _IMPOSSIBLE)
     reach[:1, :, 2:4] = emitted[:1, :, :2]
-    merged, skipping = np.empty((count, width)), np.empty((count, width))
+    lesser, greater, skip = np.empty((2, count, width)), np.empty((count, width)), np.empty((count, width))
+    middle, least = lesser
     for step in range(1, steps):
-        before = reach[step - 1]
-        np.logaddexp(before[:, 2:], before[:, 1:-1], out=merged)
-        np.logaddexp(merged, np.add(before[:, :-2], skips, out=skipping), out=merged)
-        np.add(merged, emitted[step], out=reach[step, :, 2:])
+        before, after = reach[step - 1], reach[step, :, 2:]
+        stay, enter = before[:, 2:], before[:, 1:-1]
+        np.add(before[:, :-2], skips, out=skip)
+        np.maximum(stay, enter, out=greater)
+        np.minimum(stay, enter, out=least)
+        np.minimum(greater, skip, out=middle)
+        np.maximum(greater, skip, out=greater)
+        np.exp(np.subtract(lesser, greater, out=lesser), out=lesser)
+        np.log1p(np.add(middle, least, out=middle), out=middle)
+        np.add(np.add(greater, middle, out=greater), emitted[step], out=after)
     return reach[:, :, 2:]
 
 
@@ -249,7 +257,7 @@ def _mirror(like: Array, steps: Array, lengths: Array) -> Callable[[Array], Arra
 
     def turn(values: Array) -> Array:
         turned: Array = values.reshape(-1).take(source)
-        turned[outside] = -np.inf
+        turned[outside] = _IMPOSSIBLE
         return turned
 
     return turn
@@ -264,6 +272,7 @@ def _total(reach: Array, steps: Array, last: Array) -> Array:
     final = reach[np.maximum(steps - 1, 0), np.arange(len(steps))]
     blank = np.take_along_axis(final, last[:, None], axis=1)[:, 0]
     label = np.take_along_axis(final, np.maximum(last - 1, 0)[:, None], axis=1)[:, 0]
-    found: Array = np.logaddexp(blank, np.where(last > 0, label, -np.inf))
+    found = np.logaddexp(blank, np.where(last > 0, label, _IMPOSSIBLE))
+    found[found < _IMPOSSIBLE / 2] = -np.inf
     total: Array = np.where(steps > 0, found, nothing)
     return total

@@ -192,6 +192,7 @@ class Loss:
     prepare: Callable[[Mapping[str, Array], Settings], Mapping[str, Array]] | None = None
     work: Callable[[Mapping[str, int], int], int] | None = None
     boosting: Boosting = Boosting()
+    least_rows: int = 1
     tuned: Tuned | None = field(default=None, init=False)
 
     @cached_property
@@ -242,7 +243,8 @@ def loss(
             the mean weighs rows), ``ignored`` (marks rows that do not take part), ``prepare`` (brings
             the caller's arrays to the declared shapes), ``work`` (elements of the largest temporary,
             from the named sizes and the number of rows, where that exceeds the arguments), ``boosting``
-            (what ``convention: gbm`` makes of the derivatives).
+            (what ``convention: gbm`` makes of the derivatives), ``least_rows`` (rows of a block, however
+            long they are, for a kernel that goes through the row in steps).
     """
 
     def declare(kernel: Kernel) -> Loss:
