@@ -55,14 +55,7 @@ def test_a_sample_s_weight_multiplies_both(name):
     np.testing.assert_allclose(answer.hessian["sum"]["input"], hessian * column, rtol=1e-14, atol=1e-15)
 
 
-BROKEN = pytest.mark.xfail(
-    strict=True, reason="where the Hessian is one by convention, the weight argument is lost"
-)
-
-
-@pytest.mark.parametrize(
-    "name", ["mse", pytest.param("l1", marks=BROKEN), pytest.param("huber", marks=BROKEN), "bce_with_logits"]
-)
+@pytest.mark.parametrize("name", ["mse", "l1", "huber", "bce_with_logits"])
 def test_the_weight_argument_multiplies_both_too(name):
     arrays, gradient, hessian = CASES[name]
     weight = np.arange(1.0, len(gradient) + 1)

@@ -50,13 +50,7 @@ CASES = {
 }  # fmt: skip
 
 
-BROKEN = pytest.mark.xfail(
-    strict=True, reason="what a weight owes to the denominator is not summed to its shape"
-)
-MARKED = [pytest.param(name, marks=BROKEN if "weight" in CASES[name][2] else ()) for name in CASES]
-
-
-@pytest.mark.parametrize("name", MARKED)
+@pytest.mark.parametrize("name", CASES)
 def test_broadcast_is_repetition(name):
     loss, full, cuts = CASES[name]
     arrays = full | {key: np.asarray(full[key][cut]) for key, cut in cuts.items()}
@@ -123,7 +117,6 @@ def test_sample_weight_and_mask_broadcast_against_the_unreduced_loss(shape):
         np.testing.assert_array_equal(answers[0].gradient[mode]["input"], answers[1].gradient[mode]["input"])
 
 
-@pytest.mark.xfail(strict=True, reason="the direction is not broadcast with the input")
 def test_second_derivatives_of_a_broadcast_input_add_up():
     given = {"input": np.array([[1.0], [2.0]]), "target": np.zeros((2, 3))}
     options = {"broadcast": True, "reduction": "sum", "hessian": True}

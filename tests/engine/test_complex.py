@@ -111,12 +111,7 @@ def test_numbers_on_the_real_line_have_the_real_loss(name):
         assert answer.gradient["mean"]["input"].dtype == np.complex128
 
 
-BROKEN = pytest.mark.xfail(strict=True, reason="what a weight owes to the denominator is made complex")
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param("mse", marks=BROKEN), pytest.param("l1", marks=BROKEN), "huber"]
-)
+@pytest.mark.parametrize("name", ["mse", "l1", "huber"])
 def test_weights_of_complex_residuals_are_real(name):
     weight = np.array([1.0, 2.0, 0.5, 1.5, 3.0, 1.0])
     options = {"gradient": ["input", "weight"], "reduction": ["sum", "mean"]}

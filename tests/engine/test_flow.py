@@ -76,7 +76,6 @@ def test_a_mean_of_large_float32_losses_does_not_overflow():
         np.testing.assert_allclose(evaluate(find("mse"), Call(call, options)).loss["mean"], 1e38, rtol=1e-6)
 
 
-@pytest.mark.xfail(strict=True, reason="the cast to float16 warns")
 def test_float16_overflows_to_infinity():
     """65504 is its largest number; a squared thousand is infinity in it, silently, as IEEE has it."""
     arrays = {"input": np.array([1000.0, 1.0], np.float16), "target": np.zeros(2, np.float16)}
@@ -84,6 +83,17 @@ def test_float16_overflows_to_infinity():
     np.testing.assert_array_equal(answer.loss["none"], [np.inf, 1])
     assert answer.loss["mean"] == np.inf
     np.testing.assert_array_equal(answer.gradient["none"]["input"], [2000, 2])
+
+
+@pytest.mark.parametrize("options", [{}, {"axis": 0}], ids=str)
+def test_where_all_weigh_zero_the_value_and_every_slope_are_zero_on_request(options):
+    arrays = {"input": np.array([[3.0], [1.0]]), "target": np.zeros((2, 1)), "weight": np.zeros((2, 1))}
+    call = Call(arrays, {"empty": "zero", "gradient": ["input", "target", "weight"]} | options)
+    answer = evaluate(find("mse"), call)
+    assert not np.any(answer.loss["mean"])
+    assert {name: float(np.abs(slope).sum()) for name, slope in answer.gradient["mean"].items()} == {
+        "input": 0, "target": 0, "weight": 0,
+    }  # fmt: skip
 
 
 def test_mixed_types_are_promoted():

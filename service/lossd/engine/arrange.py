@@ -102,7 +102,7 @@ def arrange(loss: Loss, request: Mapping[str, Any]) -> Arranged:
         _check_kind(argument, role, array, loss)
         core = _core_places(role, array, argument.name, request)
         _name_sizes(argument.name, role, [array.shape[place] for place in core], sizes)
-        placed[argument.name] = _place(argument, role, array, core, batch, request["broadcast"])
+        placed[argument.name] = place(argument, role, array, core, batch, request["broadcast"])
     arranged = Arranged(placed, batch, sizes, storage, COMPUTES_IN[storage])
     _check_work(loss, arranged)
     return arranged
@@ -217,16 +217,16 @@ def _name_sizes(name: str, role: Role, lengths: list[int], sizes: dict[str, int]
             raise invalid(name, f"{dimension} = {sizes[dimension]} as in the other arrays", length)
 
 
-def _place(
+def place(
     argument: Argument, role: Role, array: Array, core: tuple[int, ...], batch: Shape, broadcast: bool
 ) -> Placed:
-    """See an array by rows."""
+    """See an array by rows, broadcast to the batch where its role or the caller says so."""
     if role.extent == "shared":
         return Placed(argument, role, array, core, None)
     spread: Shape | None = None
     source, places = array, core
     if role.extent == "broadcast" or broadcast:
-        lengths = tuple(array.shape[place] for place in core)
+        lengths = tuple(array.shape[at] for at in core)
         whole = batch + lengths if core else batch
         if array.shape != whole and (role.extent == "broadcast" or not core):
             source, spread = _spread(array, whole, argument.name), whole

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from lossd.engine.arrange import Arranged, Placed, arrange
+from lossd.engine.arrange import Arranged, arrange, place
 from lossd.engine.blocks import BLOCK_BYTES, Checkpoint
 from lossd.engine.check import check_finite, check_shared, names_to_check
+from lossd.engine.derivatives import owed_to_denominator
 from lossd.engine.fused import make_recipe, recipe_for, run_recipe
 from lossd.engine.general import Result, run_general
-from lossd.engine.layout import rows_of
-from lossd.engine.plan import Plan, Scale, make_plan, select_rows, whole_arguments
+from lossd.engine.plan import Plan, Scale, make_plan, select_rows
 from lossd.engine.reduce import REDUCTIONS, count, sum_over_axes
 from lossd.engine.request import read_request
 from lossd.errors import invalid
@@ -91,8 +91,11 @@ def _directed(loss: Loss, request: Mapping[str, Any], arranged: Arranged, plan: 
     placed = next(arranged.placed[name] for name in loss.gradient if name in arranged.placed)
     if direction.shape != placed.array.shape:
         raise invalid("hvp", f"the shape of {placed.argument.name}, {placed.array.shape}", direction.shape)
-    rows = rows_of(direction, placed.core)
-    return replace(plan, direction=Placed(placed.argument, placed.role, direction, placed.core, rows))
+    spread = placed.spread is not None
+    return replace(
+        plan,
+        direction=place(placed.argument, placed.role, direction, placed.core, arranged.batch, spread),
+    )
 
 
 def _answer(loss: Loss, arranged: Arranged, plan: Plan, result: Result, empty: str) -> Answer:
@@ -101,7 +104,8 @@ def _answer(loss: Loss, arranged: Arranged, plan: Plan, result: Result, empty: s
     found: dict[str, dict[str, dict[str, Array]]] = {"gradient": {}, "hessian": {}, "hvp": {}}
     for (kind, reduction, name), array in result.derivatives.items():
         if kind == "gradient" and loss.mass is not None and name == loss.mass.of:
-            array = array + _mass_term(loss, arranged, plan, reduction, values[reduction])
+            owed = owed_to_denominator(loss, arranged, plan, reduction, values[reduction])
+            array = array if owed is None else array + owed
         found[kind].setdefault(reduction, {})[name] = array
     warnings = plan.warnings if result.distributions else (*plan.warnings, _NOT_DISTRIBUTIONS)
     typed = {name: _typed(value, arranged) for name, value in values.items()}
@@ -124,28 +128,6 @@ def _divide(value: Any, scale: Scale, loss: Loss, empty: str) -> Any:
         return value / divisor
     quotient = np.divide(value, divisor)
     return np.where(np.equal(divisor, 0), 0.0 if empty == "zero" else np.nan, quotient)
-
-
-def _mass_term(loss: Loss, arranged: Arranged, plan: Plan, reduction: str, value: Any) -> Array | float:
-    """Return what a gradient owes to the denominator: ``-L/D dD/dw`` for a mean that divides by ``D(w)``."""
-    weighs = REDUCTIONS[reduction].weighs_mass
-    if weighs is None or plan.weights.denominator is not None or loss.mass is None:
-        return 0.0
-    weights = plan.weights
-    axes = weights.axes
-    per_result = -np.asarray(value) / plan.scales[reduction].divisor
-    if axes is not None:
-        per_result = np.expand_dims(per_result, axes)
-    upstream = np.broadcast_to(per_result, weights.batch).reshape(-1).astype(np.float64)
-    sample = weighs(weights)
-    if sample is not None:
-        upstream = upstream * sample
-    if weights.selected is not None:
-        kept = np.zeros_like(upstream)
-        kept[weights.selected] = upstream[weights.selected]
-        upstream = kept
-    term = loss.mass.transpose(upstream, whole_arguments(arranged), plan.settings)
-    return term.reshape(arranged.placed[loss.mass.of].array.shape).astype(arranged.storage)
 
 
 def _typed(value: Any, arranged: Arranged) -> Any:

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from lossd.engine.arrange import Arranged, Placed
+from lossd.engine.arrange import Arranged
 from lossd.engine.blocks import Checkpoint, cut_blocks, run_blocks
 from lossd.engine.check import CheckedNames, check_block, check_sums, holds_distributions
+from lossd.engine.derivatives import in_own_shape, whole_shape
 from lossd.engine.layout import Block, Rows, empty_rows
-from lossd.engine.modulus import COMPLEX, on_modulus
-from lossd.engine.plan import Factor, Plan, Scale
+from lossd.engine.modulus import on_modulus
+from lossd.engine.plan import Factor, Plan
 from lossd.errors import invalid
 from lossd.losses.spec import Lazy, Loss, Terms, forced
 from lossd.message import Array
@@ -93,9 +94,8 @@ def run_general(
     for name in plan.scales:
         if name not in values:
             values[name] = sum((parts.values[name] for parts in results), 0.0)
-    return Result(
-        values, _own_shapes(arrays, rows, arranged, loss), all(parts.distributions for parts in results)
-    )
+    own = {wanted: in_own_shape(array, wanted[2], arranged) for wanted, array in arrays.items()}
+    return Result(values, own, all(parts.distributions for parts in results))
 
 
 def _wanted(loss: Loss, arranged: Arranged, plan: Plan) -> list[Wanted]:
@@ -119,20 +119,12 @@ def _allocate(loss: Loss, arranged: Arranged, plan: Plan) -> tuple[dict[Wanted, 
             shape = () if placed is None else placed.array.shape
             arrays[wanted] = np.zeros(shape, np.float64)
             continue
-        shape, core = _whole_shape(placed, arranged)
+        shape, core = whole_shape(placed, arranged)
         dtype = arranged.computing if placed.spread else arranged.storage
         arrays[wanted], rows[wanted] = empty_rows(
             shape, core, dtype, flat_core=isinstance(placed.role.axes, str), zero=zero
         )
     return arrays, rows
-
-
-def _whole_shape(placed: Placed, arranged: Arranged) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return an argument's shape with the whole batch, and where its core axes stand in it."""
-    if placed.spread is None:
-        return placed.array.shape, placed.core
-    first = len(arranged.batch)
-    return placed.spread, tuple(range(first, len(placed.spread)))
 
 
 def _read(
@@ -209,7 +201,7 @@ def _derivative(
         partial = terms.gradient[name]
         return forced(partial) * boosting.gradient if boosting and boosting.gradient != 1 else partial
     if kind == "hessian" and terms.hessian is not None:
-        return boosting.hessian(forced(terms.hessian)) if boosting else terms.hessian
+        return boosting.hessian(forced(terms.hessian), terms.weight) if boosting else terms.hessian
     if kind == "hvp" and plan.direction is not None and plan.direction.rows is not None:
         direction = plan.direction.rows.read(block, arranged.computing)
         if terms.product is not None:
@@ -246,41 +238,3 @@ def _column(factor: Factor, partial: Array) -> Any:
     if isinstance(factor, np.ndarray):
         return factor.astype(real).reshape(-1, *(1,) * (partial.ndim - 1))
     return real.type(factor)
-
-
-def _own_shapes(
-    arrays: Mapping[Wanted, Array], rows: Mapping[Wanted, Rows], arranged: Arranged, loss: Loss
-) -> dict[Wanted, Array]:
-    """Sum derivatives over the axes that a broadcast made, and give all the answer's type."""
-    own: dict[Wanted, Array] = {}
-    for wanted, array in arrays.items():
-        placed = arranged.placed.get(wanted[2])
-        if placed is not None and placed.spread is not None:
-            array = _sum_to(array, placed)
-        own[wanted] = _as_answered(array, wanted[2], arranged)
-    return own
-
-
-def _as_answered(array: Array, name: str, arranged: Arranged) -> Array:
-    """Give a derivative the answer's type: complex for what the residual is made of, real for all else."""
-    storage = arranged.storage if name in COMPLEX else arranged.real
-    if array.dtype.kind == "c" and storage.kind != "c":
-        array = np.ascontiguousarray(array.real)
-    return array if array.dtype == storage else array.astype(storage)
-
-
-def _sum_to(array: Array, placed: Placed) -> Array:
-    """Sum an array of the broadcast shape over the axes that the broadcast made."""
-    core_count = len(placed.core)
-    shape = list(placed.array.shape)
-    moved = [shape[axis] for axis in range(len(shape)) if axis not in placed.core]
-    moved += [shape[axis] for axis in placed.core]
-    lead = array.ndim - len(moved)
-    accumulate = np.complex128 if array.dtype.kind == "c" else np.float64
-    array = np.add.reduce(array, axis=tuple(range(lead)), dtype=accumulate)
-    stretched = tuple(a for a, size in enumerate(moved) if size == 1 and array.shape[a] != 1)
-    array = np.add.reduce(array, axis=stretched, keepdims=True) if stretched else array
-    return np.moveaxis(array, range(-core_count, 0), placed.core) if core_count else array
-
-
-__all__ = ["Result", "Scale", "run_general"]

@@ -63,7 +63,7 @@ def _ignored(arguments: Arguments, settings: Settings) -> Array | None:
     example=Example(input=[[0.0, 0.0], [0.0, 0.0]], target=[0, 1], value=[0.6931471805599453] * 2),
     mass=ClassMass(),
     ignored=_ignored,
-    boosting=Boosting(hessian=lambda hessian: 2 * hessian),
+    boosting=Boosting(hessian=lambda hessian, weight: 2 * hessian),
 )
 def cross_entropy(
     input: Logits,

@@ -15,7 +15,7 @@ from lossd.losses.spec import Boosting, Example, Terms, loss
     example=Example(
         input=[[1.0, 3.0], [0.0, 0.0]], target=[2.0, 4.0], quantiles=[0.25, 0.75], value=[0.5, 4.0]
     ),
-    boosting=Boosting(hessian=np.ones_like),
+    boosting=Boosting(hessian=lambda hessian, weight: np.ones_like(hessian)),
 )
 def multi_quantile(input: PerQuantile, target: Real, *, quantiles: Quantiles) -> Terms:
     """Pinball loss of several quantiles of one target at once, summed over the quantiles.

@@ -19,7 +19,7 @@ from lossd.message import Array
 
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
 # Where the second derivative is zero, boosting libraries take the row's weight instead.
-_UNIT_CURVATURE = Boosting(hessian=np.ones_like)
+_UNIT_CURVATURE = Boosting(hessian=lambda hessian, weight: np.ones_like(hessian) * weight)
 
 
 @loss(
@@ -40,7 +40,7 @@ _UNIT_CURVATURE = Boosting(hessian=np.ones_like)
     example=Example(input=[1.0, 2.0, 3.0, 4.0], target=[1.5, 2.0, 2.0, 6.0], value=[0.25, 0.0, 1.0, 4.0]),
     mass=RowMass(),
     modulus=True,
-    boosting=Boosting(gradient=0.5, hessian=lambda hessian: 0.5 * hessian),
+    boosting=Boosting(gradient=0.5, hessian=lambda hessian, weight: 0.5 * hessian),
 )
 def mse(input: Real, target: Real, weight: RowWeight | None = None) -> Terms:
     """Squared error: one large mistake costs more than many small ones.

@@ -52,12 +52,14 @@ class Terms(NamedTuple):
         hessian: The second derivative of each row's value with respect to each element of the
             first argument that has a gradient, in that argument's shape.
         product: The Hessian of each row's value times a direction of that argument's shape.
+        weight: What `times` has multiplied all of it with.
     """
 
     value: Array
     gradient: Mapping[str, Lazy]
     hessian: Lazy | None = None
     product: Callable[[Array], Array] | None = None
+    weight: Array | float = 1.0
 
     def times(self, weight: Array | None) -> Terms:
         """Multiply the loss of each row by its ``weight``, an argument of that name; None means one."""
@@ -65,7 +67,7 @@ class Terms(NamedTuple):
             return self
         gradient = {name: _scaled(lazy, weight) for name, lazy in self.gradient.items()}
         hessian = None if self.hessian is None else _scaled(self.hessian, weight)
-        return Terms(self.value * weight, {**gradient, "weight": self.value}, hessian)
+        return Terms(self.value * weight, {**gradient, "weight": self.value}, hessian, weight=weight)
 
 
 Kernel = Callable[..., Terms]
@@ -158,11 +160,12 @@ class Boosting:
 
     Attributes:
         gradient: Factor on the gradient.
-        hessian: Turns each row's second derivative into what the libraries divide by.
+        hessian: Turns each row's second derivative, and the weight that is in it, into what the
+            libraries divide by.
     """
 
     gradient: float = 1.0
-    hessian: Callable[[Array], Array] = lambda hessian: hessian
+    hessian: Callable[[Array, Array | float], Array] = lambda hessian, weight: hessian
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,87 @@
+"""This file is how derivatives take the shape and type of what they are derivatives of.
+
+A broadcast argument's are summed back to its own shape; those with respect to weights that a mean divides by
+also owe something to the denominator.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lossd.engine.arrange import Arranged, Placed
+from lossd.engine.modulus import COMPLEX
+from lossd.engine.plan import Plan, whole_arguments
+from lossd.engine.reduce import REDUCTIONS
+from lossd.losses.domain import Shape
+from lossd.losses.spec import Loss
+from lossd.message import Array
+
+
+def whole_shape(placed: Placed, arranged: Arranged) -> tuple[Shape, tuple[int, ...]]:
+    """Return an argument's shape with the whole batch, and where its core axes stand in it."""
+    if placed.spread is None:
+        return placed.array.shape, placed.core
+    first = len(arranged.batch)
+    return placed.spread, tuple(range(first, len(placed.spread)))
+
+
+def in_own_shape(array: Array, name: str, arranged: Arranged) -> Array:
+    """Sum a derivative over the axes that a broadcast made, and give it the answer's type.
+
+    That is complex for what a complex residual is made of, and real for all else.
+    """
+    placed = arranged.placed.get(name)
+    if placed is not None and placed.spread is not None:
+        array = _sum_to(array, placed)
+    storage = arranged.storage if name in COMPLEX else arranged.real
+    if array.dtype.kind == "c" and storage.kind != "c":
+        array = np.ascontiguousarray(array.real)
+    return array if array.dtype == storage else array.astype(storage)
+
+
+def owed_to_denominator(
+    loss: Loss, arranged: Arranged, plan: Plan, reduction: str, value: float | Array
+) -> Array | None:
+    """Return what a mean that divides by D(w) adds to the gradient with respect to w: ``-L/D dD/dw``.
+
+    Args:
+        loss: The loss; its mass says what D depends on.
+        arranged: The call's arrays.
+        plan: The call's plan.
+        reduction: Which mean.
+        value: The mean L itself.
+    """
+    weighs = REDUCTIONS[reduction].weighs_mass
+    if loss.mass is None or weighs is None or plan.weights.denominator is not None:
+        return None
+    weights = plan.weights
+    divisor = plan.scales[reduction].divisor
+    # Over nothing the value is what the caller made of it, 0 or NaN, and so is this.
+    per_result = -np.asarray(value) / np.where(np.equal(divisor, 0), 1, divisor)
+    if weights.axes is not None:
+        per_result = np.expand_dims(per_result, weights.axes)
+    upstream = np.broadcast_to(per_result, weights.batch).reshape(-1).astype(np.float64)
+    sample = weighs(weights)
+    if sample is not None:
+        upstream = upstream * sample
+    if weights.selected is not None:
+        kept = np.zeros_like(upstream)
+        kept[weights.selected] = upstream[weights.selected]
+        upstream = kept
+    placed = arranged.placed[loss.mass.of]
+    owed = loss.mass.transpose(upstream, whole_arguments(arranged), plan.settings)
+    return in_own_shape(owed.reshape(placed.spread or placed.array.shape), loss.mass.of, arranged)
+
+
+def _sum_to(array: Array, placed: Placed) -> Array:
+    """Sum an array of the broadcast shape over the axes that the broadcast made."""
+    core_count = len(placed.core)
+    shape = list(placed.array.shape)
+    moved = [shape[axis] for axis in range(len(shape)) if axis not in placed.core]
+    moved += [shape[axis] for axis in placed.core]
+    lead = array.ndim - len(moved)
+    accumulate = np.complex128 if array.dtype.kind == "c" else np.float64
+    array = np.add.reduce(array, axis=tuple(range(lead)), dtype=accumulate)
+    stretched = tuple(a for a, size in enumerate(moved) if size == 1 and array.shape[a] != 1)
+    array = np.add.reduce(array, axis=stretched, keepdims=True) if stretched else array
+    return np.moveaxis(array, range(-core_count, 0), placed.core) if core_count else array
