@@ -7,7 +7,7 @@ import contextlib
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -17,6 +17,9 @@ from lossd.wire import CODECS, Limits
 from lossd.wire.tensor import DTYPES
 from tests.wire.json_cases import ANSWERS, CALLS, READ_ONLY_CALLS, TENSORS
 from tests.wire.sameness import assert_same
+
+# Media type to the dtypes that the format has no name for.
+LACKING = {"application/vnd.safetensors": {"complex128"}}
 
 every_codec = pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS.keys())
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=4)
@@ -43,15 +46,17 @@ calls = st.dictionaries(st.sampled_from(sorted(TENSORS)), arrays(), max_size=3)
 @every_codec
 @given(arrays_by_name=calls)
 def test_call_in_base64_keeps_every_bit(codec, arrays_by_name):
+    assume_writable(codec, *arrays_by_name.values())
     sent = Call({name: array for name, array in arrays_by_name.items() if array.ndim}, {"encoding": "base64"})
     received = codec.decode_call(b"".join(codec.encode_call(sent)), TENSORS)
-    assert received.options == {"encoding": "base64"}
+    assert received.options == (sent.options if codec.holds_options else {})
     assert_same(received.arrays, {name: _native(array) for name, array in sent.arrays.items()})
 
 
 @every_codec
 @given(arrays_by_name=calls)
 def test_call_keeps_every_number(codec, arrays_by_name):
+    assume_writable(codec, *arrays_by_name.values())
     received = codec.decode_call(b"".join(codec.encode_call(Call(arrays_by_name))), TENSORS)
     assert received.arrays.keys() == arrays_by_name.keys()
     for name, sent in arrays_by_name.items():
@@ -64,6 +69,7 @@ def test_call_keeps_every_number(codec, arrays_by_name):
     base64=st.booleans(),
 )
 def test_answer_keeps_every_number(codec, array, base64):
+    assume_writable(codec, array)
     sent = Answer(
         {"none": array}, 7, array.real, {"mean": {"input": array}}, {}, {"sum": {"input": array}}, ("é",)
     )
@@ -75,6 +81,10 @@ def test_answer_keeps_every_number(codec, array, base64):
         assert_same_numbers(received.hvp["sum"]["input"], array)
         assert_same_numbers(np.asarray(received.denominator), array.real)
     assert (received.count, received.hessian, received.warnings) == (7, {}, ("é",))
+
+
+def assume_writable(codec, *arrays):
+    assume(not {array.dtype.name for array in arrays} & LACKING.get(codec.media_type, set()))
 
 
 def assert_same_numbers(received, sent):

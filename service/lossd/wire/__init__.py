@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from lossd.wire import json_codec
+from lossd.wire import json_codec, msgpack_codec, npz_codec, safetensors_codec
 from lossd.wire.codec import Body, Codec, Limits, Parts
+from lossd.wire.content_encoding import ENCODINGS
 
-__all__ = ["CODECS", "Body", "Codec", "Limits", "Parts"]
+__all__ = ["CODECS", "ENCODINGS", "Body", "Codec", "Limits", "Parts"]
 
-CODECS: Mapping[str, Codec] = MappingProxyType({codec.media_type: codec for codec in (json_codec,)})
+CODECS: Mapping[str, Codec] = MappingProxyType(
+    {codec.media_type: codec for codec in (json_codec, safetensors_codec, msgpack_codec, npz_codec)}
+)
 """Every wire format by its media type."""

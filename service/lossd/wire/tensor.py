@@ -46,8 +46,7 @@ def from_base64(value: Mapping[str, Any], at: str, budget: Budget) -> Array:
         InvalidCall: A field is missing, unknown or wrong, or the data does not fit the shape.
         BodyTooLarge: The shape exceeds the budget.
     """
-    if value.keys() != FIELDS:
-        raise invalid(at, "an object with dtype, shape and data", _field_names(value))
+    check_fields(value, at)
     dtype = dtype_named(value["dtype"], f"{at}.dtype")
     shape = checked_shape(value["shape"], f"{at}.shape", budget)
     return view(_decoded(value["data"], f"{at}.data"), dtype, shape, f"{at}.data")
@@ -59,12 +58,18 @@ def to_base64(array: Array) -> dict[str, Any]:
     return {"dtype": array.dtype.name, "shape": list(array.shape), "data": data}
 
 
-def dtype_named(name: object, at: str) -> np.dtype[Any]:
-    """Find the dtype of that name, or say which there are."""
-    if not isinstance(name, str) or name not in DTYPES:
+def check_fields(value: Mapping[str, Any], at: str) -> None:
+    """Check that an object has the fields of a tensor and no others."""
+    if value.keys() != FIELDS:
+        raise invalid(at, "an object with dtype, shape and data", _field_names(value))
+
+
+def dtype_named(name: object, at: str, dtypes: Mapping[str, np.dtype[Any]] = DTYPES) -> np.dtype[Any]:
+    """Find the dtype that a format calls so, or say which it has."""
+    if not isinstance(name, str) or name not in dtypes:
         got = f'"{name[:20]}"' if isinstance(name, str) else f"a {type(name).__name__}"
-        raise invalid(at, f"one of {', '.join(DTYPES)}", got)
-    return DTYPES[name]
+        raise invalid(at, f"one of {', '.join(dtypes)}", got)
+    return dtypes[name]
 
 
 def checked_shape(shape: object, at: str, budget: Budget) -> tuple[int, ...]:
@@ -96,9 +101,16 @@ def view(raw: Body, dtype: np.dtype[Any], shape: tuple[int, ...], at: str) -> Ar
     return np.ndarray(shape, dtype, buffer=raw)
 
 
-def raw_bytes(array: Array) -> memoryview:
-    """Give the elements in C order and little-endian, as flat bytes; a view where it can be."""
-    dtype = DTYPES[array.dtype.name]
+def raw_bytes(array: Array, at: str = "", names: Mapping[np.dtype[Any], str] | None = None) -> memoryview:
+    """Give the elements in C order and little-endian, as flat bytes; a view where it can be.
+
+    Raises:
+        InvalidCall: The array at ``at`` is of a dtype that no wire has, or that is not in ``names``.
+    """
+    dtype = DTYPES.get(array.dtype.name)
+    if dtype is None or (names is not None and dtype not in names):
+        possible = DTYPES if names is None else [each.name for each in names]
+        raise invalid(at, f"one of {', '.join(possible)}", array.dtype.name)
     return np.ascontiguousarray(array, dtype).reshape(-1).view(np.uint8).data
 
 

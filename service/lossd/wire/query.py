@@ -1,0 +1,75 @@
+"""The options of a call in a query string, where a body has no room for them or its writer no wish.
+
+``?reduction=mean&reduction=none&delta=0.5``: a value that reads as JSON is that value, any other is text, and
+a name given several times is a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import orjson
+
+from lossd.errors import invalid, malformed
+from lossd.message import Array, Call
+from lossd.wire.answer_document import shallow
+from lossd.wire.codec import Budget, Limits
+from lossd.wire.json_tensor import read_array
+
+_MOST_PAIRS = 1000
+
+
+def with_query(call: Call, query: bytes, tensors: frozenset[str], limits: Limits) -> Call:
+    """Add what a query string says to a call; a name in ``tensors`` is an array there, too.
+
+    Raises:
+        MalformedBody: The query is not text in UTF-8, has too many values, or one that nests too deeply.
+        InvalidCall: A name is in the body as well, or a name in ``tensors`` does not hold an array.
+        BodyTooLarge: The arrays of the query exceed ``limits.max_elements``.
+    """
+    budget = Budget(limits)
+    arrays: dict[str, Array] = dict(call.arrays)
+    options: dict[str, Any] = dict(call.options)
+    for name, value in _values(query).items():
+        if name in arrays or name in options:
+            raise invalid(name[:80], "a value in the body or in the query string", "both")
+        if name in tensors:
+            arrays[name] = read_array(value, name, budget)
+        else:
+            options[name] = shallow(value, name, limits.max_depth)
+    return Call(arrays, options, call.owned)
+
+
+def to_query(options: Mapping[str, Any]) -> str:
+    """Write options as a query string that reads back as they are."""
+    return urlencode([(name, _text(value)) for name, value in options.items()])
+
+
+def _values(query: bytes) -> dict[str, Any]:
+    try:
+        text = query.decode("ascii")
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PAIRS)
+    except UnicodeDecodeError:
+        raise malformed("the query string", "text in UTF-8, percent-encoded", "other bytes") from None
+    except ValueError:
+        raise malformed("the query string", f"at most {_MOST_PAIRS} values", "more") from None
+    values: dict[str, list[Any]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(_value(value))
+    return {name: several if len(several) > 1 else several[0] for name, several in values.items()}
+
+
+def _value(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+def _text(value: Any) -> str:
+    # Text that would read as JSON goes in quotes.
+    if isinstance(value, str) and _value(value) == value:
+        return value
+    return orjson.dumps(value).decode()

@@ -1,0 +1,120 @@
+"""Compressed bytes, unfolded step by step, so that nobody is made to hold more than was allowed.
+
+Input is fed in slices: zlib and its kin copy what they have not consumed at every step, which for a whole
+large body would be quadratic.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Protocol
+
+from isal import isal_zlib
+
+from lossd.errors import malformed
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+__all__ = [
+    "GZIP",
+    "RAW_DEFLATE",
+    "ZLIB",
+    "Inflating",
+    "Unfolding",
+    "ZstdUnfolding",
+    "crc32",
+    "isal_zlib",
+    "zstd",
+]
+
+crc32 = isal_zlib.crc32
+
+RAW_DEFLATE, ZLIB, GZIP = -15, 15, 31
+"""The frames that deflated bytes may come in, as zlib numbers them."""
+
+_SLICE = 1 << 18
+_DAMAGED: type[Exception] = isal_zlib.error
+_LARGEST_WINDOW = 23  # 8 MiB, the most that RFC 9659 lets a sender of HTTP use
+
+
+class Unfolding(Protocol):
+    """One compressed stream, being read."""
+
+    def step(self, most: int) -> bytes:
+        """Return from 1 to ``most`` bytes, or none at the end of the stream.
+
+        Raises:
+            MalformedBody: The stream is damaged, cut short, or something comes after it.
+        """
+
+
+class Inflating:
+    """A deflated stream in the frame that ``window_bits`` says."""
+
+    def __init__(self, folded: memoryview, at: str, window_bits: int) -> None:
+        self._input = _Slices(folded)
+        self._at = at
+        self._stream = isal_zlib.decompressobj(window_bits)
+        self._unconsumed = b""
+
+    def step(self, most: int) -> bytes:
+        """Return from 1 to ``most`` bytes, or none at the end of the stream."""
+        while not self._stream.eof:
+            folded = self._unconsumed or self._input.take()
+            try:
+                content: bytes = self._stream.decompress(folded, most)
+            except _DAMAGED as error:
+                raise malformed(self._at, "an intact deflated stream", str(error)[:80]) from None
+            self._unconsumed = self._stream.unconsumed_tail
+            if content:
+                return content
+            if not folded:
+                raise malformed(self._at, "a whole deflated stream", "one that is cut short")
+        self._input.check_end(self._stream.unused_data, self._at)
+        return b""
+
+
+class ZstdUnfolding:
+    """One frame of zstd, whose window is no larger than a server may hold."""
+
+    def __init__(self, folded: memoryview, at: str) -> None:
+        self._input = _Slices(folded)
+        self._at = at
+        option: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _LARGEST_WINDOW}
+        self._stream = zstd.ZstdDecompressor(options=option)
+
+    def step(self, most: int) -> bytes:
+        """Return from 1 to ``most`` bytes, or none at the end of the stream."""
+        while not self._stream.eof:
+            hungry = self._stream.needs_input
+            folded = self._input.take() if hungry else b""
+            try:
+                content: bytes = self._stream.decompress(folded, most)
+            except zstd.ZstdError as error:
+                raise malformed(self._at, "an intact zstd frame", str(error)[:80]) from None
+            if content:
+                return content
+            if hungry and not folded:
+                raise malformed(self._at, "a whole zstd frame", "one that is cut short")
+        self._input.check_end(self._stream.unused_data, self._at)
+        return b""
+
+
+class _Slices:
+    """What is left of the input."""
+
+    def __init__(self, folded: memoryview) -> None:
+        self._rest = folded
+
+    def take(self) -> Any:
+        """Take the next slice; an empty one where there is no more."""
+        piece, self._rest = self._rest[:_SLICE], self._rest[_SLICE:]
+        return piece
+
+    def check_end(self, unused: bytes, at: str) -> None:
+        """Refuse bytes behind the end of the stream."""
+        if more := len(unused) + len(self._rest):
+            raise malformed(at, "nothing after the compressed stream", f"{more} more bytes")
