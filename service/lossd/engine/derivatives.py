@@ -70,7 +70,7 @@ def owed_to_denominator(
         upstream = kept
     placed = arranged.placed[loss.mass.of]
     owed = loss.mass.transpose(upstream, whole_arguments(arranged), plan.settings)
-    return in_own_shape(owed.reshape(placed.spread or placed.array.shape), loss.mass.of, arranged)
+    return owed.reshape(placed.spread or placed.array.shape)
 
 
 def _sum_to(array: Array, placed: Placed) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from lossd.engine.arrange import Arranged, arrange, place
 from lossd.engine.blocks import BLOCK_BYTES, Checkpoint
 from lossd.engine.check import check_finite, check_shared, names_to_check
-from lossd.engine.derivatives import owed_to_denominator
+from lossd.engine.derivatives import in_own_shape, owed_to_denominator
 from lossd.engine.fused import make_recipe, recipe_for, run_recipe
 from lossd.engine.general import Result, run_general
 from lossd.engine.plan import Plan, Scale, make_plan, select_rows
@@ -106,7 +106,7 @@ def _answer(loss: Loss, arranged: Arranged, plan: Plan, result: Result, empty: s
         if kind == "gradient" and loss.mass is not None and name == loss.mass.of:
             owed = owed_to_denominator(loss, arranged, plan, reduction, values[reduction])
             array = array if owed is None else array + owed
-        found[kind].setdefault(reduction, {})[name] = array
+        found[kind].setdefault(reduction, {})[name] = in_own_shape(array, name, arranged)
     warnings = plan.warnings if result.distributions else (*plan.warnings, _NOT_DISTRIBUTIONS)
     typed = {name: _typed(value, arranged) for name, value in values.items()}
     return Answer(typed, count(plan.weights), plan.denominator, warnings=warnings, **found)

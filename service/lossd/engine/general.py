@@ -15,7 +15,7 @@ import numpy as np
 from lossd.engine.arrange import Arranged
 from lossd.engine.blocks import Checkpoint, cut_blocks, run_blocks
 from lossd.engine.check import CheckedNames, check_block, check_sums, holds_distributions
-from lossd.engine.derivatives import in_own_shape, whole_shape
+from lossd.engine.derivatives import whole_shape
 from lossd.engine.layout import Block, Rows, empty_rows
 from lossd.engine.modulus import on_modulus
 from lossd.engine.plan import Factor, Plan
@@ -34,7 +34,7 @@ class Result:
 
     Attributes:
         values: Reduction to its undivided sums, or to the value of every row.
-        derivatives: Every derivative that was asked for, in the caller's shapes.
+        derivatives: Every derivative that was asked for, in the shapes of broadcast arguments.
         distributions: Whether every row of probabilities summed to one.
     """
 
@@ -94,8 +94,7 @@ def run_general(
     for name in plan.scales:
         if name not in values:
             values[name] = sum((parts.values[name] for parts in results), 0.0)
-    own = {wanted: in_own_shape(array, wanted[2], arranged) for wanted, array in arrays.items()}
-    return Result(values, own, all(parts.distributions for parts in results))
+    return Result(values, arrays, all(parts.distributions for parts in results))
 
 
 def _wanted(loss: Loss, arranged: Arranged, plan: Plan) -> list[Wanted]:
@@ -120,7 +119,11 @@ def _allocate(loss: Loss, arranged: Arranged, plan: Plan) -> tuple[dict[Wanted, 
             arrays[wanted] = np.zeros(shape, np.float64)
             continue
         shape, core = whole_shape(placed, arranged)
-        dtype = arranged.computing if placed.spread else arranged.storage
+        # What something is still to be added to is not rounded to 16 bits before.
+        unfinished = placed.spread or (loss.mass is not None and loss.mass.of == wanted[2])
+        dtype = arranged.computing if unfinished else arranged.storage
+        if loss.mass is not None and wanted[2] == loss.mass.of:
+            dtype = np.dtype(np.float64)  # what it owes to the denominator is still to be added
         arrays[wanted], rows[wanted] = empty_rows(
             shape, core, dtype, flat_core=isinstance(placed.role.axes, str), zero=zero
         )
