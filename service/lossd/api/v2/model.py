@@ -88,7 +88,4 @@ def _tensor(name: str, argument: Argument | None = None, *, optional: bool = Fal
 
 def _rank(argument: Argument) -> int:
     """Return the rank of an argument with one batch axis."""
-    role = argument.role
-    if role.extent == "shared":
-        return len(role.core)
-    return 1 if isinstance(role.axes, str) else 1 + len(role.core)
+    return len(argument.role.core) + (argument.role.extent != "shared")
