@@ -93,12 +93,13 @@ def option_type(hint: Any) -> str:
 
 def method(loss: Loss) -> str:
     """Write the method of one loss."""
-    later_required = 0
-    parameters: list[str] = []
-    for argument in reversed(loss.arguments):
-        parameters.insert(0, array_parameter(argument, loss, may_default=not later_required))
-        later_required += "=" not in parameters[0]
-    keywords = [array_parameter(vector, loss, may_default=True) for vector in loss.vectors]
+    may_lack = [argument.optional or argument.name in loss.one_of for argument in loss.arguments]
+    # What follows a parameter with a default must have one, too; the service says where one is missing.
+    parameters = [
+        array_parameter(argument, optional=any(may_lack[: place + 1]))
+        for place, argument in enumerate(loss.arguments)
+    ]
+    keywords = [array_parameter(vector, optional=vector.optional) for vector in loss.vectors]
     keywords += [setting_parameter(name, *pair) for name, pair in loss.settings.items()]
     if keywords:
         parameters += ["*", *keywords]
@@ -118,10 +119,8 @@ def method(loss: Loss) -> str:
     return "\n".join(lines) + "\n"
 
 
-def array_parameter(argument: Argument, loss: Loss, *, may_default: bool) -> str:
-    if not argument.optional and argument.name not in loss.one_of:
-        return f"{argument.name}: ArrayLike"
-    return f"{argument.name}: ArrayLike | None" + (" = None" if may_default else "")
+def array_parameter(argument: Argument, *, optional: bool) -> str:
+    return f"{argument.name}: ArrayLike" + (" | None = None" if optional else "")
 
 
 def setting_parameter(name: str, hint: Any, default: Any) -> str:

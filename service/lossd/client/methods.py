@@ -501,10 +501,10 @@ class Losses(Generic[R]):
 
     def ctc(
         self,
-        log_probs: ArrayLike | None,
-        targets: ArrayLike,
-        input_lengths: ArrayLike,
-        target_lengths: ArrayLike,
+        log_probs: ArrayLike | None = None,
+        targets: ArrayLike | None = None,
+        input_lengths: ArrayLike | None = None,
+        target_lengths: ArrayLike | None = None,
         logits: ArrayLike | None = None,
         *,
         blank: int = 0,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from lossd.client.result import Result, result_of
 from lossd.errors import MalformedBody
 from lossd.message import Array, Call
 from lossd.wire import CODECS, Codec, Parts
+from lossd.wire.query import to_query
 
 JSON = "application/json"
 FORMATS = ("application/vnd.safetensors", JSON)
@@ -133,24 +134,15 @@ def _path(loss: str, call: Call, codec: Codec) -> str:
     path = f"/v1/losses/{quote(loss, safe='')}"
     if codec.holds_options or not call.options:
         return path
-    return f"{path}?{urlencode({name: _in_query(value) for name, value in call.options.items()})}"
-
-
-def _in_query(value: Any) -> str:
-    """Write an option for the query string: as JSON, but for a string that does not read as JSON."""
-    if not isinstance(value, str):
-        return json.dumps(value)
-    try:
-        json.loads(value)
-    except ValueError:
-        return value
-    return json.dumps(value)
+    return f"{path}?{to_query(call.options)}"
 
 
 def _plain(value: Any) -> Any:
-    """Turn NumPy's scalars and arrays, and tuples, into what JSON has."""
+    """Turn NumPy's scalars and arrays, tuples, and numbers that are not finite into what JSON has."""
     if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
+        return _plain(value.tolist())
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value

@@ -1,0 +1,174 @@
+"""This file is the bridge to PyTorch: a module whose loss, and whose gradient, a lossd server computes.
+
+    criterion = RemoteLoss("cross_entropy", weight=class_weights)
+    criterion(model(images), labels).backward()
+
+Tensors travel in their own type, by way of the CPU's memory, and come back to the device of the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import torch
+
+from lossd.client.connection import LossClient
+from lossd.client.methods import ALIASES, ARRAYS, GENERAL_ARRAYS
+from lossd.client.result import Result
+from lossd.message import Array
+
+REDUCTIONS = ("none", "mean", "sum", "batchmean", "weighted_mean")
+OF_THE_BRIDGE = frozenset({"gradient", "upstream", "hessian", "hvp", "convention"})
+"""Options that are no one's to set here: the bridge asks for what autograd needs."""
+
+
+class RemoteLoss(torch.nn.Module):
+    """A loss that a server computes, to be used as PyTorch's own losses are.
+
+    It is called with the loss's arguments, in their order or by name. Whatever requires a gradient gets the
+    service's: input, target, weights, and settings that the loss can be differentiated by. Under ``none`` the
+    gradient is asked for when it is known what follows the loss, in a second call; else it comes with the value.
+
+    Args:
+        loss: Name or alias of the loss: ``cross_entropy``, ``CrossEntropyLoss``.
+        client: Where it is computed; by default a `LossClient` of its own.
+        reduction: One reduction.
+        **settings: The loss's settings and the general options. A parameter of PyTorch is trained with the
+            module, any other tensor is a buffer and moves with it.
+    """
+
+    def __init__(
+        self, loss: str, *, client: LossClient | None = None, reduction: str = "mean", **settings: Any
+    ) -> None:
+        super().__init__()
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"expected one of {', '.join(REDUCTIONS)}, got {reduction!r} - at `reduction`")
+        for name in OF_THE_BRIDGE & settings.keys():
+            raise ValueError(
+                f"expected a setting of the loss, got {name}, which autograd decides - at `{name}`"
+            )
+        self.loss = loss
+        self.reduction = reduction
+        self.client = client or LossClient()
+        self.options: dict[str, Any] = {}
+        self._tensors: list[str] = []
+        for name, value in settings.items():
+            if not isinstance(value, torch.Tensor):
+                self.options[name] = value
+                continue
+            self._tensors.append(name)
+            if isinstance(value, torch.nn.Parameter):
+                self.register_parameter(name, value)
+            else:
+                self.register_buffer(name, value)
+
+    @torch.compiler.disable
+    def forward(self, *arguments: torch.Tensor, **named: torch.Tensor) -> torch.Tensor:
+        """Return the loss, with a gradient for every tensor that requires one."""
+        positions = ARRAYS[ALIASES.get(self.loss, self.loss)]
+        if len(arguments) > len(positions):
+            raise TypeError(f"expected at most {', '.join(positions)}, got {len(arguments)} arguments")
+        own = {name: getattr(self, name) for name in self._tensors}
+        given = own | dict(zip(positions, arguments, strict=False)) | named
+        tensors = {name: value for name, value in given.items() if isinstance(value, torch.Tensor)}
+        options = {**self.options, "reduction": self.reduction}
+        options |= {name: value for name, value in given.items() if not isinstance(value, torch.Tensor)}
+        call = _Call(self.client, self.loss, options, tuple(tensors), torch.is_grad_enabled())
+        result: torch.Tensor = _Evaluation.apply(call, *tensors.values())
+        return result
+
+    def extra_repr(self) -> str:
+        """Show the loss and its settings."""
+        shown = {"reduction": self.reduction, **self.options}
+        return ", ".join([repr(self.loss), *(f"{name}={value!r}" for name, value in shown.items())])
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What is asked, but for the tensors' values, which autograd keeps."""
+
+    client: LossClient
+    loss: str
+    options: Mapping[str, Any]
+    names: tuple[str, ...]
+    differentiates: bool
+
+    def evaluate(self, tensors: tuple[torch.Tensor, ...], **more: Any) -> Result:
+        arrays = (*ARRAYS.get(ALIASES.get(self.loss, self.loss), ()), *GENERAL_ARRAYS)
+        values = {
+            name: to_numpy(tensor) if name in arrays else tensor.item()
+            for name, tensor in zip(self.names, tensors, strict=True)
+        }
+        return self.client.evaluate(self.loss, **self.options, **values, **more)
+
+
+class _Evaluation(torch.autograd.Function):
+    """One evaluation in autograd's graph."""
+
+    @staticmethod
+    def forward(ctx: Any, call: _Call, *tensors: torch.Tensor) -> torch.Tensor:
+        ctx.call = call
+        ctx.wanted = [
+            name for name, needed in zip(call.names, ctx.needs_input_grad[1:], strict=True) if needed
+        ]
+        ctx.at_once = call.options["reduction"] != "none"
+        asked = ctx.wanted if call.differentiates and ctx.at_once else []
+        result = call.evaluate(tensors, **({"gradient": asked} if asked else {}))
+        if not ctx.at_once:
+            ctx.save_for_backward(*tensors)
+        elif asked:
+            ctx.save_for_backward(*_gradients(result, call.names, tensors))
+        # JSON has one type of number: the value is of the type that PyTorch would give it.
+        return to_torch(result.value, like=tensors[0]).to(_type_of_result(tensors))
+
+    @staticmethod
+    def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        if torch.is_grad_enabled():  # create_graph=True: else the gradient would pass for a constant
+            raise NotImplementedError("expected one derivative of a RemoteLoss, got create_graph=True")
+        saved = ctx.saved_tensors
+        if ctx.at_once:
+            return None, *(None if each is None else each * upstream.to(each) for each in saved)
+        result = ctx.call.evaluate(saved, gradient=ctx.wanted, upstream=to_numpy(upstream))
+        return None, *_gradients(result, ctx.call.names, saved)
+
+
+def to_numpy(tensor: torch.Tensor) -> Array:
+    """View a tensor as an array, or copy it where it lies on a device."""
+    tensor = tensor.detach().cpu().contiguous().resolve_conj().resolve_neg()
+    if tensor.dtype == torch.bfloat16:  # which NumPy does not know
+        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)  # type: ignore[no-any-return]
+    return tensor.numpy()  # type: ignore[no-any-return]
+
+
+def to_torch(array: Array, *, like: torch.Tensor) -> torch.Tensor:
+    """Turn an array into a tensor on the device of ``like``."""
+    native = np.require(array, array.dtype.newbyteorder("="), ["ALIGNED", "WRITEABLE", "C"])
+    if native.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(native.view(np.int16)).view(torch.bfloat16).to(like.device)
+    return torch.from_numpy(native).to(like.device)
+
+
+def _gradients(
+    result: Result, names: tuple[str, ...], tensors: tuple[torch.Tensor, ...]
+) -> list[torch.Tensor | None]:
+    """Return the gradient of each tensor, in its shape, type and place, or None where none was asked for."""
+    return [
+        to_torch(result.gradient[name], like=tensor).to(tensor.dtype).reshape(tensor.shape)
+        if name in result.gradient
+        else None
+        for name, tensor in zip(names, tensors, strict=True)
+    ]
+
+
+def _type_of_result(tensors: tuple[torch.Tensor, ...]) -> torch.dtype:
+    """Return the real type that PyTorch would compute in: the widest of the arrays, else of the scalars."""
+    inexact = [each for each in tensors if each.is_floating_point() or each.is_complex()]
+    counting = [each for each in inexact if each.ndim] or inexact
+    widest = counting[0].dtype if counting else torch.get_default_dtype()
+    for each in counting[1:]:
+        widest = torch.promote_types(widest, each.dtype)
+    return widest.to_real()

@@ -1,0 +1,193 @@
+"""How calls travel: headers, sockets, uploads in slices with progress, copies of a client, and its imports."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import io
+import json
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from lossd.client import AsyncLossClient, LossClient, Progress, ServiceError, TerminalLine, Unreachable
+from lossd.client.progress import MIB, line_of
+from tests.api.serving import ROOT, Served, serve
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+X = np.linspace(-2, 2, 600_000, dtype=np.float32)
+
+
+def record_of(server: Served, request_id: str) -> dict[str, object]:
+    """Wait for the line of a request in the log."""
+    return json.loads(server.wait_for(rf"(?m)^.*{request_id}.*\n"))
+
+
+def test_the_trace_of_the_moment_and_the_request_id_reach_the_log(server: Served) -> None:
+    spans = iter([TRACE, TRACE.replace("b7ad", "c7ad")])
+    with LossClient(server.url, headers=lambda: {"traceparent": next(spans)}) as client:
+        results = [client.mse([1.0], [2.0]) for _ in range(2)]
+    logged = [record_of(server, result.request_id)["traceparent"] for result in results]
+    assert logged == [TRACE, TRACE.replace("b7ad", "c7ad")]
+
+
+def test_a_caller_may_name_the_request(server: Served) -> None:
+    with LossClient(server.url, headers={"X-Request-ID": "step-17"}) as client:
+        assert client.mse([1.0], [2.0]).request_id == "step-17"
+
+
+def test_a_token_is_sent_as_bearer() -> None:
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["authorization"])
+        return httpx.Response(401, json={"title": "unauthorised", "detail": "expected another token"})
+
+    client = LossClient("http://lossd", token="secret", transport=httpx.MockTransport(answer))
+    with client, pytest.raises(ServiceError, match="401 unauthorised: expected another token"):
+        client.mse([1.0], [2.0])
+    assert seen == ["Bearer secret"]
+
+
+def test_the_address_may_have_a_path_and_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(str(request.url).partition("?")[0])
+        return httpx.Response(404)
+
+    monkeypatch.setenv("LOSSD_URL", "https://example.org/losses")
+    client = LossClient(transport=httpx.MockTransport(answer))
+    with client, pytest.raises(ServiceError, match="404 Not Found"):
+        client.evaluate("binary:logistic", input=[1.0], target=[1.0])
+    assert seen == ["https://example.org/losses/v1/losses/binary%3Alogistic"]
+
+
+def test_a_unix_socket(tmp_path: Path) -> None:
+    path = str(tmp_path / "lossd.sock")
+
+    async def ask() -> float:
+        async with AsyncLossClient(uds=path) as client:
+            return float((await client.mse([1.0], [3.0])).value)
+
+    with serve(tmp_path, "--uds", path) as running:
+        running.wait_for(r"lossd\.sock")
+        with LossClient(uds=path) as client:
+            assert client.mse([1.0], [3.0]).value == 4
+        assert asyncio.run(ask()) == 4
+
+
+def test_a_large_call_tells_how_far_it_has_come(server: Served) -> None:
+    seen: list[Progress] = []
+    with LossClient(server.url, progress=seen.append) as client:
+        result = client.mse(X, -X, gradient=True)
+    np.testing.assert_allclose(result.value, np.mean((2.0 * X.astype(float)) ** 2), rtol=1e-6)
+    assert_told(seen)
+
+
+def test_a_large_asynchronous_call_tells_it_too(server: Served) -> None:
+    seen: list[Progress] = []
+
+    async def ask() -> None:
+        async with AsyncLossClient(server.url, progress=seen.append) as client:
+            await client.mse(X, -X, gradient=True)
+
+    asyncio.run(ask())
+    assert_told(seen)
+
+
+def assert_told(seen: list[Progress]) -> None:
+    phases = list(dict.fromkeys(each.phase for each in seen))
+    assert phases == ["sending", "computing", "receiving", "done"]
+    sent = [each for each in seen if each.phase == "sending"]
+    assert len(sent) >= 5, "expected slices of 1 MiB"
+    assert np.diff([each.bytes_done for each in sent]).max() <= MIB
+    assert {each.bytes_total for each in sent} == {sent[0].bytes_total}
+    assert 2 * X.nbytes <= sent[0].bytes_total < 2 * X.nbytes * 1.4
+    received = [each for each in seen if each.phase == "receiving"]
+    assert received[-1].bytes_done == received[-1].bytes_total >= X.nbytes
+    assert {each.loss for each in seen} == {"mse"}
+    assert {each.attempt for each in seen} == {1}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_line_on_a_terminal_is_rewritten_and_then_erased() -> None:
+    terminal = Terminal()
+    line = TerminalLine(stream=terminal, patience=0.5)
+    line(Progress("huber", 1, "sending", 0, 64 * MIB, seconds=0.1))
+    assert terminal.getvalue() == "", "expected patience with a short call"
+    line(Progress("huber", 1, "sending", 16 * MIB, 64 * MIB, seconds=1.23))
+    line(Progress("huber", 1, "sending", 16 * MIB + 1, 64 * MIB, seconds=1.2301))  # too soon to redraw
+    line(Progress("huber", 1, "computing", 64 * MIB, 64 * MIB, seconds=2.0))
+    line(Progress("huber", 1, "done", 64 * MIB, 64 * MIB, seconds=3.0))
+    erase = "\033[K"  # ECMA-48: erase the rest of the line
+    lines = ["lossd huber: sending 16.0 of 64.0 MiB, 25%, 1.2 s", "lossd huber: computing, 2.0 s", ""]
+    assert terminal.getvalue() == "".join(f"\r{each}{erase}" for each in lines)
+
+
+def test_nothing_is_written_where_there_is_no_terminal() -> None:
+    stream = io.StringIO()
+    TerminalLine(stream=stream, patience=0)(Progress("mse", 1, "sending", 1, 2, seconds=9.0))
+    assert stream.getvalue() == ""
+
+
+def test_the_line_tells_of_another_attempt_and_of_an_unknown_size() -> None:
+    progress = Progress("mse", 2, "receiving", 3 * MIB, 0, seconds=1.0)
+    assert line_of(progress) == "lossd mse (attempt 2): receiving 3.0 MiB, 1.0 s"
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda client: pickle.loads(pickle.dumps(client))])
+def test_a_copy_of_a_client_has_connections_of_its_own(server: Served, copied) -> None:
+    with LossClient(server.url) as client:
+        twin = copied(client)
+    with twin:
+        assert twin.mse([1.0], [3.0]).value == 4
+
+
+def test_an_error_survives_the_way_out_of_a_worker_process(client: LossClient) -> None:
+    with pytest.raises(ServiceError) as refused:
+        client.mse([1.0], [1.0, 2.0])
+    twin = pickle.loads(pickle.dumps(refused.value))
+    assert (str(twin), twin.problem) == (str(refused.value), refused.value.problem)
+
+
+def test_without_a_server_the_error_says_where_none_was() -> None:
+    with LossClient("http://127.0.0.1:9") as client:  # discard: a port that nobody serves
+        client.retries = type(client.retries)(attempts=2, first_pause=0.001)
+        with pytest.raises(Unreachable, match=r"http://127\.0\.0\.1:9, got ConnectError: .* \(attempts: 2\)"):
+            client.mse([1.0], [2.0])
+
+
+def test_a_body_that_is_no_problem_is_the_detail_of_one() -> None:
+    page = "<html>bad gateway</html>"
+    transport = httpx.MockTransport(lambda request: httpx.Response(502, text=page))
+    client = LossClient("http://lossd", transport=transport)
+    with client, pytest.raises(ServiceError) as failed:
+        client.mse([1.0], [2.0])
+    assert (failed.value.status, failed.value.title, failed.value.detail) == (502, "Bad Gateway", page)
+
+
+def test_importing_the_client_imports_nothing_of_the_server() -> None:
+    code = "import sys, lossd.client; print(*sorted(sys.modules))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(ROOT / "service")},
+    )
+    modules = set(ran.stdout.split())
+    assert "lossd.client.connection" in modules
+    server = {"fastapi", "starlette", "uvicorn", "uvloop", "pydantic", "structlog", "torch"}
+    assert not modules & server
+    assert not {name for name in modules if re.match(r"lossd\.(engine|losses|api|app|settings)\b", name)}

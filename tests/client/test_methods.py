@@ -1,0 +1,142 @@
+"""There is a method for every loss, generated from its declaration, and it gets the service's answer."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+
+import numpy as np
+import pytest
+
+from lossd.client import AsyncLossClient, LossClient, ServiceError
+from lossd.client.methods import ALIASES, ARRAYS, GENERAL_ARRAYS, Options
+from lossd.engine import Options as OptionsOfTheEngine
+from lossd.engine import evaluate
+from lossd.losses import LOSSES, find
+from lossd.losses.spec import GENERAL_ARRAYS as GENERAL_ARRAYS_OF_LOSSES
+from lossd.message import Call
+from lossd.wire import CODECS
+from tests.api.serving import Served
+from tests.client_methods import FILE, source
+
+
+def test_the_methods_are_those_of_the_declarations() -> None:
+    assert FILE.read_text() == source(), "make client writes them"
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_method_has_the_parameters_of_its_loss(name: str) -> None:
+    loss = LOSSES[name]
+    parameters = inspect.signature(getattr(LossClient, name)).parameters
+    arrays = [a.name for a in loss.arguments]
+    assert list(parameters)[1:-1] == [*arrays, *(v.name for v in loss.vectors), *loss.settings]
+    for setting, (_, default) in loss.settings.items():
+        expected = inspect.Parameter.empty if default is ... else default
+        assert parameters[setting].default == expected
+        assert parameters[setting].kind is inspect.Parameter.KEYWORD_ONLY
+
+
+def test_the_tables_are_those_of_the_declarations() -> None:
+    assert {name: frozenset((*arrays, *GENERAL_ARRAYS)) for name, arrays in ARRAYS.items()} == {
+        name: loss.tensors for name, loss in LOSSES.items()
+    }
+    assert {alias: find(alias).name for alias in ALIASES} == ALIASES
+    assert GENERAL_ARRAYS == GENERAL_ARRAYS_OF_LOSSES
+    assert set(Options.__annotations__) == set(OptionsOfTheEngine.model_fields) - {"encoding"}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_method_gives_the_worked_example(client: LossClient, name: str) -> None:
+    example = LOSSES[name].example
+    result = getattr(client, name)(**example.call, reduction="none")
+    np.testing.assert_allclose(result.value, example.value, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("media_type", CODECS)
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_format_carries_the_bits_of_the_engine(server: Served, name: str, media_type: str) -> None:
+    loss = LOSSES[name]
+    given = dict(loss.example.call)
+    options = {"reduction": ["mean", "none"], "gradient": True}
+    arrays = {key: np.asarray(given.pop(key)) for key in sorted(given.keys() & loss.tensors)}
+    expected = evaluate(loss, Call(arrays, {**given, **options}))
+    with LossClient(server.url, media_type=media_type) as client:
+        result = client.evaluate(name, **arrays, **given, **options)
+    assert list(result.reductions) == ["mean", "none"]
+    assert result.count == expected.count
+    assert result.denominator == expected.denominator
+    for reduction, value in expected.loss.items():
+        np.testing.assert_array_equal(result[reduction].value, value)
+        assert result[reduction].gradient.keys() == expected.gradient[reduction].keys()
+        for argument, gradient in expected.gradient[reduction].items():
+            np.testing.assert_array_equal(result[reduction].gradient[argument], gradient)
+            assert result[reduction].gradient[argument].dtype == gradient.dtype
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "complex64", "complex128"])
+def test_a_gradient_has_the_type_of_its_argument(client: LossClient, dtype: str) -> None:
+    kind = np.dtype(__import__("ml_dtypes").bfloat16 if dtype == "bfloat16" else dtype)
+    result = client.l1(np.ones(3, kind), np.zeros(3, kind), gradient=True)
+    assert result.gradient["input"].dtype == kind
+    assert result.gradient["input"].flags.writeable
+    np.testing.assert_allclose(result.gradient["input"].astype(complex), 1 / 3, rtol=1e-2)
+
+
+def test_an_asynchronous_client_has_many_calls_in_flight(server: Served) -> None:
+    async def together() -> list[float]:
+        async with AsyncLossClient(server.url) as client:
+            calls = [client.huber([float(n)], [0.0], delta=1.0) for n in range(20)]
+            return [float(result.value) for result in await asyncio.gather(*calls)]
+
+    assert asyncio.run(together()) == [0.0, *(n - 0.5 for n in range(1, 20))]
+
+
+def test_settings_and_options_reach_the_service_as_they_are(client: LossClient) -> None:
+    result = client.dice(
+        np.full((2, 3), 0.5, np.float32), np.ones((2, 3), np.float32), axis=(1,), smooth=np.float64(0.5)
+    )
+    # One minus (2 * 1.5 + 0.5) / (1.5 + 3 + 0.5).
+    np.testing.assert_allclose(result.value, 0.3, rtol=1e-6)
+    several = client.mse(np.array([1.0, 3.0]), np.zeros(2), reduction=["sum", "none"], denominator=4)
+    assert several["sum"].value == 10
+    assert several["none"].value.tolist() == [1, 9]
+    weighed = client.mse([1.0, 3.0], [0, 0], sample_weight=[1, 0], mask=[True, False], reduction="sum")
+    assert weighed.value == 1
+
+
+def test_an_alias_names_the_loss(client: LossClient) -> None:
+    assert client.evaluate("reg:squarederror", input=[3.0], target=[1.0]).value == 4
+    assert client.evaluate("HuberLoss", input=[3.0], target=[0.0], delta=1.0).value == 2.5
+
+
+def test_one_reduction_needs_no_name_and_several_do(client: LossClient) -> None:
+    one = client.mse([1.0, 3.0], [0, 0], gradient=True, hessian=True)
+    assert (one.value, one["mean"].value) == (5, 5)
+    assert one.gradient["input"].tolist() == [1, 3]
+    assert one.hessian["input"].tolist() == [1, 1]
+    product = client.mse([1.0, 3.0], [0, 0], hvp=[1.0, 0.0])
+    assert product.hvp["input"].tolist() == [1, 0]
+    several = client.mse([1.0, 3.0], [0, 0], reduction=["mean", "sum"])
+    with pytest.raises(ValueError, match=r'got mean, sum: write result\["mean"\]'):
+        _ = several.value
+    with pytest.raises(KeyError):
+        _ = several["none"]
+
+
+def test_a_refusal_is_an_exception_with_the_fields_of_the_problem(client: LossClient) -> None:
+    with pytest.raises(ServiceError) as refused:
+        client.cross_entropy([[0.1, 0.2, 0.3]], [3])
+    error = refused.value
+    assert (error.status, error.title, error.kind) == (422, "invalid call", "invalid-call")
+    assert error.errors == error.faults == error.problem.errors
+    (fault,) = error.errors
+    assert (fault.at, fault.expected, fault.got) == ("target[0]", "whole numbers in [0, 3)", "3")
+    assert error.detail == str(fault)
+    assert str(error) == f"422 invalid call: {fault}"
+    assert len(error.request_id) == 32
+
+
+def test_a_loss_that_the_service_does_not_have_is_a_refusal(client: LossClient) -> None:
+    with pytest.raises(ServiceError, match="did you mean huber") as refused:
+        client.evaluate("hubber", input=np.ones(2), target=np.ones(2))
+    assert (refused.value.status, refused.value.kind) == (404, "unknown-loss")
