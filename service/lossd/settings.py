@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     """Server processes. The limits below hold for each of them."""
 
     max_body_bytes: int = Field(64 * MIB, ge=1)
-    """Largest request body; a larger one gets a 413 before it is read."""
+    """Largest request body, also once it is unpacked; a larger one gets a 413 before it is read."""
 
     max_elements: int = Field(2**25, ge=1)
     """Most numbers in the arrays of one request."""
@@ -58,6 +58,9 @@ class Settings(BaseSettings):
 
     inline_body_bytes: int = Field(16 * 1024, ge=0)
     """Calls with a body up to this size compute on the event loop, larger ones in the thread pool."""
+
+    compress_from_bytes: int = Field(256 * 1024, ge=0)
+    """Answers in JSON from this size on are compressed for callers that accept it."""
 
     compute_workers: int = Field(2, ge=1)
     """Calls that compute at the same time in the thread pool."""

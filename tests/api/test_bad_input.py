@@ -141,10 +141,10 @@ def test_another_type_is_a_415_that_names_the_possible_ones(service: InProcess, 
     assert "application/json" in response.json()["detail"]
 
 
-def test_a_compressed_body_is_a_415(service: InProcess) -> None:
-    response = service.post("mse", content=b"{}", headers={**JSON, "content-encoding": "gzip"})
+def test_an_unknown_content_encoding_is_a_415_that_names_the_possible_ones(service: InProcess) -> None:
+    response = service.post("mse", content=b"{}", headers={**JSON, "content-encoding": "br"})
     assert response.status_code == 415
-    assert "gzip" in response.json()["detail"]
+    assert response.json()["detail"] == "expected Content-Encoding: zstd or gzip or deflate, got br"
 
 
 @pytest.mark.parametrize(
@@ -157,11 +157,12 @@ def test_a_compressed_body_is_a_415(service: InProcess) -> None:
         ("", 200),
         ("application/json;q=x", 200),
         ("text/html", 406),
-        ("*/*, application/json;q=0", 406),
+        ("*/*, application/json;q=0", 200),
+        ("application/json;q=\xb2", 200),
         ("application/*;q=0.0, text/*", 406),
         (";", 406),
     ],
 )
 def test_accept_decides_whether_json_will_do(service: InProcess, accept: str, status: int) -> None:
-    response = service.post("mse", json=GOOD, headers={"accept": accept})
+    response = service.post("mse", json=GOOD, headers={"accept": accept.encode("latin-1")})
     assert response.status_code == status

@@ -208,4 +208,5 @@ def test_the_work_of_a_caller_who_leaves_stops_at_its_next_checkpoint() -> None:
 def post_scope(length: int) -> dict[str, Any]:
     """Return the scope of a POST as a server would give it."""
     headers = [(b"content-length", b"%d" % length)]
-    return {"type": "http", "method": "POST", "path": "/v1/losses/mse", "headers": headers}
+    path = "/v1/losses/mse"
+    return {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}

@@ -7,20 +7,26 @@ solving and response classes, half of the time that a small call takes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lossd.api.body import read_body
 from lossd.api.compute import Checkpoint, compute, deadline_of
+from lossd.api.encoding import answer_encoding, unpacking
 from lossd.api.exchange import SCOPE_KEY, Exchange
 from lossd.api.negotiation import answer_codec, request_codec
 from lossd.engine import evaluate
 from lossd.losses import find
+from lossd.message import Call
 from lossd.settings import Settings
-from lossd.wire import Limits, Parts
+from lossd.wire import Codec, Limits, Parts
+from lossd.wire.content_encoding import compress
+from lossd.wire.query import with_query
 
 PREFIX = "/v1/losses/"
+_SLICE = 1 << 18
 
 
 class Evaluation:
@@ -28,7 +34,11 @@ class Evaluation:
 
     def __init__(self, settings: Settings, pool: ThreadPoolExecutor) -> None:
         self.settings = settings
-        self.limits = Limits(max_elements=settings.max_elements, max_depth=settings.max_depth)
+        self.limits = Limits(
+            max_elements=settings.max_elements,
+            max_depth=settings.max_depth,
+            max_bytes=settings.max_body_bytes,
+        )
         self.pool = pool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,30 +47,47 @@ class Evaluation:
         headers = exchange.headers
         loss = find(scope["path"][len(PREFIX) :])
         exchange.loss = loss.name
-        reads = request_codec(headers.get(b"content-type", b""), headers.get(b"content-encoding", b""))
+        reads = request_codec(headers.get(b"content-type", b""))
+        unpack = unpacking(headers.get(b"content-encoding", b""))
         writes = answer_codec(headers.get(b"accept", b""), reads.media_type)
         deadline = deadline_of(exchange, self.settings.request_timeout_seconds)
         claimed = headers.get(b"content-length")
         body = await read_body(receive, int(claimed) if claimed is not None else None)
 
-        def follow(checkpoint: Checkpoint, threads: int) -> Parts:
+        def follow(checkpoint: Checkpoint, threads: int) -> tuple[Parts, str | None]:
             """Follow the call from bytes to bytes; the checkpoints between the steps may end it."""
-            call = reads.decode_call(body, loss.tensors, self.limits)
+            plain = unpack(body, self.limits.max_bytes) if unpack else body
+            call = reads.decode_call(plain, loss.tensors, self.limits)
+            if query := scope["query_string"]:
+                call = with_query(call, query, loss.tensors, self.limits)
             exchange.elements = sum(array.size for array in call.arrays.values())
             checkpoint()
+            # Nobody else has the body: what may be written in it, the engine may write over.
+            call = Call(call.arrays, call.options, owned=True)
             answer = evaluate(loss, call, threads=threads, checkpoint=checkpoint)
             checkpoint()
-            return writes.encode_answer(answer, call)
+            return self._packed(writes.encode_answer(answer, call), writes, headers)
 
-        result = await compute(
+        parts, encoding = await compute(
             follow,
-            size=len(body),
+            # What is packed says little about the work in it.
+            size=self.settings.inline_body_bytes + 1 if unpack or reads.is_compressed else len(body),
             settings=self.settings,
             pool=self.pool,
             deadline=deadline,
             receive=receive,
         )
-        await send_answer(send, writes.media_type, result)
+        if encoding is None:
+            await send_answer(send, writes.media_type, parts)
+        else:
+            await send_answer(send, writes.media_type, parts, (b"content-encoding", encoding.encode()))
+
+    def _packed(self, parts: Parts, codec: Codec, headers: Mapping[bytes, bytes]) -> tuple[Parts, str | None]:
+        """Compress an answer where it pays, and say in which encoding it is."""
+        if not codec.is_text or sum(map(len, parts)) < self.settings.compress_from_bytes:
+            return parts, None
+        encoding = answer_encoding(headers.get(b"accept-encoding", b""))
+        return (parts, None) if encoding is None else (compress(parts, encoding), encoding)
 
 
 class Shortcut:
@@ -83,6 +110,16 @@ async def send_answer(send: Send, media_type: str, parts: Parts, *more: tuple[by
     size = sum(map(len, parts))
     headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % size), *more]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    for part in parts[:-1]:
-        await send({"type": "http.response.body", "body": part, "more_body": True})
-    await send({"type": "http.response.body", "body": parts[-1]})
+    *pieces, last = _sliced(parts)
+    for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": last})
+
+
+def _sliced(parts: Parts) -> Iterator[bytes | bytearray | memoryview]:
+    """Yield views of at most `_SLICE` bytes: asyncio's own loop copies what it cannot send at once."""
+    for part in parts:
+        if len(part) <= _SLICE:
+            yield part
+        else:
+            yield from (memoryview(part)[start : start + _SLICE] for start in range(0, len(part), _SLICE))

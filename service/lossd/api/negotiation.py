@@ -12,16 +12,12 @@ FORM = "application/x-www-form-urlencoded"
 
 
 @lru_cache(maxsize=256)
-def request_codec(content_type: bytes, content_encoding: bytes) -> Codec:
+def request_codec(content_type: bytes) -> Codec:
     """Return the codec of a request body; a missing ``Content-Type`` means JSON.
 
     Raises:
-        UnsupportedMediaType: No codec reads that type, or the body is compressed.
+        UnsupportedMediaType: No codec reads that type.
     """
-    if content_encoding.lower() not in (b"", b"identity"):
-        raise UnsupportedMediaType(
-            f"expected an uncompressed body, got Content-Encoding: {_shown(content_encoding)}"
-        )
     media_type = _essence(content_type) or JSON
     if media_type.endswith("+json"):
         media_type = JSON
@@ -39,12 +35,17 @@ def answer_codec(accept: bytes, request: str) -> Codec:
     Raises:
         NotAcceptable: The caller accepts nothing that can carry an answer.
     """
-    ranges = [_media_range(part) for part in accept.decode("latin-1").lower().split(",") if part.strip()]
+    ranges = weighted(accept)
     candidates = [request, *(media_type for media_type in CODECS if media_type != request)]
     best = max(candidates, key=lambda media_type: _quality(media_type, ranges))  # the first of equals
     if _quality(best, ranges) > 0:
         return CODECS[best]
     raise NotAcceptable(f"expected an Accept header that allows {_possible()}, got {_shown(accept)}")
+
+
+def weighted(header: bytes) -> list[tuple[str, float]]:
+    """Split a header such as ``Accept: application/json;q=0.5, */*`` into what is liked, and how much."""
+    return [_weight(part) for part in header.decode("latin-1").lower().split(",") if part.strip()]
 
 
 def _quality(media_type: str, ranges: list[tuple[str, float]]) -> float:
@@ -56,12 +57,12 @@ def _quality(media_type: str, ranges: list[tuple[str, float]]) -> float:
     return next((liked[pattern] for pattern in (media_type, group, "*/*") if pattern in liked), 0.0)
 
 
-def _media_range(part: str) -> tuple[str, float]:
-    """Split ``application/json;q=0.5`` into the range and its quality; a quality that is no number is 1."""
+def _weight(part: str) -> tuple[str, float]:
+    """Split ``gzip;q=0.5`` into the name and its weight; one that is no number is 1."""
     pattern, *parameters = (piece.strip() for piece in part.split(";"))
     for parameter in parameters:
         name, _, value = parameter.partition("=")
-        if name.strip() == "q" and value.strip().replace(".", "", 1).isdigit():
+        if name.strip() == "q" and value.strip().replace(".", "", 1).isdecimal():
             return pattern, float(value)
     return pattern, 1.0
 

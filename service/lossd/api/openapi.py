@@ -83,15 +83,20 @@ def _operation(loss: Loss) -> Schema:
         "summary": loss.summary,
         "description": "\n\n".join(part for part in description if part),
         "parameters": PARAMETERS,
-        "requestBody": {"required": True, "content": {media_type: body for media_type in CODECS}},
+        "requestBody": {"required": True, "content": _in_every_format(body)},
         "responses": {
             "200": {
                 "description": "The loss per reduction, and what else was asked for.",
-                "content": {media_type: {"schema": _ref("schemas", "Answer")} for media_type in CODECS},
+                "content": _in_every_format({"schema": _ref("schemas", "Answer")}),
             },
             **{status: _ref("responses", f"Problem{status}") for status in RESPONSES},
         },
     }
+
+
+def _in_every_format(of_text: Schema) -> Schema:
+    """Describe a body in each format; what is not text has no schema that a reader of JSON could use."""
+    return {media_type: of_text if codec.is_text else BINARY for media_type, codec in CODECS.items()}
 
 
 def _aliases(loss: Loss) -> str:
@@ -118,6 +123,8 @@ def _ref(kind: str, name: str) -> Schema:
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+
 PARAMETERS = [
     {
         "name": "Request-Timeout",
@@ -130,6 +137,15 @@ PARAMETERS = [
         "in": "header",
         "description": "Name of this request in the server's log; the response repeats it, or has a new one.",
         "schema": {"type": "string", "maxLength": 128},
+    },
+    {
+        "name": "options",
+        "in": "query",
+        "description": "Settings and general options by their names, in place of the body: for the formats "
+        "that hold nothing but arrays. A value is read as JSON, or else as text; a repeated name is a list.",
+        "style": "form",
+        "explode": True,
+        "schema": {"type": "object", "additionalProperties": True},
     },
 ]
 

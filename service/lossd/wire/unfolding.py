@@ -7,7 +7,7 @@ large body would be quadratic.
 from __future__ import annotations
 
 import sys
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from isal import isal_zlib
 
@@ -36,7 +36,8 @@ RAW_DEFLATE, ZLIB, GZIP = -15, 15, 31
 """The frames that deflated bytes may come in, as zlib numbers them."""
 
 _SLICE = 1 << 18
-_DAMAGED: type[Exception] = isal_zlib.error
+_DAMAGED = cast(type[Exception], isal_zlib.error)  # its stubs call the class an instance
+
 _LARGEST_WINDOW = 23  # 8 MiB, the most that RFC 9659 lets a sender of HTTP use
 
 
