@@ -11,7 +11,7 @@ Without pysimdjson, an optional package, everything takes the slow way.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,19 @@ def read(text: bytes | bytearray, tensors: frozenset[str], limits: Limits) -> di
     Raises:
         BodyTooLarge: The proven shapes exceed ``limits.max_elements``.
     """
+    return _parsed(text, lambda root, proof: _document(root, tensors, proof), limits)
+
+
+def read_entries(
+    text: bytes | bytearray, members: frozenset[str], tensors: frozenset[str], limits: Limits
+) -> dict[str, Any] | None:
+    """Parse a JSON object like `read`; the names in ``tensors`` are those of objects listed under ``members``."""
+    return _parsed(text, lambda root, proof: _listing(root, members, tensors, proof), limits)
+
+
+def _parsed(
+    text: bytes | bytearray, build: Callable[[Any, _Proof], dict[str, Any]], limits: Limits
+) -> dict[str, Any] | None:
     if simdjson is None:
         return None
     try:
@@ -55,7 +68,10 @@ def read(text: bytes | bytearray, tensors: frozenset[str], limits: Limits) -> di
     except IndexError:
         parser = simdjson.Parser()
     try:
-        document = _document(parser.parse(text), text, tensors, limits)
+        proof = _Proof(limits)
+        document = build(parser.parse(text), proof)
+        proof.conclude(text)
+        del proof  # with the parts of the document that it holds, without which the parser can be used again
     except _UNPROVEN:
         return None  # and drop the parser: the error's frames may still hold parts of its document
     if len(text) <= _KEPT_BODY and len(_parsers) < _KEPT_PARSERS:
@@ -63,29 +79,60 @@ def read(text: bytes | bytearray, tensors: frozenset[str], limits: Limits) -> di
     return document
 
 
-def _document(root: Any, text: bytes | bytearray, tensors: frozenset[str], limits: Limits) -> dict[str, Any]:
+class _Proof:
+    """The lists that become arrays once the whole body has shown that they are what they seem."""
+
+    __slots__ = ("brackets", "limits", "pending")
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.brackets = 0
+        self.pending: list[tuple[dict[str, Any], str, Any, tuple[int, ...], Any]] = []
+
+    def take(self, into: dict[str, Any], name: str, value: Any, *, tensor: bool) -> None:
+        """Put a value into an object; a list that may be a tensor as an array, later."""
+        into[name] = value  # keeps its place
+        if tensor and type(value) is simdjson.Array:
+            shape, opened, first = _shape(value, self.limits.max_depth)
+            self.pending.append((into, name, value, shape, first))
+        else:
+            into[name] = value = _plain(value)
+            opened = _brackets(value)
+        self.brackets += opened
+
+    def conclude(self, text: bytes | bytearray) -> None:
+        """Make the arrays, if nothing in the body is nested that was not accounted for."""
+        # A bracket in a string also makes them differ: a doubt, not an error.
+        if _count_brackets(text) != self.brackets:
+            raise _Doubt
+        elements = sum(math.prod(shape) for _, _, _, shape, _ in self.pending)
+        if elements > self.limits.max_elements:
+            Budget(self.limits).check(elements, "")
+        for into, name, value, shape, first in self.pending:
+            into[name] = _array(value, shape, first)
+
+
+def _document(root: Any, tensors: frozenset[str], proof: _Proof) -> dict[str, Any]:
+    """Read an object that has tensors."""
     if type(root) is not simdjson.Object:
         raise _Doubt
     document: dict[str, Any] = {}
-    proven: list[tuple[str, Any, tuple[int, ...], Any]] = []
-    brackets = 0
     for name, value in _items(root):
-        document[name] = value
-        if type(value) is simdjson.Array and name in tensors:
-            shape, opened, first = _shape(value, limits.max_depth)
-            proven.append((name, value, shape, first))
-        else:
-            document[name] = value = _plain(value)
-            opened = _brackets(value)
-        brackets += opened
-    # A bracket in a string also makes them differ: a doubt, not an error.
-    if _count_brackets(text) != brackets:
+        proof.take(document, name, value, tensor=name in tensors)
+    return document
+
+
+def _listing(root: Any, members: frozenset[str], tensors: frozenset[str], proof: _Proof) -> dict[str, Any]:
+    """Read an object whose members list objects that have tensors."""
+    if type(root) is not simdjson.Object:
         raise _Doubt
-    elements = sum(math.prod(shape) for _, _, shape, _ in proven)
-    if elements > limits.max_elements:
-        Budget(limits).check(elements, "")
-    for name, value, shape, first in proven:
-        document[name] = _array(value, shape, first)
+    document: dict[str, Any] = {}
+    for name, value in _items(root):
+        if name in members and type(value) is simdjson.Array:
+            document[name] = [_document(entry, tensors, proof) for entry in value]
+            proof.brackets += 1
+        else:
+            proof.take(document, name, value, tensor=False)
     return document
 
 

@@ -12,6 +12,7 @@ from lossd.wire import json_buffers
 from lossd.wire.codec import Body, Limits
 from lossd.wire.json_keys import refuse_repeated_keys
 
+_SHORT = 4096  # bytes that are sooner read as lists than proven to be arrays
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NON_FINITE_TOKEN = re.compile(r"[+-]?(nan|inf(inity)?)\b", re.IGNORECASE)
 
@@ -37,14 +38,19 @@ def read_object(body: Body, tensors: frozenset[str], limits: Limits) -> dict[str
     return document
 
 
-def read_lists(body: Body) -> dict[str, Any]:
-    """Parse a JSON object; every list in it is a list.
+def read_entries(
+    body: Body, members: frozenset[str], tensors: frozenset[str], limits: Limits
+) -> dict[str, Any]:
+    """Parse a JSON object like `read_object`; the names in ``tensors`` are those of objects listed under ``members``.
 
     Raises:
         MalformedBody: The body is not one JSON object in UTF-8, or an object in it repeats a key.
+        BodyTooLarge: The arrays together exceed ``limits.max_elements``.
     """
     text = _text(body)
-    document = _loads(text)
+    document = json_buffers.read_entries(text, members, tensors, limits) if len(text) > _SHORT else None
+    if document is None:
+        document = _loads(text)
     refuse_repeated_keys(text, document)
     return document
 

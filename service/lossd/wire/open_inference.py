@@ -14,7 +14,7 @@ from typing import Any
 from lossd.errors import malformed
 from lossd.message import Array, Call
 from lossd.wire.codec import DEFAULT_LIMITS, Body, Budget, Limits, Parts, gather
-from lossd.wire.json_document import read_lists
+from lossd.wire.json_document import read_entries
 from lossd.wire.json_text import dumps
 from lossd.wire.open_inference_tensor import RawBytes, binary_tensor, json_tensor, kind_of, read_tensor
 
@@ -22,6 +22,8 @@ Entry = Mapping[str, Any]
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 
+# Where the numbers are.
+_MEMBERS, _TENSORS = frozenset(("inputs",)), frozenset(("data",))
 # Parameters that steer the server and are not the model's: those that the protocol's clients reserve.
 _RESERVED = frozenset(
     ("sequence_id", "sequence_start", "sequence_end", "priority", "timeout", "headers", "binary_data_output")
@@ -91,7 +93,7 @@ def decode_inference(
         BodyTooLarge: The arrays together exceed ``limits.max_elements``.
     """
     text, rest = _split(body, header_length)
-    document = read_lists(text)
+    document = read_entries(text, _MEMBERS, _TENSORS, limits)
     raw = RawBytes(rest)
     arrays = _inputs(document.get("inputs"), raw, Budget(limits))
     raw.finish()

@@ -35,6 +35,7 @@ DATATYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
 
 _NAMES = {dtype.name: datatype for datatype, dtype in DATATYPES.items()}
 _SIZE = "binary_data_size"
+_LISTS = (list, np.ndarray)  # as JSON is read
 
 
 class RawBytes:
@@ -106,7 +107,7 @@ def _from_json(entry: Mapping[str, Any], shape: tuple[int, ...], at: str, budget
     data, at = entry.get("data"), f"{at}.data"
     if entry["datatype"] == "BF16":
         raise malformed(at, f"BF16 as raw bytes, with the parameter {_SIZE}", "numbers in JSON")
-    if type(data) is not list and (shape or type(data) not in (bool, int, float)):
+    if type(data) not in _LISTS and (shape or type(data) not in (bool, int, float)):
         raise malformed(at, "a list of numbers", kind_of(data))
     array = read_array(data, at, Budget(budget.limits))
     if array.shape != shape and (array.ndim > 1 or array.size != math.prod(shape)):
@@ -136,7 +137,8 @@ def _lost(array: Array, typed: Array) -> Array:
         zero_or_one = array.dtype.kind in "iu" and typed.dtype.kind == "b"
         return np.asarray((array != 0) & (array != 1)) if zero_or_one else np.ones(array.shape, bool)
     if typed.dtype.kind == "f":
-        return np.asarray(np.isinf(typed) & np.isfinite(array))
+        infinite = np.isinf(typed)
+        return np.asarray(infinite & np.isfinite(array) if infinite.any() else infinite)
     # Not by comparing with what was converted: how that overflows depends on the processor.
     info = np.iinfo(typed.dtype)
     whole = (array >= info.min) & (array < info.max + 1)
