@@ -196,6 +196,10 @@ REFUSALS = {
     "complex weight of samples": Refusal(
         "mse", mse(sample_weight=np.ones(2, complex)), "sample_weight", "numbers",
     ),
+    "complex upstream": Refusal(
+        "mse", mse(upstream=np.ones(2, complex), reduction="none"), "upstream", "real numbers", "complex128",
+    ),
+    "complex direction": Refusal("mse", mse(hvp=np.ones(2, complex)), "hvp", "real numbers", "complex128"),
     "mask of floats": Refusal("mse", mse(mask=[0.5, 1.0]), "mask", "true and false", "float64"),
     "mask of twos": Refusal("mse", mse(mask=[2, 1]), "mask", "true and false, or 1 and 0"),
     "array for a number": Refusal("huber", huber(delta=[1.0]), "delta", "a number"),

@@ -235,8 +235,7 @@ def place(
             if moved.shape != whole:
                 source, spread = _spread(moved, whole, argument.name), whole
                 places = tuple(range(len(batch), len(whole)))
-    flat_core = isinstance(role.axes, str)
-    rows = FlatRows(source.reshape(-1)) if not core else rows_of(source, places, flat_core)
+    rows = FlatRows(source.reshape(-1)) if not core else rows_of(source, places, role.flat_core)
     return Placed(argument, role, array, core, rows, spread)
 
 
@@ -258,6 +257,17 @@ def _check_kind(argument: Argument, role: Role, array: Array, loss: Loss) -> Non
         return
     why = f", for {loss.name} has no meaning for complex ones" if kind == "c" else ""
     raise invalid(argument.name, f"{argument.domain}{why}", f"{array.dtype} values")
+
+
+def real_numbers(array: Array, name: str) -> Array:
+    """Return a general array as float64.
+
+    Raises:
+        InvalidCall: It holds anything but real numbers.
+    """
+    if array.dtype.kind not in "iuf" and array.dtype != BFLOAT16:
+        raise invalid(name, "real numbers", f"{array.dtype} values")
+    return np.ascontiguousarray(array, FLOAT64).reshape(array.shape)
 
 
 def _check_work(loss: Loss, arranged: Arranged) -> None:

@@ -117,7 +117,7 @@ def _place(placed: Placed, row: int, core: list[int], arranged: Arranged) -> str
     """Return the path of a value in the caller's own axes."""
     batch: list[Any] = [int(i) for i in np.unravel_index(row, arranged.batch)] if arranged.batch else []
     name, rank = placed.argument.name, placed.array.ndim
-    if isinstance(placed.role.axes, str):
+    if placed.role.flat_core:
         lengths = [placed.array.shape[place] for place in placed.core]
         core = [int(i) for i in np.unravel_index(core[0], lengths)] if core and lengths else []
     if (

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lossd.engine.arrange import Arranged, arrange, place
+from lossd.engine.arrange import Arranged, arrange, place, real_numbers
 from lossd.engine.blocks import BLOCK_BYTES, Checkpoint
 from lossd.engine.check import check_finite, check_shared, names_to_check
 from lossd.engine.derivatives import in_own_shape, owed_to_denominator
@@ -85,9 +85,9 @@ def _evaluate_any(
 
 def _directed(loss: Loss, request: Mapping[str, Any], arranged: Arranged, plan: Plan) -> Plan:
     """Place the direction that the Hessian is to be multiplied with."""
-    direction = request["hvp"]
-    if direction is None:
+    if request["hvp"] is None:
         return plan
+    direction = real_numbers(request["hvp"], "hvp")
     placed = next(arranged.placed[name] for name in loss.gradient if name in arranged.placed)
     if direction.shape != placed.array.shape:
         raise invalid("hvp", f"the shape of {placed.argument.name}, {placed.array.shape}", direction.shape)

@@ -7,6 +7,7 @@ before: what follows from shapes, types and options alone is a `Recipe`, worked 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -160,9 +161,10 @@ def _can_fuse(loss: Loss, arranged: Arranged, plan: Plan) -> bool:
 def _shape_by_rows(placed: Placed, arranged: Arranged) -> Shape | None:
     """Return ``(rows, *core)`` where a reshape is all that it takes."""
     rank, core = placed.array.ndim, placed.core
-    if core == tuple(range(rank - len(core), rank)):
-        return (arranged.count, *(placed.array.shape[place] for place in core))
-    return None
+    if core != tuple(range(rank - len(core), rank)):
+        return None
+    lengths = tuple(placed.array.shape[place] for place in core)
+    return (arranged.count, math.prod(lengths)) if placed.role.flat_core else (arranged.count, *lengths)
 
 
 def run_recipe(
@@ -221,7 +223,9 @@ def _make_room(recipe: Recipe, spent: Mapping[str, Array]) -> tuple[dict[str, Ar
         how = recipe.inputs[name]
         shape = how.placed.array.shape
         if how.shape is None:
-            arrays[name], room = empty_rows(shape, how.placed.core, storage, flat_core=False, zero=sparse)
+            arrays[name], room = empty_rows(
+                shape, how.placed.core, storage, flat_core=how.placed.role.flat_core, zero=sparse
+            )
         else:
             given = spent.get(name)
             if sparse or given is None or not _can_hold(given, storage):
@@ -234,12 +238,17 @@ def _make_room(recipe: Recipe, spent: Mapping[str, Array]) -> tuple[dict[str, Ar
 
 def _can_hold(array: Array, storage: np.dtype[Any]) -> bool:
     """Return whether a gradient of type ``storage`` can be written over ``array``."""
-    return array.dtype == storage and array.flags.c_contiguous and array.flags.writeable
+    flags = array.flags
+    return bool(array.dtype == storage and flags.c_contiguous and flags.aligned and flags.writeable)
 
 
 def _see(array: Array, name: str, how: Input) -> tuple[str, Rows, Input]:
     """See an argument by rows."""
-    rows = rows_of(array, how.placed.core) if how.shape is None else FlatRows(array.reshape(how.shape))
+    rows = (
+        rows_of(array, how.placed.core, how.placed.role.flat_core)
+        if how.shape is None
+        else FlatRows(array.reshape(how.shape))
+    )
     return name, rows, how
 
 

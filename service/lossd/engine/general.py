@@ -125,7 +125,7 @@ def _allocate(loss: Loss, arranged: Arranged, plan: Plan) -> tuple[dict[Wanted, 
         if loss.mass is not None and wanted[2] == loss.mass.of:
             dtype = np.dtype(np.float64)  # what it owes to the denominator is still to be added
         arrays[wanted], rows[wanted] = empty_rows(
-            shape, core, dtype, flat_core=isinstance(placed.role.axes, str), zero=zero
+            shape, core, dtype, flat_core=placed.role.flat_core, zero=zero
         )
     return arrays, rows
 

@@ -31,7 +31,7 @@ class Rows(Protocol):
         """Rows that a block should be a multiple or a divisor of; 1 where any cut is as good."""
 
     def read(self, block: Block, dtype: np.dtype[Any] | None) -> Array:
-        """Return the rows of a block, C-contiguous, as ``dtype`` unless that is None."""
+        """Return the rows of a block, C-contiguous and aligned, as ``dtype`` unless that is None."""
 
     def write(self, block: Block, values: Array) -> None:
         """Store values for the rows of a block."""
@@ -47,10 +47,11 @@ class FlatRows:
 
     def read(self, block: Block, dtype: np.dtype[Any] | None) -> Array:
         """Return a view where possible."""
-        rows = self.array[block]
-        if dtype is None or (rows.dtype is dtype and rows.flags.c_contiguous):
+        rows, flags = self.array[block], self.array.flags
+        # BLAS adds numbers at odd addresses in another order, and bits must not depend on the address.
+        if (dtype is None or rows.dtype is dtype) and flags.c_contiguous and flags.aligned:
             return rows
-        return np.ascontiguousarray(rows, dtype)
+        return np.array(rows, dtype, order="C")
 
     def write(self, block: Block, values: Array) -> None:
         """Store values; those of a view are there already."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lossd.engine.arrange import Arranged, Placed
+from lossd.engine.arrange import Arranged, Placed, real_numbers
 from lossd.engine.reduce import REDUCTIONS, Weights, denominator, legacy_reduction, normalise_axes
 from lossd.errors import invalid
 from lossd.losses.spec import Boosting, Loss
@@ -184,9 +184,7 @@ def _sample_weight(request: Mapping[str, Any], arranged: Arranged) -> Array | No
     weight = request["sample_weight"]
     if weight is None:
         return None
-    if weight.dtype.kind not in "iufV":
-        raise invalid("sample_weight", "numbers", f"{weight.dtype} values")
-    return _per_row(weight.astype(np.float64), arranged, "sample_weight")
+    return _per_row(real_numbers(weight, "sample_weight"), arranged, "sample_weight")
 
 
 def _per_row(array: Array, arranged: Arranged, name: str) -> Array:
@@ -231,7 +229,7 @@ def _upstream(request: Mapping[str, Any], arranged: Arranged) -> Array | None:
         return None
     if upstream.shape != arranged.batch:
         raise invalid("upstream", f"the shape of the unreduced loss, {arranged.batch}", upstream.shape)
-    return np.ascontiguousarray(upstream, np.float64).reshape(-1)
+    return real_numbers(upstream, "upstream").reshape(-1)
 
 
 def _quiet_divisor(weights: Weights, request: Mapping[str, Any]) -> float | Array:

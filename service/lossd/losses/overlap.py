@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
 from lossd.losses.roles import Differentiable, NonNegative, Pixels
-from lossd.losses.spec import Example, Terms, loss
+from lossd.losses.scratch import Scratch
+from lossd.losses.spec import Example, Terms, loss, tuned
+from lossd.losses.sums import row_dots, row_totals
+from lossd.message import Array
 
 
 @loss(
@@ -29,12 +32,8 @@ def dice(
 
     ``axis`` takes the place of the general option of that name: the axes that it leaves are the unreduced loss.
     """
-    pixels = (len(input), -1)
-    overlap = 2 * np.vecdot(input, target) + smooth
-    extent = input.sum(axis=1) + target.sum(axis=1) + smooth
-    ratio = overlap / extent
-    base = (ratio / extent).reshape(pixels)
-    step = (2 / extent).reshape(pixels)
+    ratio, base, step = _ratios(input, target, smooth)
+    extent = 2 / step[:, 0]
     return Terms(
         1 - ratio,
         {
@@ -44,3 +43,22 @@ def dice(
         },
         lambda: step * (step * target - base),
     )
+
+
+@tuned(dice)
+def dice_block(
+    input: Array, target: Array, *, axis: Any, smooth: float, scale: Any, out: Array, scratch: Scratch
+) -> float:
+    """Write the gradient in place: a region may be as large as the whole call."""
+    ratio, base, step = _ratios(input, target, smooth)
+    np.multiply(target, (-scale * step).astype(out.dtype), out=out)
+    np.add(out, (scale * base).astype(out.dtype), out=out)
+    return float(np.add.reduce(1 - ratio))
+
+
+def _ratios(input: Array, target: Array, smooth: float) -> tuple[Array, Array, Array]:
+    """Return each region's Dice coefficient, and what its gradient ``base - step * target`` is made of."""
+    overlap = 2 * row_dots(input, target) + smooth
+    extent = row_totals(input) + row_totals(target) + smooth
+    ratio = overlap / extent
+    return ratio, (ratio / extent)[:, None], (2 / extent)[:, None]

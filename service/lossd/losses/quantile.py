@@ -24,6 +24,7 @@ def multi_quantile(input: PerQuantile, target: Real, *, quantiles: Quantiles) ->
     """
     error = target[:, None] - input
     slope = quantiles - (error < 0)  # of the error
+    slope[np.isnan(error)] = np.nan
     return Terms(
         (slope * error).sum(axis=1),
         {

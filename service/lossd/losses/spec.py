@@ -97,6 +97,11 @@ class Role:
     extent: Literal["rows", "shared", "broadcast"] = "rows"
     instead: Role | None = None
 
+    @property
+    def flat_core(self) -> bool:
+        """Whether a setting chooses the core axes, any number of them, and a kernel sees them as one."""
+        return isinstance(self.axes, str)
+
 
 @dataclass(frozen=True, eq=False)
 class Argument:

@@ -2,7 +2,7 @@
 
 Adding n float32 numbers one by one errs by up to n ulp, and NumPy's float64 accumulation of float32
 costs three times a plain sum. So short runs are added by BLAS in the numbers' own type, where its
-lanes keep the error below an ulp, and the runs' sums are added in float64. Runs start at fixed
+lanes keep the error at an ulp or two, and the runs' sums are added in float64. Runs start at fixed
 places: the bits of a sum depend on the numbers alone.
 """
 
@@ -16,9 +16,10 @@ import numpy as np
 
 from lossd.message import Array
 
-RUN = 512
+SUM_RUN = 128
+DOT_RUN = 256  # a call a run: shorter ones cost more than they gain
 _ONES: Mapping[np.dtype[Any], Array] = {
-    np.dtype(kind): np.ones(RUN, kind) for kind in (np.float32, np.float64)
+    np.dtype(kind): np.ones(DOT_RUN, kind) for kind in (np.float32, np.float64)
 }
 
 
@@ -35,19 +36,44 @@ def dot(left: Array, right: Array) -> float:
     return found if isfinite(found) else float(np.add.reduce(left * right, dtype=np.float64))
 
 
+def row_totals(values: Array) -> Array:
+    """Return the sum of each row of contiguous ``(rows, n)``, in float64, the same in any company of rows."""
+    ones = _ONES[values.dtype]
+    runs, rest = _by_runs(values)
+    return _added(np.vecdot(runs, ones), np.vecdot(rest, ones[: rest.shape[1]]))
+
+
+def row_dots(left: Array, right: Array) -> Array:
+    """Return the sum of products of each row of contiguous ``(rows, n)`` arrays, likewise."""
+    (left_runs, left_rest), (right_runs, right_rest) = _by_runs(left), _by_runs(right)
+    return _added(np.vecdot(left_runs, right_runs), np.vecdot(left_rest, right_rest))
+
+
 def _total(values: Array, ones: Array) -> float:
     size = values.size
-    if size <= RUN:
+    if size <= SUM_RUN:
         return float(values @ ones[:size])
-    whole = size - size % RUN
-    runs = values[:whole].reshape(-1, RUN) @ ones
+    whole = size - size % SUM_RUN
+    runs = values[:whole].reshape(-1, SUM_RUN) @ ones[:SUM_RUN]
     return float(np.add.reduce(runs, dtype=np.float64)) + float(values[whole:] @ ones[: size - whole])
 
 
 def _dot(left: Array, right: Array) -> float:
     size = left.size
-    if size <= RUN:
+    if size <= DOT_RUN:
         return float(left @ right)
-    whole = size - size % RUN
-    runs = np.vecdot(left[:whole].reshape(-1, RUN), right[:whole].reshape(-1, RUN))
+    whole = size - size % DOT_RUN
+    runs = np.vecdot(left[:whole].reshape(-1, DOT_RUN), right[:whole].reshape(-1, DOT_RUN))
     return float(np.add.reduce(runs, dtype=np.float64)) + float(left[whole:] @ right[whole:])
+
+
+def _by_runs(values: Array) -> tuple[Array, Array]:
+    """Return each row's runs, ``(rows, runs, DOT_RUN)``, and what is left of it."""
+    rows, size = values.shape
+    whole = size - size % DOT_RUN
+    return values[:, :whole].reshape(rows, whole // DOT_RUN, DOT_RUN), values[:, whole:]
+
+
+def _added(runs: Array, rest: Array) -> Array:
+    added: Array = np.add.reduce(runs, axis=1, dtype=np.float64) + rest
+    return added
