@@ -125,6 +125,7 @@ def test_aligned_raw_bytes_are_not_copied():
     array = decode_inference(body.data, len(text)).call.arrays["a"]
     assert np.shares_memory(array, room)
     assert array.flags.writeable
+    assert array.dtype is np.dtype(np.float32)  # what the engine need not convert
 
 
 def test_misaligned_raw_bytes_are_copied_because_they_are_slow_to_compute_with():

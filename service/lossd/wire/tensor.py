@@ -26,7 +26,8 @@ BFLOAT16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
 
 DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {
-        name: np.dtype(name).newbyteorder("<")
+        # By its code, which gives NumPy's own object: whoever compares by identity need not convert.
+        name: np.dtype(np.dtype(name).newbyteorder("<").str)
         for name in (
             *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
             *("float16", "float32", "float64", "complex64", "complex128"),
