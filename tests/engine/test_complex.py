@@ -129,9 +129,7 @@ def test_the_derivative_with_respect_to_a_setting_is_real():
     assert slope.dtype == np.float64
 
 
-@pytest.mark.parametrize(
-    "option", [{"hessian": True}, {"hvp": np.ones(6)}, {"convention": "gbm"}], ids=str
-)
+@pytest.mark.parametrize("option", [{"hessian": True}, {"hvp": np.ones(6)}, {"convention": "gbm"}], ids=str)
 def test_a_second_derivative_of_complex_numbers_is_refused(option):
     arrays = {"input": INPUT, "target": TARGET} | {k: v for k, v in option.items() if k == "hvp"}
     with pytest.raises(InvalidCall, match="a loss and arguments that have one"):
