@@ -20,7 +20,7 @@ FAST := not slow and not torch
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help serve test test-all check bench openapi readme lock image torch clean
+.PHONY: help serve test test-all check bench openapi readme lock image torch languages clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -62,8 +62,11 @@ image:  ## Build the container image IMAGE=lossd with ENGINE=docker or podman.
 
 torch: $(VENV)/.torch  ## Add PyTorch, for the tests and benchmarks that compare with it.
 
+languages:  ## Install the languages and npm tools that the tests of other clients need; as root.
+	sh tests/languages/install.sh
+
 clean:  ## Remove the environments, caches and whatever was built.
-	rm -rf $(VENV) .venvs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venvs openapi/node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find service tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call compile,NAME,ARGUMENTS): one lock for every platform and CPython from 3.11 on.

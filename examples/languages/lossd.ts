@@ -1,7 +1,7 @@
 // Post calls to a lossd server with types from its own contract: a misspelt option does not compile.
 //
 //   npm install openapi-fetch openapi-typescript typescript @types/node
-//   npx openapi-typescript $LOSSD_URL/openapi.json --default-non-nullable=false --output contract.d.ts
+//   npx openapi-typescript $LOSSD_URL/openapi.json --default-non-nullable=false --output contract.ts
 //   npx tsc && LOSSD_URL=http://127.0.0.1:8000 node lossd.js
 //
 // --default-non-nullable=false because an option that has a default may be left out of a request.
@@ -11,8 +11,9 @@ import type { components, paths } from "./contract.js";
 
 type Call = components["schemas"]["HuberRequest"];
 type Answer = components["schemas"]["Answer"];
+type Json = "application/json" | "application/problem+json"; // the contract has array formats too
 
-const server = createClient<paths>({ baseUrl: process.env.LOSSD_URL ?? "http://127.0.0.1:8000" });
+const server = createClient<paths, Json>({ baseUrl: process.env.LOSSD_URL ?? "http://127.0.0.1:8000" });
 
 async function huber(body: Call): Promise<Answer> {
   const { data, error } = await server.POST("/v1/losses/huber", { body });

@@ -15,8 +15,9 @@ from lossd_client.api.regression import huber
 url, contract = sys.argv[1:]
 operations = [
     operation
-    for methods in json.loads(Path(contract).read_text())["paths"].values()
-    for operation in methods.values()
+    for path, methods in json.loads(Path(contract).read_text())["paths"].items()
+    for method, operation in methods.items()
+    if method == "post" and path.startswith("/v1/losses/")
 ]
 counts = {}
 with Client(base_url=url) as client:
@@ -28,9 +29,7 @@ with Client(base_url=url) as client:
     entry = describe_loss.sync("huber", client=client)
 
     for operation in operations:
-        body = operation.get("requestBody", {}).get("content", {}).get("application/json")
-        if body is None or "example" not in body:
-            continue
+        body = operation["requestBody"]["content"]["application/json"]
         module = import_module(f"lossd_client.api.{operation['tags'][0]}.{operation['operationId']}")
         request = getattr(models, body["schema"]["$ref"].rpartition("/")[2]).from_dict(body["example"])
         counts[operation["operationId"]] = module.sync(client=client, body=request).count
