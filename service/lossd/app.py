@@ -14,13 +14,13 @@ from lossd import __version__
 from lossd.api import openapi
 from lossd.api.admission import Admit
 from lossd.api.docs import add_docs
-from lossd.api.evaluation import PREFIX, Evaluation, Shortcut
+from lossd.api.evaluation import PREFIX, Evaluation, Hot, Shortcut
 from lossd.api.health import Health, drain_on_sigterm
 from lossd.api.log import Log, adopt_standard_logging, open_log
 from lossd.api.observe import Observe
 from lossd.api.refusals import add_refusals
 from lossd.api.routes import add_routes
-from lossd.api.v2.infer import Infer
+from lossd.api.v2 import infer as v2
 from lossd.api.v2.routes import add_v2
 from lossd.settings import Settings
 
@@ -30,6 +30,7 @@ def create_app(settings: Settings, log: Log | None = None) -> FastAPI:
     health = Health()
     pool = ThreadPoolExecutor(settings.compute_workers, thread_name_prefix="compute")
     evaluation = Evaluation(settings, pool)
+    infer = v2.Infer(settings, pool)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -49,12 +50,13 @@ def create_app(settings: Settings, log: Log | None = None) -> FastAPI:
     )
     app.router.routes.append(Route(PREFIX + "{name}", evaluation, methods=["POST"]))
     add_routes(app, health)
-    add_v2(app, health, Infer(settings, pool))
+    add_v2(app, health, infer)
     add_docs(app)
     add_refusals(app)
     _add_contract(app)
     # The last one added stands in front.
-    app.add_middleware(Shortcut, evaluation=evaluation)
+    hot = (Hot(PREFIX, "", evaluation), Hot(v2.PREFIX, v2.SUFFIX, infer))
+    app.add_middleware(Shortcut, hot=hot)
     app.add_middleware(Admit, settings=settings)
     app.add_middleware(Observe, log=log or open_log(settings), health=health)
     return app

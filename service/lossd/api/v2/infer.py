@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 
 from starlette.types import Receive, Scope, Send
@@ -25,8 +24,9 @@ from lossd.wire.open_inference import (
     read_header_length,
 )
 
-INFER_PATHS = ("/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}/infer")
-_PATH = re.compile("/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
+PREFIX, SUFFIX = "/v2/models/", "/infer"
+_VERSIONS = "/versions/"
+INFER_PATHS = (f"{PREFIX}{{name}}{SUFFIX}", f"{PREFIX}{{name}}{_VERSIONS}{{version}}{SUFFIX}")
 _LENGTH = LENGTH_HEADER.lower().encode()
 
 
@@ -85,9 +85,8 @@ class Infer:
 
 def _names(path: str) -> tuple[str, str | None]:
     """Return the model and the version that a path names."""
-    found = _PATH.fullmatch(path)
-    assert found is not None, "the router sends no other path here"
-    return found[1], found[2]
+    name, versioned, version = path[len(PREFIX) : -len(SUFFIX)].partition(_VERSIONS)
+    return name, version if versioned else None
 
 
 def _sooner(checkpoint: Checkpoint, started: float, timeout: float | None) -> Checkpoint:

@@ -26,7 +26,8 @@ def call_for(loss: Loss, inference: Inference) -> Call:
     Raises:
         InvalidCall: An output is none of the loss, or there is more than one reduction.
     """
-    _check_outputs(loss, inference.outputs)
+    if inference.outputs:
+        _check_outputs(loss, inference.outputs)
     call = inference.call
     if isinstance(call.options.get("reduction"), list):
         raise invalid("parameters.reduction", "one reduction, for outputs are not named after it", "a list")
