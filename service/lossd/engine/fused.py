@@ -11,7 +11,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from lossd.engine.plan import Plan, make_plan
 from lossd.engine.request import read_request
 from lossd.errors import InvalidCall
 from lossd.losses.domain import Shape
-from lossd.losses.scratch import Scratch
+from lossd.losses.scratch import thread_scratch
 from lossd.losses.spec import GENERAL_ARRAYS, Loss
 from lossd.message import Answer, Array, Call
 
@@ -82,7 +81,7 @@ def recipe_for(loss: Loss, call: Call, block_bytes: int) -> Recipe | None:
         return None
     if recipe is not None and loss.ignored is not None:
         ignored = loss.ignored(arrays, recipe.plan.settings)
-        if ignored is not None and ignored.any():
+        if ignored is not None and np.count_nonzero(ignored):
             return None
     return recipe
 
@@ -189,11 +188,9 @@ def run_recipe(
     kernel, settings = loss.tuned.kernel, recipe.settings
     rows = [_see(arrays[name], name, how) for name, how in recipe.inputs.items()]
     gradient, into = _make_room(recipe, arrays if owned else {}) if plan.gradient else ({}, [])
-    scratches: dict[int, Scratch] = {}  # by thread
 
     def work(block: Block) -> float:
-        thread = get_ident()
-        scratch = scratches.get(thread) or scratches.setdefault(thread, Scratch())
+        scratch = thread_scratch()
         given = {name: _read(source, how, block, recipe.arranged) for name, source, how in rows}
         if into and recipe.in_place:
             out = [room.read(block, None) for room in into]

@@ -120,7 +120,7 @@ def cross_entropy_block(input: Array, target: Array, *, scale: Any, out: Array, 
     flat, true = out.reshape(-1), first + target
     top = first + input.argmax(axis=1)
     most = input.reshape(-1).take(top)
-    if not np.maximum.reduce(most) < np.inf:
+    if not most @ most < np.inf:
         return _cross_entropy_plainly(input, target, scale, out)
     np.subtract(input, most[:, None], out=out)
     below = flat.take(true)
@@ -131,7 +131,7 @@ def cross_entropy_block(input: Array, target: Array, *, scale: Any, out: Array, 
     weight = scale / (others + 1)
     out *= weight[:, None]  # now the scaled probabilities
     _set_slopes(flat, true, below, others * weight, scale)
-    return total(np.log1p(others, out=others)) - total(below)
+    return total(np.subtract(np.log1p(others, out=others), below, out=others))
 
 
 def _cross_entropy_by_class(input: Array, target: Array, scale: Any, out: Array, scratch: Scratch) -> float:
@@ -143,7 +143,7 @@ def _cross_entropy_by_class(input: Array, target: Array, scale: Any, out: Array,
     true = target * rows
     true += np.arange(rows)
     most = np.maximum.reduce(shifted, axis=0)
-    if not np.maximum.reduce(most) < np.inf:
+    if not most @ most < np.inf:
         return _cross_entropy_plainly(input, target, scale, out)
     np.subtract(shifted, most, out=shifted)
     below = flat.take(true)
@@ -159,7 +159,7 @@ def _cross_entropy_by_class(input: Array, target: Array, scale: Any, out: Array,
     shifted *= weight  # now the scaled probabilities
     _set_slopes(flat, true, below, others * weight, scale)
     np.copyto(out, shifted.T)
-    return total(np.log1p(others, out=others)) - total(below)
+    return total(np.subtract(np.log1p(others, out=others), below, out=others))
 
 
 def _cross_entropy_plainly(input: Array, target: Array, scale: Any, out: Array) -> float:

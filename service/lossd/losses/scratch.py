@@ -1,27 +1,37 @@
-"""This file is the memory that tuned kernels work in: made once, used for every block of a call."""
+"""This file is the memory that tuned kernels work in: kept by each thread, reused for every block and call."""
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
 
 from lossd.message import Array
 
+# Larger buffers, which only rows wider than a block need, end with the call that needed them.
+_KEPT_BYTES = 1 << 20
+# Callers choose constants such as delta: only so many of them are remembered.
+_KEPT_CONSTANTS = 16
+
 
 class Scratch:
-    """Buffers by name. One belongs to one thread, and to one call: sizes and types do not change much."""
+    """Buffers by name and type; they belong to one thread."""
 
     def __init__(self) -> None:
-        self._buffers: dict[str, Array] = {}
-        self._constants: dict[tuple[str, float], Array] = {}
+        self._buffers: dict[tuple[str, str], Array] = {}
+        self._constants: dict[tuple[float, str], Array] = {}
 
     def empty(self, name: str, like: Array, dtype: Any = None) -> Array:
         """Return a buffer of the shape of ``like`` and of its type, or of ``dtype``; it holds anything."""
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.size < like.size:
-            buffer = self._buffers[name] = np.empty(like.size, dtype or like.dtype)
-        return buffer[: like.size].reshape(like.shape)
+        kind = like.dtype if dtype is None else np.dtype(dtype)
+        size, key = like.size, (name, kind.char)
+        buffer = self._buffers.get(key)
+        if buffer is None or buffer.size < size:
+            buffer = np.empty(size, kind)
+            if buffer.nbytes <= _KEPT_BYTES:
+                self._buffers[key] = buffer
+        return buffer[:size].reshape(like.shape)
 
     def zeros(self, name: str, like: Array) -> Array:
         """Return a buffer of the shape and type of ``like``, cleared."""
@@ -30,12 +40,29 @@ class Scratch:
         return buffer
 
     def full(self, value: float, like: Array) -> Array:
-        """Return a read-only array of ``value``, of the shape and type of ``like``.
+        """Return an array of ``value``, of the shape and type of ``like``, to be read only.
 
         NumPy takes the minimum of two arrays three times as fast as that of an array and a scalar.
         """
-        key = (like.dtype.char, value)
+        size, key = like.size, (value, like.dtype.char)
         constant = self._constants.get(key)
-        if constant is None or constant.size < like.size:
-            constant = self._constants[key] = np.full(like.size, value, like.dtype)
-        return constant[: like.size].reshape(like.shape)
+        if constant is None or constant.size < size:
+            constant = np.full(size, value, like.dtype)
+            if len(self._constants) == _KEPT_CONSTANTS:
+                del self._constants[next(iter(self._constants))]  # the oldest
+            if constant.nbytes <= _KEPT_BYTES:
+                self._constants[key] = constant
+        return constant[:size].reshape(like.shape)
+
+
+class _OfThread(threading.local):
+    def __init__(self) -> None:
+        self.scratch = Scratch()
+
+
+_of_thread = _OfThread()
+
+
+def thread_scratch() -> Scratch:
+    """Return the scratch of the thread that calls."""
+    return _of_thread.scratch
