@@ -20,7 +20,7 @@ FAST := not slow and not torch
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help serve test test-all check bench openapi readme lock image torch languages clean
+.PHONY: help serve test test-all check bench openapi readme client lock image torch languages clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -50,6 +50,9 @@ openapi: $(VENV)/.runtime  ## Write openapi/openapi.json from the declarations.
 
 readme: $(VENV)/.test  ## Write the README's tables from the declarations.
 	$(VENV)/bin/python -m tests.tables
+
+client: $(VENV)/.test  ## Write the client's methods from the declarations.
+	$(VENV)/bin/python -m tests.client_methods
 
 lock: $(VENV)/.dev  ## Resolve pyproject.toml into requirements/; ARGS=--upgrade takes the newest.
 	$(call compile,dev,--extra client --extra test --extra examples --extra bench --extra dev pyproject.toml)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import io
 import json
 import pickle
@@ -152,6 +153,15 @@ def test_a_copy_of_a_client_has_connections_of_its_own(server: Served, copied) -
         twin = copied(client)
     with twin:
         assert twin.mse([1.0], [3.0]).value == 4
+
+
+def test_a_client_that_nobody_closes_closes_itself(server: Served) -> None:
+    client = LossClient(server.url)
+    client.mse([1.0], [3.0])
+    connections = client._http
+    del client
+    gc.collect()
+    assert connections.is_closed
 
 
 def test_an_error_survives_the_way_out_of_a_worker_process(client: LossClient) -> None:
