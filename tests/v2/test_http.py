@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import io
+import json
 import socket
 import zlib
 
@@ -271,3 +272,36 @@ def test_a_body_in_many_pieces_is_one_body(server):
     outputs = outputs_in(body, headers[LENGTH])
     assert outputs["loss"] == 4 * 50_000
     np.testing.assert_array_equal(outputs["gradient.input"], np.full(50_000, -4.0))
+
+
+# parameters -> the outputs that come when none is asked for
+DEFAULTS = {
+    "nothing": ({}, ["loss", "gradient.input"]),
+    "no gradient": ({"gradient": False}, ["loss"]),
+    "another gradient": ({"gradient": ["target"]}, ["loss", "gradient.target"]),
+    "a Hessian": ({"hessian": True}, ["loss", "gradient.input", "hessian.input"]),
+    "boosting": ({"convention": "gbm"}, ["loss", "gradient.input", "hessian.input"]),
+    "an old spelling": ({"size_average": False}, ["loss", "gradient.input"]),
+    "another type": ({"dtype": "bfloat16"}, ["loss", "gradient.input"]),
+    "one reduction": ({"reduction": "none"}, ["loss", "gradient.input"]),
+}
+
+
+@pytest.mark.parametrize("binary", [True, False], ids=["raw", "JSON"])
+@pytest.mark.parametrize(("parameters", "names"), DEFAULTS.values(), ids=DEFAULTS)
+def test_what_comes_when_no_output_is_asked_for(service, parameters, names, binary):
+    document = {
+        "inputs": [tensor("input", "FP32", [2], [3, 1]), tensor("target", "FP32", [2], [1, 1])],
+        "parameters": {**parameters, "binary_data_output": binary},
+    }
+    response = service.request("POST", INFER, **written(document))
+    length = int(response.headers.get(LENGTH, len(response.content)))
+    answer = json.loads(response.content[:length])
+    assert [output["name"] for output in answer["outputs"]] == names, answer
+
+
+def test_a_direction_brings_its_product(service):
+    document = {"inputs": [tensor(name, "FP64", [1], [2]) for name in ("input", "target", "hvp")]}
+    answer = service.request("POST", INFER, **written(document)).json()
+    assert [output["name"] for output in answer["outputs"]] == ["loss", "gradient.input", "hvp.input"]
+    assert answer["outputs"][2]["data"] == [4.0]
