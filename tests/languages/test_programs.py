@@ -124,7 +124,7 @@ def test_some_programs_send_arrays_and_all_ask_one_variable_for_the_server() -> 
 
 def build(program: Program, folder: Path) -> None:
     """Copy a program into a folder and build it there as its first comment says."""
-    need(program.language, program.probe)
+    need(f"the tools of {program.source}", program.probe)
     shutil.copy(PROGRAMS / program.source, folder)
     if program.language == "ts":
         prepare_types(folder)

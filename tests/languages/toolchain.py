@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NODE_MODULES = ROOT / "openapi" / "node_modules"
-INSTALL = "sh tests/languages/install.sh installs it"
+INSTALL = "sh tests/languages/install.sh installs them"
 PATIENCE_SECONDS = 120
 
 
