@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import tracemalloc
 
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -15,6 +16,7 @@ from lossd.errors import LossdError
 from lossd.message import Answer, Call
 from lossd.wire import CODECS, Limits
 from lossd.wire.tensor import DTYPES
+from tests.wire.array_cases import GOLDEN, READ_ONLY
 from tests.wire.json_cases import ANSWERS, CALLS, READ_ONLY_CALLS, TENSORS
 from tests.wire.sameness import assert_same
 
@@ -106,17 +108,24 @@ def _native(array):
     return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
 
 
-SEEDS = [body for body, _ in (CALLS | READ_ONLY_CALLS).values()] + [body for *_, body in ANSWERS.values()]
+JSON_SEEDS = [body for body, _ in (CALLS | READ_ONLY_CALLS).values()] + [
+    body for *_, body in ANSWERS.values()
+]
+SEEDS = {
+    "application/json": JSON_SEEDS,
+    **{kind: [*GOLDEN[kind], *(body for body, *_ in READ_ONLY[kind].values())] for kind in GOLDEN},
+}
+LIMITS = Limits(max_elements=1000, max_bytes=10_000)
 
 
 @st.composite
-def mutated(draw):
+def mutated(draw, seeds):
     """Draw a good body with a few of its bytes changed, removed, repeated or exchanged for another body's."""
-    body = bytearray(draw(st.sampled_from(SEEDS)))
+    body = bytearray(draw(st.sampled_from(seeds)))
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(body)))
         end = draw(st.integers(start, min(start + 8, len(body))))
-        other = draw(st.sampled_from(SEEDS))
+        other = draw(st.sampled_from(seeds))
         cut = draw(st.integers(0, len(other)))
         piece = draw(
             st.one_of(
@@ -128,9 +137,34 @@ def mutated(draw):
 
 
 @every_codec
-@given(body=mutated())
-def test_no_bytes_raise_anything_but_our_errors(codec, body):
-    with contextlib.suppress(LossdError):
-        codec.decode_call(body, TENSORS, Limits(max_elements=1000))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_no_bytes_raise_anything_but_our_errors(codec, data):
+    body = data.draw(mutated(SEEDS[codec.media_type]))
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(LossdError):
+            codec.decode_call(body, TENSORS, LIMITS)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
     with contextlib.suppress(LossdError):
         codec.decode_answer(body)
+
+
+@every_codec
+@given(body=st.binary(max_size=200))
+def test_no_noise_raises_anything_but_our_errors(codec, body):
+    with contextlib.suppress(LossdError):
+        codec.decode_call(body, TENSORS, LIMITS)
+    with contextlib.suppress(LossdError):
+        codec.decode_answer(body)
+
+
+@pytest.mark.parametrize("cut", [b"", b"\0", b"\xff", b"{"])
+@every_codec
+def test_every_byte_of_every_seed_may_be_lost_or_changed(codec, cut):
+    for body in SEEDS[codec.media_type]:
+        for place in range(len(body)):
+            with contextlib.suppress(LossdError):
+                codec.decode_call(body[:place] + cut + body[place + 1 :], TENSORS, LIMITS)
