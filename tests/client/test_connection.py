@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from lossd.client import AsyncLossClient, LossClient, Progress, ServiceError, TerminalLine, Unreachable
+from lossd.client.outgoing import prepare
 from lossd.client.progress import MIB, line_of
 from tests.api.serving import ROOT, Served, serve
 
@@ -115,6 +116,29 @@ def assert_told(seen: list[Progress]) -> None:
     assert received[-1].bytes_done == received[-1].bytes_total >= X.nbytes
     assert {each.loss for each in seen} == {"mse"}
     assert {each.attempt for each in seen} == {1}
+
+
+def test_arrays_are_sent_from_where_they_are() -> None:
+    outgoing = prepare("mse", {"input": X, "target": X[::2], "delta": None}, media_type=None, headers={})
+    shared = [np.shares_memory(np.frombuffer(part, np.uint8), X) for part in outgoing.parts]
+    assert sum(shared) == 1, "expected a view of what lies in one piece, and a copy of what does not"
+    assert sum(map(len, outgoing.slices())) == outgoing.size > 1.5 * X.nbytes
+
+
+@pytest.mark.parametrize("numbers", [20_000, 2_000_000])
+def test_a_body_that_is_refused_while_it_is_sent_gives_the_refusal(tmp_path: Path, numbers: int) -> None:
+    large = np.zeros(numbers)
+
+    async def ask(url: str) -> None:
+        async with AsyncLossClient(url) as client:
+            await client.mse(large, large)
+
+    refused = pytest.raises(ServiceError, match="413 body too large: expected a body of at most 100000 bytes")
+    with serve(tmp_path, LOSSD_MAX_BODY_BYTES="100000") as running:
+        with LossClient(running.url) as client, refused:
+            client.mse(large, large)
+        with refused:
+            asyncio.run(ask(running.url))
 
 
 class Terminal(io.StringIO):
