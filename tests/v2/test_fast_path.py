@@ -7,7 +7,7 @@ import orjson
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lossd.errors import LossdError
+from lossd.errors import BodyTooLarge, LossdError
 from lossd.wire import Limits, json_buffers
 from lossd.wire.open_inference import decode_inference
 from tests.v2.bytes_of import tensor
@@ -59,6 +59,7 @@ GOOD = orjson.dumps({"inputs": [tensor("a", "FP32", [2, 2], [1.5, 2, 3, 4]), ten
 @given(body=BODIES)
 @example(GOOD)
 @example(GOOD.replace(b"[2,2]", b"[2,[2]]"))
+@example(GOOD.replace(b'"b"', b'"a"').replace(b"[1]", b"[" + b"1," * 40 + b"1]"))
 @example(GOOD.replace(b"1.5", b"[1.5]"))
 @example(GOOD.replace(b"[1.5,2,3,4]", b"[[1.5,2],[3,[4]]]"))
 @example(GOOD.replace(b"[1.5,2,3,4]", b"[[1.5,2],[3,4,5]]"))
@@ -68,7 +69,8 @@ def test_both_ways_read_the_same(body):
     with without_simdjson():
         slow = outcome(body)
     if isinstance(slow, type):
-        assert fast is slow
+        # Of two things that are wrong, the short way sees the size of all arrays first.
+        assert fast in (slow, BodyTooLarge)
         return
     assert_same(fast.call.arrays, slow.call.arrays)
     assert fast.call.options == slow.call.options
