@@ -8,6 +8,7 @@ before: what follows from shapes, types and options alone is a `Recipe`, worked 
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,13 +24,23 @@ from lossd.engine.plan import Plan, make_plan
 from lossd.engine.request import read_request
 from lossd.errors import InvalidCall
 from lossd.losses.domain import Shape
-from lossd.losses.scratch import thread_scratch
+from lossd.losses.scratch import Scratch
 from lossd.losses.spec import GENERAL_ARRAYS, Loss
 from lossd.message import Answer, Array, Call
 
 INDEX = np.dtype(np.intp)
 # Options that read the arrays' values before the plan is made.
 _READS_VALUES = frozenset(["check_finite", *GENERAL_ARRAYS])
+
+
+class _OfThread(threading.local):
+    """What each thread keeps between blocks and calls."""
+
+    def __init__(self) -> None:
+        self.scratch = Scratch()
+
+
+_of_thread = _OfThread()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +201,7 @@ def run_recipe(
     gradient, into = _make_room(recipe, arrays if owned else {}) if plan.gradient else ({}, [])
 
     def work(block: Block) -> float:
-        scratch = thread_scratch()
+        scratch = _of_thread.scratch
         given = {name: _read(source, how, block, recipe.arranged) for name, source, how in rows}
         if into and recipe.in_place:
             out = [room.read(block, None) for room in into]

@@ -49,7 +49,7 @@ class FlatRows:
         """Return a view where possible."""
         rows, flags = self.array[block], self.array.flags
         # BLAS adds numbers at odd addresses in another order, and bits must not depend on the address.
-        if (dtype is None or rows.dtype is dtype) and flags.c_contiguous and flags.aligned:
+        if (dtype is None or rows.dtype == dtype) and flags.c_contiguous and flags.aligned:
             return rows
         return np.array(rows, dtype, order="C")
 

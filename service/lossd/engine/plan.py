@@ -134,14 +134,15 @@ def _weights(
     selected: Array | None,
 ) -> Weights:
     """Gather what weighs the rows of a call."""
-    arguments = whole_arguments(arranged) if loss.mass or loss.mean_scale else {}
+    weighed = loss.mass is not None and (not loss.mass.of or loss.mass.of in arranged.placed)
+    arguments = whole_arguments(arranged) if weighed or loss.mean_scale else {}
     axis = None if "axis" in loss.settings else request["axis"]
     averages = any(REDUCTIONS[name].divisor for name in names)
     return Weights(
         batch=arranged.batch,
         selected=selected,
         sample=_sample_weight(request, arranged),
-        mass=_mass(loss, arguments, settings, selected, arranged) if loss.mass and averages else None,
+        mass=_mass(loss, arguments, settings, selected, arranged) if weighed and averages else None,
         mean_scale=loss.mean_scale(arguments, settings) if loss.mean_scale else None,
         axes=normalise_axes(axis, len(arranged.batch)),
         denominator=request["denominator"],

@@ -1,8 +1,7 @@
-"""This file is the memory that tuned kernels work in: kept by each thread, reused for every block and call."""
+"""This file is the memory that tuned kernels work in: reused for every block and call."""
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ _KEPT_CONSTANTS = 16
 
 
 class Scratch:
-    """Buffers by name and type; they belong to one thread."""
+    """Buffers by name and type; they serve one kernel at a time."""
 
     def __init__(self) -> None:
         self._buffers: dict[tuple[str, str], Array] = {}
@@ -53,16 +52,3 @@ class Scratch:
             if constant.nbytes <= _KEPT_BYTES:
                 self._constants[key] = constant
         return constant[:size].reshape(like.shape)
-
-
-class _OfThread(threading.local):
-    def __init__(self) -> None:
-        self.scratch = Scratch()
-
-
-_of_thread = _OfThread()
-
-
-def thread_scratch() -> Scratch:
-    """Return the scratch of the thread that calls."""
-    return _of_thread.scratch
