@@ -110,6 +110,9 @@ def assert_told(seen: list[Progress]) -> None:
     sent = [each for each in seen if each.phase == "sending"]
     assert len(sent) >= 5, "expected slices of 1 MiB"
     assert np.diff([each.bytes_done for each in sent]).max() <= MIB
+    assert sent[0].bytes_done == 0
+    (computing,) = [each for each in seen if each.phase == "computing"]
+    assert computing.bytes_done == computing.bytes_total == sent[0].bytes_total
     assert {each.bytes_total for each in sent} == {sent[0].bytes_total}
     assert 2 * X.nbytes <= sent[0].bytes_total < 2 * X.nbytes * 1.4
     received = [each for each in seen if each.phase == "receiving"]
