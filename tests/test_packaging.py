@@ -117,7 +117,8 @@ def imported(tree: ast.Module) -> set[str]:
         match node:
             case ast.Call(func=ast.Name("files"), args=[ast.Constant(str(name))]):
                 names.add(name)
-    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names
+    later = {"compression"}  # in the standard library from CPython 3.14 on
+    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names - later
 
 
 def distributions(module: str) -> set[str]:
