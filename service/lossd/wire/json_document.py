@@ -31,7 +31,7 @@ def read_object(body: Body, tensors: frozenset[str], limits: Limits) -> dict[str
         BodyTooLarge: The arrays together exceed ``limits.max_elements``.
     """
     text = _text(body)
-    document = json_buffers.read(text, tensors, limits)
+    document = json_buffers.read(text, tensors, limits) if tensors else None
     if document is None:
         document = _loads(text)
     refuse_repeated_keys(text, document)
