@@ -6,11 +6,12 @@ import contextlib
 import logging
 import sys
 import warnings
+from datetime import UTC, datetime
 from typing import Any, BinaryIO, Protocol
 
 import orjson
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict
 
 from lossd.settings import Settings
 
@@ -27,18 +28,9 @@ class Log(Protocol):
 def open_log(settings: Settings, stream: BinaryIO | None = None) -> Log:
     """Return a log that writes as the settings say; to standard output if no stream is given."""
     level = getattr(logging, settings.log_level.upper())
-    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
-    shared: list[Processor] = [structlog.processors.add_log_level, stamp]
-    if settings.log_format == "json":
-        render: list[Processor] = [
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(_to_json),
-        ]
-    else:
-        render = [_to_text]
     log: Log = structlog.wrap_logger(
         _Lines(stream or sys.stdout.buffer),
-        processors=[*shared, *render],
+        processors=[_to_json if settings.log_format == "json" else _to_text],
         wrapper_class=structlog.make_filtering_bound_logger(level),
     ).bind()
     return log
@@ -80,10 +72,17 @@ class _Forward(logging.Handler):
         self._log.log(record.levelno, record.getMessage(), logger=record.name, **fields)
 
 
-def _to_json(record: Any, **_: Any) -> bytes:
-    return orjson.dumps(record, default=str)
+def _to_json(logger: Any, method: str, record: EventDict) -> bytes:
+    """Finish a record in one step: each processor of its own costs every request some microseconds."""
+    if "exc_info" in record:
+        record = structlog.processors.format_exc_info(logger, method, record)
+    record["level"] = method
+    record["timestamp"] = datetime.now(UTC)
+    return orjson.dumps(record, default=str, option=orjson.OPT_UTC_Z)
 
 
 def _to_text(logger: Any, method: str, record: EventDict) -> bytes:
+    record["level"] = method
+    record["timestamp"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
     line: str = _CONSOLE(logger, method, record)
     return line.encode(errors="backslashreplace")
