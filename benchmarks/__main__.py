@@ -6,10 +6,16 @@ import argparse
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
-from benchmarks import engine, http, memory, wire
+from benchmarks import copies, engine, http, memory, wire
 from benchmarks.report import publish
 
-PARTS: Mapping[str, ModuleType] = {"engine": engine, "memory": memory, "http": http, "wire": wire}
+PARTS: Mapping[str, ModuleType] = {
+    "engine": engine,
+    "memory": memory,
+    "http": http,
+    "copies": copies,
+    "wire": wire,
+}
 
 
 def main(words: Sequence[str] | None = None) -> None:

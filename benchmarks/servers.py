@@ -42,6 +42,7 @@ _UVICORN = [
 COMMANDS: Mapping[str, Sequence[str]] = {
     "lossd": ["-m", "lossd", "serve", "--host", HOST, "--workers", "1"],
     "hand-written": [*_UVICORN, "benchmarks.handwritten_service:app"],
+    "echo": [*_UVICORN, "benchmarks.echo_service:app"],
 }
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -88,6 +89,14 @@ class Server:
         user, system = fields[11:13]  # the 14th and 15th of all
         return (int(user) + int(system)) * _TICK
 
+    def resident_bytes(self, *, peak: bool = False) -> int:
+        """Return how much memory the process holds, or has held at most."""
+        field = "VmHWM" if peak else "VmRSS"
+        for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
+            if line.startswith(field):
+                return int(line.split()[1]) * 1024
+        raise RuntimeError(f"expected {field} in the status of a process")
+
 
 class Connection:
     """One connection that is kept alive."""
@@ -133,10 +142,10 @@ class Connection:
         return bytes(body)
 
 
-def request(path: str, body: bytes) -> bytes:
-    """Return the bytes of a POST of JSON."""
+def request(path: str, body: bytes, media_type: str = "application/json") -> bytes:
+    """Return the bytes of a POST."""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {media_type}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import http, memory, wire
+from benchmarks import copies, http, memory, wire
 from benchmarks.servers import Server, request
 
 
@@ -53,6 +53,20 @@ def test_a_server_is_asked_timed_and_ended() -> None:
         with pytest.raises(RuntimeError, match="404 Not Found"):
             http._turn(server, request("/v1/losses/nothing", load.body()), load)
     assert server._process.returncode == 0
+
+
+@pytest.mark.slow
+def test_a_binary_call_is_held_against_echo_and_engine() -> None:
+    figure = copies.measure("mse", 0.5, 2)
+    assert figure.echo_seconds > 0
+    assert figure.engine_seconds > 0
+    assert figure.lossd_seconds > 0
+    assert figure.body_mib == pytest.approx(0.5, rel=1e-3)
+
+
+def test_too_much_time_or_memory_is_a_failure() -> None:
+    assert copies._cells(copies.Figure("mse", 64, 1.0, 1.0, 2.9, 1.2)).count("pass") == 2
+    assert copies._cells(copies.Figure("mse", 64, 1.0, 1.0, 3.1, 1.4)).count("FAIL") == 2
 
 
 @pytest.mark.slow

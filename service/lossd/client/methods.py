@@ -37,7 +37,6 @@ ALIASES: Mapping[str, str] = {
     "L2Loss": "mse",
     "reg:squarederror": "mse",
     "regression_l2": "mse",
-    "RMSE": "mse",
     "L1Loss": "l1",
     "l1_loss": "l1",
     "mae": "l1",

@@ -33,7 +33,6 @@ _UNIT_CURVATURE = Boosting(hessian=lambda hessian, weight: np.ones_like(hessian)
         "L2Loss",
         "reg:squarederror",
         "regression_l2",
-        "RMSE",
     ),
     formula=r"\ell = r^2,\quad r = x - t",
     source=f"{_TORCH}MSELoss.html",
