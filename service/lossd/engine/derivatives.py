@@ -11,7 +11,7 @@ import numpy as np
 from lossd.engine.arrange import Arranged, Placed
 from lossd.engine.modulus import COMPLEX
 from lossd.engine.plan import Plan, whole_arguments
-from lossd.engine.reduce import REDUCTIONS
+from lossd.engine.reduce import REDUCTIONS, of_selected
 from lossd.losses.domain import Shape
 from lossd.losses.spec import Loss
 from lossd.message import Array
@@ -64,11 +64,8 @@ def owed_to_denominator(
     sample = weighs(weights)
     if sample is not None:
         upstream = upstream * sample
-    if weights.selected is not None:
-        kept = np.zeros_like(upstream)
-        kept[weights.selected] = upstream[weights.selected]
-        upstream = kept
     placed = arranged.placed[loss.mass.of]
+    upstream = of_selected(upstream, weights)
     owed = loss.mass.transpose(upstream, whole_arguments(arranged), plan.settings)
     return owed.reshape(placed.spread or placed.array.shape)
 

@@ -73,6 +73,15 @@ def sum_over_axes(values: Array, weights: Weights) -> Array:
     return total
 
 
+def of_selected(values: Array, weights: Weights) -> Array:
+    """Clear what belongs to rows that take no part, in ``(rows,)``."""
+    if weights.selected is None:
+        return values
+    kept = np.zeros_like(values)
+    kept[weights.selected] = values[weights.selected]
+    return kept
+
+
 def _mass_sum(weights: Weights, sample: Array | None) -> float | Array:
     """Sum the rows' mass, times their weight if one is given, over the rows that take part."""
     if weights.axes is None and sample is None and weights.mass is None:
@@ -81,10 +90,7 @@ def _mass_sum(weights: Weights, sample: Array | None) -> float | Array:
     for factor in (weights.mass, sample):
         if factor is not None:
             whole = whole * factor
-    if weights.selected is not None:
-        kept = np.zeros_like(whole)
-        kept[weights.selected] = whole[weights.selected]
-        whole = kept
+    whole = of_selected(whole, weights)
     if weights.axes is None:
         return float(np.add.reduce(whole))
     return sum_over_axes(whole, weights)
