@@ -31,6 +31,7 @@ COMPUTES_IN: Mapping[np.dtype[Any], np.dtype[Any]] = {
     np.dtype(np.complex128): np.dtype(np.complex128),
 }
 FLOAT64 = np.dtype(np.float64)
+INDEX = np.dtype(np.intp)
 # Least lengths of named axes: among no classes none is true.
 LEAST: Mapping[str, int] = {"C": 1, "Q": 1}
 
@@ -73,6 +74,10 @@ class Arranged:
     sizes: Mapping[str, int]
     storage: np.dtype[Any]
     computing: np.dtype[Any]
+
+    def type_of(self, role: Role) -> np.dtype[Any]:
+        """Return the type in which a kernel takes an argument."""
+        return INDEX if role.domain.integer else self.computing
 
     @property
     def real(self) -> np.dtype[Any]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from lossd.engine.arrange import Arranged, Placed
 from lossd.engine.layout import Block
-from lossd.errors import InvalidCall, invalid
+from lossd.errors import invalid
 from lossd.losses.domain import Distribution, Interval
 from lossd.message import Array
 
@@ -67,7 +67,7 @@ def check_finite(arrays: Mapping[str, Array]) -> None:
             raise invalid(_path(name, where), "a finite number", array[where])
 
 
-def sums_to_one(placed: Placed, values: Array) -> Array | None:
+def sums_to_one(values: Array) -> Array | None:
     """Mark the rows of probabilities that do not sum to one, or return None where all do."""
     # To half the digits that the numbers were stored in: their errors add up over the classes.
     tolerance = 0.0 if values.dtype.kind in "iu" else _epsilon(values.dtype) ** 0.5
@@ -82,7 +82,7 @@ def _epsilon(dtype: np.dtype[Any]) -> float:
 
 def check_sums(placed: Placed, values: Array, block: Block, arranged: Arranged, strict: bool) -> bool:
     """Return whether every row of probabilities sums to one; if ``strict`` refuse the first that does not."""
-    wrong = sums_to_one(placed, values)
+    wrong = sums_to_one(values)
     if wrong is None:
         return True
     if strict:
@@ -120,9 +120,8 @@ def _place(placed: Placed, row: int, core: list[int], arranged: Arranged) -> str
     if placed.role.flat_core:
         lengths = [placed.array.shape[place] for place in placed.core]
         core = [int(i) for i in np.unravel_index(core[0], lengths)] if core and lengths else []
-    if (
-        placed.spread is not None
-    ):  # rows are numbered in the shape it was broadcast to: count from the last axis
+    if placed.spread is not None:
+        # Rows are numbered in the shape it was broadcast to: count from the last axis.
         own = [size for axis, size in enumerate(placed.array.shape) if axis not in placed.core]
         batch = [0 if size == 1 else i for i, size in zip(batch[len(batch) - len(own) :], own, strict=True)]
     path: list[Any] = [None] * rank
@@ -135,6 +134,3 @@ def _place(placed: Placed, row: int, core: list[int], arranged: Arranged) -> str
 
 def _path(name: str, index: tuple[Any, ...]) -> str:
     return name + "".join(f"[{i}]" for i in index)
-
-
-__all__ = ["InvalidCall", "check_block", "check_finite", "check_shared", "check_sums"]

@@ -100,7 +100,7 @@ def _directed(loss: Loss, request: Mapping[str, Any], arranged: Arranged, plan: 
 
 def _answer(loss: Loss, arranged: Arranged, plan: Plan, result: Result, empty: str) -> Answer:
     """Divide the sums, correct what the denominators depend on, and sort the derivatives."""
-    values = {name: _value(name, plan, result, loss, empty) for name in plan.scales}
+    values = {name: _value(name, plan, result, empty) for name in plan.scales}
     found: dict[str, dict[str, dict[str, Array]]] = {"gradient": {}, "hessian": {}, "hvp": {}}
     for (kind, reduction, name), array in result.derivatives.items():
         if kind == "gradient" and loss.mass is not None and name == loss.mass.of:
@@ -112,17 +112,17 @@ def _answer(loss: Loss, arranged: Arranged, plan: Plan, result: Result, empty: s
     return Answer(typed, count(plan.weights), plan.denominator, warnings=warnings, **found)
 
 
-def _value(name: str, plan: Plan, result: Result, loss: Loss, empty: str) -> Any:
+def _value(name: str, plan: Plan, result: Result, empty: str) -> Any:
     """Return a reduction's result in float64: a number, or an array where axes are left."""
     scale, value = plan.scales[name], result.values[name]
     if REDUCTIONS[name].keeps_rows:
         return value.reshape(plan.weights.batch)
     if plan.weights.axes is not None:
         value = sum_over_axes(value, plan.weights)
-    return _divide(value, scale, loss, empty)
+    return _divide(value, scale, empty)
 
 
-def _divide(value: Any, scale: Scale, loss: Loss, empty: str) -> Any:
+def _divide(value: Any, scale: Scale, empty: str) -> Any:
     divisor = scale.divisor
     if isinstance(divisor, float) and divisor:
         return value / divisor
@@ -132,8 +132,6 @@ def _divide(value: Any, scale: Scale, loss: Loss, empty: str) -> Any:
 
 def _typed(value: Any, arranged: Arranged) -> Any:
     """Return a result in the answer's type; a complex call has a real loss."""
-    storage = arranged.storage
-    real = np.dtype(storage.char.lower()) if storage.kind == "c" else storage
     if isinstance(value, float):
-        return real.type(value)
-    return np.asarray(value).astype(real)
+        return arranged.real.type(value)
+    return np.asarray(value).astype(arranged.real)

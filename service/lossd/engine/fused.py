@@ -28,7 +28,6 @@ from lossd.losses.scratch import Scratch
 from lossd.losses.spec import GENERAL_ARRAYS, Loss
 from lossd.message import Answer, Array, Call
 
-INDEX = np.dtype(np.intp)
 # Options that read the arrays' values before the plan is made.
 _READS_VALUES = frozenset(["check_finite", *GENERAL_ARRAYS])
 
@@ -127,7 +126,7 @@ def make_recipe(
     inputs = {
         name: Input(
             placed,
-            INDEX if placed.role.domain.integer else computing,
+            arranged.type_of(placed.role),
             _shape_by_rows(placed, arranged),
             name in checked,
         )

@@ -6,7 +6,7 @@ reduction that was asked for, while the block is in cache.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,6 @@ from lossd.errors import invalid
 from lossd.losses.spec import Lazy, Loss, Terms, forced
 from lossd.message import Array
 
-INDEX = np.dtype(np.intp)
 # A derivative that was asked for: what it is of ("gradient", "hessian", "hvp"), reduction, argument.
 Wanted = tuple[str, str, str]
 
@@ -82,7 +81,8 @@ def run_general(
         terms = kernel(**arguments, **plan.settings)
         for name, scale in plan.scales.items():
             _add_values(parts, kept, name, terms.value, _of(scale.value, block), block)
-            _store(loss, terms, plan, name, _of(scale.gradient, block), block, rows, parts, arranged)
+            asked = [wanted for wanted in arrays if wanted[1] == name]
+            _store(loss, terms, plan, asked, _of(scale.gradient, block), block, rows, parts, arranged)
         return parts
 
     results = run_blocks(work, blocks, threads, checkpoint)
@@ -120,8 +120,7 @@ def _allocate(loss: Loss, arranged: Arranged, plan: Plan) -> tuple[dict[Wanted, 
             continue
         shape, core = whole_shape(placed, arranged)
         # What something is still to be added to is not rounded to 16 bits before.
-        unfinished = placed.spread or (loss.mass is not None and loss.mass.of == wanted[2])
-        dtype = arranged.computing if unfinished else arranged.storage
+        dtype = arranged.computing if placed.spread else arranged.storage
         if loss.mass is not None and wanted[2] == loss.mass.of:
             dtype = np.dtype(np.float64)  # what it owes to the denominator is still to be added
         arrays[wanted], rows[wanted] = empty_rows(
@@ -136,7 +135,7 @@ def _read(
     """Return a block of every argument, checked, as the kernel takes them."""
     arguments: dict[str, Array | None] = dict.fromkeys(a.name for a in loss.arguments)
     for name, placed in arranged.placed.items():
-        dtype = INDEX if placed.role.domain.integer else arranged.computing
+        dtype = arranged.type_of(placed.role)
         if placed.rows is None:
             arguments[name] = np.ascontiguousarray(placed.array, dtype)
             continue
@@ -171,18 +170,16 @@ def _store(
     loss: Loss,
     terms: Terms,
     plan: Plan,
-    reduction: str,
+    asked: Sequence[Wanted],
     factor: Factor,
     block: Block,
     rows: Mapping[Wanted, Rows],
     parts: _Parts,
     arranged: Arranged,
 ) -> None:
-    """Scale the derivatives of a block, and store or sum them."""
-    for wanted in _wanted(loss, arranged, plan):
-        kind, of, name = wanted
-        if of != reduction:
-            continue
+    """Scale the derivatives of a block that one reduction asks for, and store or sum them."""
+    for wanted in asked:
+        kind, _, name = wanted
         lazy = _derivative(loss, terms, kind, name, plan, block, arranged)
         scaled = _contract(loss, lazy, factor, wanted in rows, len(terms.value))
         if wanted in rows:

@@ -173,5 +173,3 @@ class Whole:
 REAL = Interval()
 WEIGHT = Interval(typical=(0.5, 1.5))
 PROBABILITY = Interval(0.0, 1.0)
-NON_NEGATIVE = Interval(0.0)
-LOG_PROBABILITY = Interval(-inf, 0.0)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lossd.losses.domain import LOG_PROBABILITY, PROBABILITY, WEIGHT, Distribution, Index, Interval, Whole
+from lossd.losses.domain import PROBABILITY, WEIGHT, Distribution, Index, Interval, Whole
 from lossd.losses.spec import Role, Smooth
 from lossd.message import Array
 
@@ -46,5 +46,3 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Differentiable = Smooth()
-
-__all__ = ["LOG_PROBABILITY"]
