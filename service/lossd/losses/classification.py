@@ -100,81 +100,70 @@ def cross_entropy(
     )
 
 
-# Rows of fewer classes than this are too short for NumPy's reductions over the last axis.
-_SHORT_ROW = 32
-# Below this sum of exponentials the largest, which is 1, hides digits of the others.
-_CROWDED = 1.5
+# Sums of exponentials, and what one is to another, whose products below are all normal numbers.
+_SUM_RANGE = {"f": (1e-18, 1e18), "d": (1e-150, 1e150)}
+# Factors on the gradient that leave it normal when they are divided by such a sum.
+_LEAST_SCALE = {"f": 1e-10, "d": 1e-100}
 
 
 @tuned(cross_entropy)
 def cross_entropy_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
-    """Exponentiate in the gradient's own memory, with the largest exponential set apart.
+    """Set the true class apart, and no row's maximum is needed.
 
-    With o the sum of the others, the loss is log1p(o) plus how far the true class is below the top, two
-    non-negative terms, and where the true class is the top its slope is -o / (1 + o).
+    With e the true class's exponential and o the sum of the others', the loss is log1p(o / e), the true slope
+    -o / (o + e): nothing cancels, however sure the row is. The ranges of e and o are looked at afterwards, once a row.
     """
-    rows, classes = input.shape
-    if classes < _SHORT_ROW < rows:
-        return _cross_entropy_by_class(input, target, scale, out, scratch)
-    first = np.arange(0, rows * classes, classes)
-    flat, true = out.reshape(-1), first + target
-    top = first + input.argmax(axis=1)
-    most = input.reshape(-1).take(top)
-    if not most @ most < np.inf:
-        return _cross_entropy_plainly(input, target, scale, out)
-    np.subtract(input, most[:, None], out=out)
-    below = flat.take(true)
-    np.exp(out, out=out)
-    flat[top] = 0
-    others = out @ scratch.full(1.0, out[0])
-    flat[top] = 1
-    weight = scale / (others + 1)
-    out *= weight[:, None]  # now the scaled probabilities
-    _set_slopes(flat, true, below, others * weight, scale)
-    return total(np.subtract(np.log1p(others, out=others), below, out=others))
+    true = scratch.starts(input) + target
+    power = np.exp(input, out=scratch.empty("power", input))
+    own, others, normaliser = _split(power, true, scratch)
+    odds = others / own
+    kind = input.dtype.char
+    least, most = _SUM_RANGE[kind]
+    if not (
+        normaliser @ normaliser < most**2
+        and odds @ odds < most**2
+        and np.minimum.reduce(others) > least
+        and abs(scale) > _LEAST_SCALE[kind]
+    ):
+        return _cross_entropy_below_top(input, target, scale, out, scratch)
+    _slopes(power, true, others, normaliser, scale, out)
+    return total(np.log1p(odds, out=odds))
 
 
-def _cross_entropy_by_class(input: Array, target: Array, scale: Any, out: Array, scratch: Scratch) -> float:
-    """Do the same on ``(C, rows)``, where reductions run along the rows; correct the few rows with a tail."""
-    rows, classes = input.shape
-    shifted = scratch.empty("by class", input).reshape(classes, rows)
-    np.copyto(shifted, input.T)
-    flat = shifted.reshape(-1)
-    true = target * rows
-    true += np.arange(rows)
-    most = np.maximum.reduce(shifted, axis=0)
-    if not most @ most < np.inf:
-        return _cross_entropy_plainly(input, target, scale, out)
-    np.subtract(shifted, most, out=shifted)
-    below = flat.take(true)
-    np.exp(shifted, out=shifted)
-    normaliser = np.add.reduce(shifted, axis=0)
-    others = normaliser - 1
-    crowded = np.flatnonzero(normaliser < _CROWDED)
-    if len(crowded):
-        few = shifted[:, crowded]
-        few[few.argmax(axis=0), np.arange(len(crowded))] = 0
-        others[crowded] = np.add.reduce(few, axis=0)
+def _cross_entropy_below_top(input: Array, target: Array, scale: Any, out: Array, scratch: Scratch) -> float:
+    """Do the same with exponentials of how far each logit is below the row's largest, which cannot overflow.
+
+    Where e vanishes, the loss is log(o + e) less how far the true class is below: two terms that are not negative.
+    """
+    true = scratch.starts(input) + target
+    top = np.maximum.reduce(input, axis=1)
+    if not top @ top < np.inf:
+        terms = cross_entropy.kernel(input, target)  # a certain or a meaningless logit
+        np.multiply(forced(terms.gradient["input"]), scale, out=out)
+        return total(terms.value)
+    power = np.subtract(input, top[:, None], out=scratch.empty("power", input))
+    below = power.reshape(-1).take(true)
+    own, others, normaliser = _split(np.exp(power, out=power), true, scratch)
+    seen = own > _SUM_RANGE[input.dtype.char][0]
+    value = np.where(seen, np.log1p(others / own), np.log(normaliser) - below)
+    _slopes(power, true, others, normaliser, scale, out)
+    return total(value)
+
+
+def _split(power: Array, true: Array, scratch: Scratch) -> tuple[Array, Array, Array]:
+    """Return each row's exponential of the true class, the sum of the others', and both; clear the first."""
+    flat = power.reshape(-1)
+    own = flat.take(true)
+    flat[true] = 0
+    others = power @ scratch.full(1.0, power[0])
+    return own, others, others + own
+
+
+def _slopes(power: Array, true: Array, others: Array, normaliser: Array, scale: Any, out: Array) -> None:
+    """Write the scaled probabilities, and for the true class minus that of the others together."""
     weight = scale / normaliser
-    shifted *= weight  # now the scaled probabilities
-    _set_slopes(flat, true, below, others * weight, scale)
-    np.copyto(out, shifted.T)
-    return total(np.subtract(np.log1p(others, out=others), below, out=others))
-
-
-def _cross_entropy_plainly(input: Array, target: Array, scale: Any, out: Array) -> float:
-    """Leave a block with a certain or a meaningless logit to the kernel."""
-    terms = cross_entropy.kernel(input, target)
-    np.multiply(forced(terms.gradient["input"]), scale, out=out)
-    return total(terms.value)
-
-
-def _set_slopes(flat: Array, true: Array, below: Array, tail: Array, scale: Any) -> None:
-    """Turn the true classes' scaled probabilities into slopes; at the top minus the tail, where s - 1 would cancel."""
-    slope = flat.take(true)
-    slope -= scale
-    np.copyto(slope, np.negative(tail, out=tail), where=below == 0)
-    flat[true] = slope
+    np.multiply(power, weight[:, None], out=out)
+    out.reshape(-1)[true] = np.negative(others) * weight
 
 
 @loss(
@@ -215,8 +204,7 @@ def nll(
 @tuned(nll, sparse=True)
 def nll_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
     """Touch one number a row."""
-    rows, classes = input.shape
-    true = np.arange(0, rows * classes, classes) + target
+    true = scratch.starts(input) + target
     value = -total(input.reshape(-1).take(true))
     out.reshape(-1)[true] = -scale
     return value

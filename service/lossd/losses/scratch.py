@@ -20,6 +20,7 @@ class Scratch:
     def __init__(self) -> None:
         self._buffers: dict[tuple[str, str], Array] = {}
         self._constants: dict[tuple[float, str], Array] = {}
+        self._starts: dict[int, Array] = {}
 
     def empty(self, name: str, like: Array, dtype: Any = None) -> Array:
         """Return a buffer of the shape of ``like`` and of its type, or of ``dtype``; it holds anything."""
@@ -47,8 +48,23 @@ class Scratch:
         constant = self._constants.get(key)
         if constant is None or constant.size < size:
             constant = np.full(size, value, like.dtype)
-            if len(self._constants) == _KEPT_CONSTANTS:
-                del self._constants[next(iter(self._constants))]  # the oldest
-            if constant.nbytes <= _KEPT_BYTES:
-                self._constants[key] = constant
+            _keep(self._constants, key, constant)
         return constant[:size].reshape(like.shape)
+
+    def starts(self, like: Array) -> Array:
+        """Return where each row of ``like``, ``(rows, n)``, starts in its flat form, to be read only."""
+        rows, length = like.shape
+        starts = self._starts.get(length)
+        if starts is None or len(starts) < rows:
+            starts = np.arange(0, rows * length, length)
+            _keep(self._starts, length, starts)
+        return starts[:rows]
+
+
+def _keep(arrays: dict[Any, Array], key: Any, array: Array) -> None:
+    """Remember what a caller chose the key of: no more than so many, and none that is large."""
+    if array.nbytes > _KEPT_BYTES:
+        return
+    if key not in arrays and len(arrays) == _KEPT_CONSTANTS:
+        del arrays[next(iter(arrays))]  # the oldest
+    arrays[key] = array
