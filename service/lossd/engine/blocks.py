@@ -7,10 +7,11 @@ an answer are the same for any number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
@@ -64,39 +65,59 @@ def run_blocks(
     """
     _one_blas_thread()
     if threads == 1 or len(blocks) < LEAST_BLOCKS:
-        return _run_part(work, blocks, checkpoint)
-    parts = list(_parts(blocks, threads))
-    others = [_pool(threads).submit(_run_apart, work, part, checkpoint) for part in parts[1:]]
-    done = _run_part(work, parts[0], checkpoint)
+        return [_one(work, block, checkpoint) for block in blocks]
+    shared = _Shared(work, blocks, checkpoint)
+    others = [_pool(threads).submit(shared.take_apart) for _ in range(min(threads, len(blocks)) - 1)]
+    shared.take()
     for other in others:
-        done += other.result()
-    return done
+        if not other.cancel():  # one that has not begun by now has nothing left to do
+            other.result()
+    if shared.failures:
+        raise shared.failures[min(shared.failures)]
+    return [shared.results[place] for place in range(len(blocks))]
 
 
-def _run_apart(
-    work: Callable[[Block], Result], blocks: Sequence[Block], checkpoint: Checkpoint | None
-) -> list[Result]:
-    """Do the work for some blocks in a thread of the pool, where NumPy's error state is its own."""
-    with np.errstate(all="ignore"):
-        return _run_part(work, blocks, checkpoint)
+def _one(work: Callable[[Block], Result], block: Block, checkpoint: Checkpoint | None) -> Result:
+    if checkpoint is not None:
+        checkpoint()
+    return work(block)
 
 
-def _run_part(
-    work: Callable[[Block], Result], blocks: Sequence[Block], checkpoint: Checkpoint | None
-) -> list[Result]:
-    """Do the work for some blocks."""
-    results = []
-    for block in blocks:
-        if checkpoint is not None:
-            checkpoint()
-        results.append(work(block))
-    return results
+class _Shared(Generic[Result]):
+    """Blocks that several threads take one at a time: the first that is free, whichever thread wakes when.
 
+    Blocks are taken in order, so whatever fails first in that order is among the failures.
+    """
 
-def _parts(blocks: Sequence[Block], threads: int) -> Iterator[Sequence[Block]]:
-    """Split the blocks into one run of neighbours for each thread."""
-    share = -(-len(blocks) // threads)
-    return (blocks[first : first + share] for first in range(0, len(blocks), share))
+    def __init__(
+        self, work: Callable[[Block], Result], blocks: Sequence[Block], checkpoint: Checkpoint | None
+    ) -> None:
+        self.work = work
+        self.checkpoint = checkpoint
+        self.waiting = deque(enumerate(blocks))
+        self.results: dict[int, Result] = {}
+        self.failures: dict[int, BaseException] = {}
+
+    def take(self) -> None:
+        """Do the work for blocks until none is left, or one has failed."""
+        while (taken := self._next()) is not None:
+            place, block = taken
+            try:
+                self.results[place] = _one(self.work, block, self.checkpoint)
+            except BaseException as failure:  # raised again by the caller's thread, whatever it is
+                self.failures[place] = failure
+                self.waiting.clear()
+
+    def take_apart(self) -> None:
+        """Do so in a thread of the pool, where NumPy's error state is its own."""
+        with np.errstate(all="ignore"):
+            self.take()
+
+    def _next(self) -> tuple[int, Block] | None:
+        try:
+            return self.waiting.popleft()
+        except IndexError:
+            return None
 
 
 @cache

@@ -12,9 +12,10 @@ from lossd.engine.arrange import Arranged, arrange, place, real_numbers
 from lossd.engine.blocks import BLOCK_BYTES, Checkpoint
 from lossd.engine.check import check_finite, check_shared, names_to_check
 from lossd.engine.derivatives import in_own_shape, owed_to_denominator
-from lossd.engine.fused import make_recipe, recipe_for, run_recipe
+from lossd.engine.fused import run_recipe
 from lossd.engine.general import Result, run_general
 from lossd.engine.plan import Plan, Scale, make_plan, select_rows
+from lossd.engine.recipe import make_recipe, recipe_for
 from lossd.engine.reduce import REDUCTIONS, count, sum_over_axes
 from lossd.engine.request import read_request
 from lossd.errors import invalid

@@ -102,8 +102,10 @@ def select_rows(loss: Loss, request: Mapping[str, Any], arranged: Arranged) -> A
             raise invalid("mask", "true and false, or 1 and 0", f"{mask.dtype} values")
         keep = _per_row(mask.astype(bool), arranged, "mask")
     if loss.ignored is not None:
-        ignored = loss.ignored(whole_arguments(arranged), request)
-        if ignored is not None and ignored.any():
+        argument, setting = loss.ignored
+        values = whole_arguments(arranged).get(argument)
+        ignored = values == request[setting]
+        if np.any(ignored):
             keep = ~ignored if keep is None else keep & ~ignored
     return None if keep is None else np.flatnonzero(keep)
 

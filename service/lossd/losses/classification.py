@@ -22,7 +22,7 @@ from lossd.losses.roles import (
     Real,
 )
 from lossd.losses.scratch import Scratch
-from lossd.losses.spec import Arguments, Boosting, Example, Settings, Terms, forced, loss, tuned
+from lossd.losses.spec import Boosting, Example, Terms, forced, loss, tuned
 from lossd.losses.stable import sigmoid, softmax, softplus, times
 from lossd.losses.sums import dot, total
 from lossd.message import Array
@@ -32,12 +32,6 @@ _LOG_FLOOR = -100.0  # PyTorch's BCELoss defines its logarithms so
 _SLOPE_FLOOR = 1e-12  # and bounds its gradient so
 # Logits whose exponential and its inverse are both normal numbers.
 _EXP_RANGE = {"f": 80.0, "d": 700.0}
-
-
-def _ignored(arguments: Arguments, settings: Settings) -> Array | None:
-    """Mark the samples whose class index is ``ignore_index``."""
-    target = arguments.get("target")
-    return None if target is None else np.equal(target, settings["ignore_index"])
 
 
 @loss(
@@ -62,7 +56,7 @@ def _ignored(arguments: Arguments, settings: Settings) -> Array | None:
     source=f"{_TORCH}CrossEntropyLoss.html",
     example=Example(input=[[0.0, 0.0], [0.0, 0.0]], target=[0, 1], value=[0.6931471805599453] * 2),
     mass=ClassMass(),
-    ignored=_ignored,
+    ignored=("target", "ignore_index"),
     boosting=Boosting(hessian=lambda hessian, weight: 2 * hessian),
 )
 def cross_entropy(
@@ -172,7 +166,7 @@ def _slopes(power: Array, true: Array, others: Array, normaliser: Array, scale: 
     source=f"{_TORCH}NLLLoss.html",
     example=Example(input=[[-0.5, -1.0], [-2.0, -0.25]], target=[0, 1], value=[0.5, 0.25]),
     mass=ClassMass(),
-    ignored=_ignored,
+    ignored=("target", "ignore_index"),
 )
 def nll(
     input: LogProbability,

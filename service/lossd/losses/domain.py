@@ -20,6 +20,10 @@ Shape = tuple[int, ...]
 Sizes = Mapping[str, int]
 
 
+# The types of most indices; a view by name takes as long as the check of a few.
+_UNSIGNED = {np.dtype(f"i{size}"): np.dtype(f"u{size}") for size in (4, 8)}
+
+
 class Domain(Protocol):
     """The set an argument's values are drawn from; ``str()`` of it completes "expected ..."."""
 
@@ -116,7 +120,7 @@ class Index:
     def forbidden(self, array: Array, sizes: Sizes) -> Array | None:
         """Mark indices that select nothing."""
         # Seen as unsigned a negative index is huge, so one comparison finds both ends.
-        unsigned = array.view(array.dtype.str.replace("i", "u"))
+        unsigned = array.view(_UNSIGNED.get(array.dtype) or array.dtype.str.replace("i", "u"))
         if not array.size or np.maximum.reduce(unsigned, axis=None) < sizes[self.of]:
             return None
         return np.asarray(unsigned >= sizes[self.of])

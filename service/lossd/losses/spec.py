@@ -196,7 +196,7 @@ class Loss:
     modulus: bool = False
     mass: Mass | None = None
     mean_scale: Callable[[Arguments, Settings], Array | None] | None = None
-    ignored: Callable[[Arguments, Settings], Array | None] | None = None
+    ignored: tuple[str, str] | None = None
     prepare: Callable[[Mapping[str, Array], Settings], Mapping[str, Array]] | None = None
     work: Callable[[Mapping[str, int], int], int] | None = None
     boosting: Boosting = Boosting()
@@ -248,11 +248,11 @@ def loss(
         **traits: Fields of `Loss` that most losses leave alone: ``coupled`` (rows affect each other),
             ``one_of`` (exactly one of these arguments is given), ``modulus`` (a function of the
             residual's modulus, so complex arguments have a meaning), ``mass`` and ``mean_scale`` (how
-            the mean weighs rows), ``ignored`` (marks rows that do not take part), ``prepare`` (brings
-            the caller's arrays to the declared shapes), ``work`` (elements of the largest temporary,
-            from the named sizes and the number of rows, where that exceeds the arguments), ``boosting``
-            (what ``convention: gbm`` makes of the derivatives), ``least_rows`` (rows of a block, however
-            long they are, for a kernel that goes through the row in steps).
+            the mean weighs rows), ``ignored`` (rows where this argument equals this setting take no part),
+            ``prepare`` (brings the caller's arrays to the declared shapes), ``work`` (elements of the
+            largest temporary, from the named sizes and the number of rows, where that exceeds the
+            arguments), ``boosting`` (what ``convention: gbm`` makes of the derivatives), ``least_rows`` (rows
+            of a block, however long they are, for a kernel that goes through the row in steps).
     """
 
     def declare(kernel: Kernel) -> Loss:
