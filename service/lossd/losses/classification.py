@@ -296,34 +296,42 @@ def bce_with_logits_block(input: Array, target: Array, *, scale: Any, out: Array
 
     A target of 0 or 1 makes the loss sp(z) and the slope s(z) of z = x or -x, the logit of being wrong.
     """
-    least, most = np.minimum.reduce(input), np.maximum.reduce(input)
-    reach = _EXP_RANGE[input.dtype.char]
-    if not (-reach < least and most < reach):
-        terms = bce_with_logits.kernel(input, target)
-        np.multiply(forced(terms.gradient["input"]), scale, out=out)
-        return total(terms.value)
-    one = scratch.full(1.0, input)
-    rest = np.subtract(one, target, out=scratch.empty("rest", input))
+    rest = np.subtract(1, target, out=scratch.empty("rest", input))
     if dot(rest, target) != 0:
-        return _soft_bce_with_logits(input, target, rest, one, scale, out, scratch)
+        return _soft_bce_with_logits(input, target, rest, scale, out, scratch)
     sign = np.subtract(rest, target, out=rest)
     odds = np.multiply(sign, input, out=scratch.empty("odds", input))
     np.exp(odds, out=odds)
-    value = total(np.log1p(odds, out=out))
-    np.add(odds, one, out=out)
-    np.divide(odds, out, out=out)
+    whole = scratch.empty("whole", input)
+    value = total(np.log1p(odds, out=whole))
+    if not value < np.inf:
+        return _bce_with_logits_plainly(input, target, scale, out)
+    np.add(odds, 1, out=whole)
+    np.divide(odds, whole, out=odds)
     np.multiply(sign, scale, out=sign)
-    np.multiply(out, sign, out=out)
+    np.multiply(odds, sign, out=out)
     return value
 
 
+def _bce_with_logits_plainly(input: Array, target: Array, scale: Any, out: Array) -> float:
+    """Leave a block whose exponentials overflow, or mean nothing, to the kernel."""
+    terms = bce_with_logits.kernel(input, target)
+    np.multiply(forced(terms.gradient["input"]), scale, out=out)
+    return total(terms.value)
+
+
 def _soft_bce_with_logits(
-    input: Array, target: Array, rest: Array, one: Array, scale: Any, out: Array, scratch: Scratch
+    input: Array, target: Array, rest: Array, scale: Any, out: Array, scratch: Scratch
 ) -> float:
     """Do the same for targets between 0 and 1, and reach both tails by minima in place of branches.
 
     With e = exp(x): exp(-|x|) = min(e, 1/e), and s(x) = min(e, 1) / (1 + exp(-|x|)).
     """
+    least, most = np.minimum.reduce(input), np.maximum.reduce(input)
+    reach = _EXP_RANGE[input.dtype.char]
+    if not (-reach < least and most < reach):
+        return _bce_with_logits_plainly(input, target, scale, out)
+    one = scratch.full(1.0, input)
     positive = np.maximum(input, scratch.full(0.0, input), out=scratch.empty("positive", input))
     value = dot(rest, positive)
     negative = np.subtract(positive, input, out=positive)

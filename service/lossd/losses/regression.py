@@ -144,13 +144,9 @@ def huber(
 def huber_block(
     input: Array, target: Array, *, delta: float, scale: Any, out: Array, scratch: Scratch
 ) -> float:
-    """Clip against arrays of the constant; take ``s (r - s/2)`` as two sums of products.
-
-    s r is at least s s, so their difference loses no digits.
-    """
+    """Take ``s (r - s/2)`` as two sums of products: s r is at least s s, so their difference loses no digits."""
     residual = np.subtract(input, target, out=scratch.empty("residual", out))
-    slope = np.minimum(residual, scratch.full(delta, out), out=out)
-    np.maximum(slope, scratch.full(-delta, out), out=slope)
+    slope = np.clip(residual, -delta, delta, out=out)
     value = dot(slope, residual) - 0.5 * dot(slope, slope)
     np.multiply(slope, scale, out=out)
     return value
@@ -190,13 +186,14 @@ def smooth_l1(input: Real, target: Real, *, beta: Annotated[NonNegative, Differe
 def smooth_l1_block(
     input: Array, target: Array, *, beta: float, scale: Any, out: Array, scratch: Scratch
 ) -> float:
-    """Clip against arrays of the constant, as huber does; no product here exceeds the loss."""
+    """Do as huber does, which it is where ``beta`` is 1; no product here exceeds the loss."""
     if beta == 0:
         return l1_block(input, target, scale=scale, out=out, scratch=scratch)
+    if beta == 1:
+        return huber_block(input, target, delta=1.0, scale=scale, out=out, scratch=scratch)
     residual = np.subtract(input, target, out=scratch.empty("residual", out))
     slope = np.multiply(residual, out.dtype.type(1 / beta), out=out)
-    np.minimum(slope, scratch.full(1.0, out), out=slope)
-    np.maximum(slope, scratch.full(-1.0, out), out=slope)
+    np.clip(slope, -1.0, 1.0, out=slope)
     value = dot(slope, residual) - 0.5 * beta * dot(slope, slope)
     np.multiply(slope, scale, out=out)
     return value
