@@ -63,7 +63,7 @@ def run_recipe(
         if in_place:
             out = [room.array[block] for room in into]
         else:
-            out = [scratch.zeros(name, given[name]) for name in loss.gradient]
+            out = [scratch.empty(name, given[name]) for name in loss.gradient]
         value = kernel(**given, **settings, out=out[0] if len(out) == 1 else out, scratch=scratch)
         if into and not in_place:
             for room, values in zip(into, out, strict=True):
@@ -80,8 +80,7 @@ def run_recipe(
 
 def _make_room(recipe: Recipe, spent: Mapping[str, Array]) -> tuple[dict[str, Array], list[Rows]]:
     """Allocate the gradients, or take the place of arguments that are ``spent``, and see them by rows."""
-    assert recipe.loss.tuned is not None
-    sparse, storage = recipe.loss.tuned.sparse, recipe.arranged.storage
+    storage = recipe.arranged.storage
     arrays: dict[str, Array] = {}
     rows: list[Rows] = []
     for name in recipe.plan.gradient:
@@ -89,12 +88,12 @@ def _make_room(recipe: Recipe, spent: Mapping[str, Array]) -> tuple[dict[str, Ar
         shape = how.placed.array.shape
         if how.shape is None:
             arrays[name], room = empty_rows(
-                shape, how.placed.core, storage, flat_core=how.placed.role.flat_core, zero=sparse
+                shape, how.placed.core, storage, flat_core=how.placed.role.flat_core, zero=False
             )
         else:
             given = spent.get(name)
-            if sparse or given is None or not _can_hold(given, storage):
-                given = np.zeros(shape, storage) if sparse else np.empty(shape, storage)
+            if given is None or not _can_hold(given, storage):
+                given = np.empty(shape, storage)
             arrays[name] = given
             room = FlatRows(arrays[name].reshape(how.shape))
         rows.append(room)

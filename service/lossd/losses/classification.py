@@ -136,7 +136,7 @@ def _cross_entropy_below_top(input: Array, target: Array, scale: Any, out: Array
         np.multiply(forced(terms.gradient["input"]), scale, out=out)
         return total(terms.value)
     power = np.subtract(input, top[:, None], out=scratch.empty("power", input))
-    below = power.reshape(-1).take(true)
+    below = power.reshape(-1)[true]
     own, others, normaliser = _split(np.exp(power, out=power), true, scratch)
     seen = own > _SUM_RANGE[input.dtype.char][0]
     value = np.where(seen, np.log1p(others / own), np.log(normaliser) - below)
@@ -147,7 +147,7 @@ def _cross_entropy_below_top(input: Array, target: Array, scale: Any, out: Array
 def _split(power: Array, true: Array, scratch: Scratch) -> tuple[Array, Array, Array]:
     """Return each row's exponential of the true class, the sum of the others', and both; clear the first."""
     flat = power.reshape(-1)
-    own = flat.take(true)
+    own = flat[true]
     flat[true] = 0
     others = power @ scratch.full(1.0, power[0])
     return own, others, others + own
@@ -195,11 +195,12 @@ def nll(
     )
 
 
-@tuned(nll, sparse=True)
+@tuned(nll)
 def nll_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
-    """Touch one number a row."""
+    """Read one number a row, and write one into a block that was cleared while it is in cache."""
     true = scratch.starts(input) + target
-    value = -total(input.reshape(-1).take(true))
+    value = -total(input.reshape(-1)[true])
+    out.fill(0)
     out.reshape(-1)[true] = -scale
     return value
 

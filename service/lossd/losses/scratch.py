@@ -33,12 +33,6 @@ class Scratch:
                 self._buffers[key] = buffer
         return buffer[:size].reshape(like.shape)
 
-    def zeros(self, name: str, like: Array) -> Array:
-        """Return a buffer of the shape and type of ``like``, cleared."""
-        buffer = self.empty(name, like)
-        buffer.fill(0)
-        return buffer
-
     def full(self, value: float, like: Array) -> Array:
         """Return an array of ``value``, of the shape and type of ``like``, to be read only.
 

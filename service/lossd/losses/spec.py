@@ -220,12 +220,10 @@ class Tuned(NamedTuple):
     Attributes:
         kernel: The function; see `tuned`.
         accepts: The names it takes: a call that uses others goes to the kernel.
-        sparse: Whether it writes only where the gradient is not zero.
     """
 
     kernel: Callable[..., float]
     accepts: frozenset[str]
-    sparse: bool
 
 
 def loss(
@@ -279,7 +277,7 @@ def loss(
     return declare
 
 
-def tuned(declared: Loss, *, sparse: bool = False) -> Callable[[Callable[..., float]], Callable[..., float]]:
+def tuned(declared: Loss) -> Callable[[Callable[..., float]], Callable[..., float]]:
     """Give ``declared`` the decorated function as its tuned form.
 
     It computes the same as the kernel in one pass over a block: it writes ``scale`` times the gradient
@@ -289,15 +287,11 @@ def tuned(declared: Loss, *, sparse: bool = False) -> Callable[[Callable[..., fl
     does not name, or with another than the default of a setting it does not name, is computed by
     the kernel. ``out`` may be the memory of the arguments themselves: what is still needed of an argument
     is read before its gradient is written.
-
-    Args:
-        declared: The loss.
-        sparse: Whether it writes only where the gradient is not zero, so that ``out`` must be zero before.
     """
 
     def attach(kernel: Callable[..., float]) -> Callable[..., float]:
         names = frozenset(inspect.signature(kernel).parameters)
-        object.__setattr__(declared, "tuned", Tuned(kernel, names, sparse))  # once, while the module loads
+        object.__setattr__(declared, "tuned", Tuned(kernel, names))  # once, while the module loads
         return kernel
 
     return attach
