@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
 
 from lossd.errors import invalid
+from lossd.losses.alignments import IMPOSSIBLE, Paths, align
 from lossd.losses.domain import Length, Whole
 from lossd.losses.spec import Arguments, Example, Role, Settings, Terms, loss
 from lossd.losses.stable import softmax
@@ -28,6 +29,7 @@ InputLengths = Annotated[Array, Role(shape="(N) or ()", domain=Length("T"), diff
 TargetLengths = Annotated[Array, Role(shape="(N) or ()", domain=Length("S"), differentiable=False)]
 
 _PADDED_LIMIT = 1 << 27  # symbols: 1 GiB
+_AT_A_TIME = 1 << 16  # symbols: 512 KiB
 
 
 def _prepare(request: Mapping[str, Any], settings: Settings) -> dict[str, Array]:
@@ -140,11 +142,17 @@ def ctc(
     given = log_probs if logits is None else logits
     normalised = None if logits is None else softmax(logits.reshape(-1, logits.shape[-1]))
     frames = given if normalised is None else normalised.log.reshape(given.shape)
-    states, skips = _states(targets, target_lengths, blank)
+    states = _states(targets, target_lengths, blank)
     place = _places(states, frames)
-    emitted = np.maximum(frames.reshape(-1).take(place), _IMPOSSIBLE, dtype=np.float64)  # (T, N, 2S + 1)
-    forward = _reach(emitted, skips)
-    value = -_total(forward, input_lengths, 2 * target_lengths)
+    value, appearance = align(
+        Paths(
+            emitted=np.maximum(frames.reshape(-1)[place], IMPOSSIBLE, dtype=np.float64),
+            skips=_skips(targets),
+            skips_back=_skips(_last_to_first(targets, target_lengths)),
+            frames=input_lengths,
+            last=2 * target_lengths,
+        )
+    )
     impossible = np.isposinf(value)
     if zero_infinity:
         value = np.where(impossible, 0, value)
@@ -158,13 +166,7 @@ def ctc(
 
     def posterior() -> Array:
         """Return the probability of each symbol at each frame given the labels, ``(N, T, C)``."""
-        mirror = _mirror(emitted, input_lengths, target_lengths)
-        reversed_skips = _states(_reversed(targets, target_lengths), target_lengths, blank)[1]
-        backward = mirror(_reach(mirror(emitted), reversed_skips))
-        # Both count the frame itself.
-        path = forward + backward - emitted + np.where(impossible, np.nan, value)[:, None]
-        by_symbol = np.bincount(place.reshape(-1), np.exp(path).reshape(-1), minlength=frames.size)
-        return heard(by_symbol.reshape(frames.shape))
+        return heard(_by_symbol(appearance, place, frames))
 
     def curvature() -> Array:
         """Return minus the variance of each symbol's appearance, plus that under the softmax."""
@@ -184,95 +186,56 @@ def ctc(
         np.put_along_axis(slope, likeliest, -slope.sum(axis=2, keepdims=True), axis=2)
         return slope
 
-    return Terms(value, {"log_probs": lambda: -posterior(), "logits": of_logits}, curvature)
+    return Terms(
+        value,
+        {"log_probs": lambda: np.negative(found := posterior(), out=found), "logits": of_logits},
+        curvature,
+    )
 
 
-# The logarithm of zero, but a number: it can be subtracted from itself, and a million of them can be added up.
-_IMPOSSIBLE = -1e30
+def _states(targets: Array, lengths: Array, blank: int) -> Array:
+    """Return the symbols of the states, blanks between labels, ``(2S + 1, N)``.
 
-
-def _states(targets: Array, lengths: Array, blank: int) -> tuple[Array, Array]:
-    """Return the symbols of the states, blanks between labels, and whether they may be entered past a blank.
-
-    Both are ``(N, 2S + 1)``, the second as the logarithm of 1 or 0, to be added. States past a sample's last are blanks
-    that nothing leads back from.
+    States past a sample's last are blanks that nothing leads back from.
     """
     count, longest = targets.shape
-    states = np.full((count, 2 * longest + 1), blank, np.intp)
-    states[:, 1::2] = np.where(np.arange(longest) < lengths[:, None], targets, blank)
-    skips = np.full(states.shape, _IMPOSSIBLE)
-    skips[:, 3::2][targets[:, 1:] != targets[:, :-1]] = 0
-    return states, skips
+    states = np.full((2 * longest + 1, count), blank, np.intp)
+    states[1::2] = np.where(np.arange(longest)[:, None] < lengths, targets.T, blank)
+    return states
 
 
-def _places(states: Array, frames: Array) -> Array:
-    """Return where in the frames ``(N, T, C)`` each state's symbol stands at each step, ``(T, N, 2S + 1)``."""
-    count, steps, classes = frames.shape
-    first = np.arange(count * steps).reshape(count, steps, 1) * classes
-    return np.ascontiguousarray(first.swapaxes(0, 1)) + states
+def _skips(targets: Array) -> Array:
+    """Return where a label may be entered past a blank, as 1 and 0: where the label before differs."""
+    count, longest = targets.shape
+    skips = np.zeros((2 * longest + 1, count))
+    skips[3::2] = (targets[:, 1:] != targets[:, :-1]).T
+    return skips
 
 
-def _reach(emitted: Array, skips: Array) -> Array:
-    """Return the log-probability, over all ways, of being in each state after each frame, that frame included.
-
-    Three ways lead to a state: from itself, from the one before, and past a blank from the one before that.
-    They are views of one buffer whose first two columns are impossible. What the two lesser ways add to the
-    greatest is kept apart, so that the digits of a certain alignment, whose logarithm is near zero, are not lost.
-    """
-    steps, count, width = emitted.shape
-    reach = np.full((steps, count, width + 2), _IMPOSSIBLE)
-    reach[:1, :, 2:4] = emitted[:1, :, :2]
-    lesser, greater, skip = np.empty((2, count, width)), np.empty((count, width)), np.empty((count, width))
-    middle, least = lesser
-    for step in range(1, steps):
-        before, after = reach[step - 1], reach[step, :, 2:]
-        stay, enter = before[:, 2:], before[:, 1:-1]
-        np.add(before[:, :-2], skips, out=skip)
-        np.maximum(stay, enter, out=greater)
-        np.minimum(stay, enter, out=least)
-        np.minimum(greater, skip, out=middle)
-        np.maximum(greater, skip, out=greater)
-        np.exp(np.subtract(lesser, greater, out=lesser), out=lesser)
-        np.log1p(np.add(middle, least, out=middle), out=middle)
-        np.add(np.add(greater, middle, out=greater), emitted[step], out=after)
-    return reach[:, :, 2:]
-
-
-def _reversed(targets: Array, lengths: Array) -> Array:
+def _last_to_first(targets: Array, lengths: Array) -> Array:
     """Return each sample's labels last to first, still at the front of its row."""
     place = lengths[:, None] - 1 - np.arange(targets.shape[1])
     return np.take_along_axis(targets, np.maximum(place, 0), axis=1)
 
 
-def _mirror(like: Array, steps: Array, lengths: Array) -> Callable[[Array], Array]:
-    """Return what turns ``(T, N, 2S + 1)`` around in time and states: to go on to the end is to come from it.
-
-    What lies past a sample's last frame or state becomes impossible. Turned twice, all else is as it was.
-    """
-    frames, count, width = like.shape
-    frame = steps - 1 - np.arange(frames)[:, None]  # (T, N)
-    state = 2 * lengths[:, None] - np.arange(width)  # (N, 2S + 1)
-    source = (np.maximum(frame, 0) * count + np.arange(count))[:, :, None] * width + np.maximum(state, 0)
-    outside = (frame < 0)[:, :, None] | (state < 0)
-
-    def turn(values: Array) -> Array:
-        turned: Array = values.reshape(-1).take(source)
-        turned[outside] = _IMPOSSIBLE
-        return turned
-
-    return turn
+def _places(states: Array, frames: Array) -> Array:
+    """Return where in the frames ``(N, T, C)`` each state's symbol stands at each step, ``(T, 2S + 1, N)``."""
+    count, steps, classes = frames.shape
+    frame = np.arange(0, steps * classes, classes)[:, None, None]
+    sample = np.arange(count) * (steps * classes)
+    places: Array = frame + (states + sample)
+    return places
 
 
-def _total(reach: Array, steps: Array, last: Array) -> Array:
-    """Return the log-probability of all paths that end in the last label or in the blank behind it."""
-    # Without a frame only the empty sequence is possible, and it is certain.
-    nothing = np.where(last == 0, 0.0, -np.inf)
-    if not len(reach):
-        return nothing
-    final = reach[np.maximum(steps - 1, 0), np.arange(len(steps))]
-    blank = np.take_along_axis(final, last[:, None], axis=1)[:, 0]
-    label = np.take_along_axis(final, np.maximum(last - 1, 0)[:, None], axis=1)[:, 0]
-    found = np.logaddexp(blank, np.where(last > 0, label, _IMPOSSIBLE))
-    found[found < _IMPOSSIBLE / 2] = -np.inf
-    total: Array = np.where(steps > 0, found, nothing)
-    return total
+def _by_symbol(appearance: Array, place: Array, frames: Array) -> Array:
+    """Sum ``(T, K, N)`` by symbol to ``(N, T, C)``, as many samples at a time as fit in cache."""
+    count, steps, classes = frames.shape
+    symbols: Array = np.empty_like(frames)
+    few = max(1, _AT_A_TIME // max(steps * classes, 1))
+    for first in range(0, count, few):
+        part = slice(first, first + few)
+        where = place[:, :, part] - first * steps * classes
+        size = symbols[part].size
+        summed = np.bincount(where.reshape(-1), appearance[:, :, part].reshape(-1), minlength=size)
+        symbols[part] = summed.reshape(symbols[part].shape)
+    return symbols
