@@ -199,14 +199,20 @@ def _derivative(
     boosting = plan.boosting
     if kind == "gradient":
         partial = terms.gradient[name]
-        return forced(partial) * boosting.gradient if boosting and boosting.gradient != 1 else partial
+        if boosting is None or boosting.gradient == 1:
+            return partial
+        return lambda *upstream: forced(partial, *upstream) * boosting.gradient
     if kind == "hessian" and terms.hessian is not None:
-        return boosting.hessian(forced(terms.hessian), terms.weight) if boosting else terms.hessian
+        second = terms.hessian
+        if boosting is None:
+            return second
+        return lambda *upstream: boosting.hessian(forced(second, *upstream), terms.weight)
     if kind == "hvp" and plan.direction is not None and plan.direction.rows is not None:
         direction = plan.direction.rows.read(block, arranged.computing)
         if terms.product is not None:
             return terms.product(direction)
-        if terms.hessian is not None and not plan.direction.core:
+        # only where rows and elements stand alone is the diagonal the whole Hessian
+        if terms.hessian is not None and not plan.direction.core and not loss.coupled:
             return forced(terms.hessian) * direction
     raise invalid(
         kind,

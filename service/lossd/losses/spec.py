@@ -50,7 +50,8 @@ class Terms(NamedTuple):
             with the argument's own core shape; for coupled losses, to a function of upstream that
             returns the gradient itself.
         hessian: The second derivative of each row's value with respect to each element of the
-            first argument that has a gradient, in that argument's shape.
+            first argument that has a gradient, in that argument's shape; for coupled losses, a function of
+            upstream that returns the Hessian's diagonal of the values' sum weighed by it.
         product: The Hessian of each row's value times a direction of that argument's shape.
         weight: What `times` has multiplied all of it with.
     """
@@ -166,7 +167,7 @@ class Boosting:
     Attributes:
         gradient: Factor on the gradient.
         hessian: Turns each row's second derivative, and the weight that is in it, into what the
-            libraries divide by.
+            libraries divide by; for coupled losses, the diagonal of the weighed sum's Hessian, and 1.
     """
 
     gradient: float = 1.0
@@ -318,9 +319,9 @@ def _read_signature(
     return tuple(arguments), tuple(vectors), settings, tuple(smooth)
 
 
-def forced(lazy: Lazy) -> Array:
-    """Return a partial derivative, computed now if it was not yet."""
-    return lazy() if callable(lazy) else lazy
+def forced(lazy: Lazy, *upstream: Array) -> Array:
+    """Return a derivative, computed now if it was not yet; a coupled loss's is a function of ``upstream``."""
+    return lazy(*upstream) if callable(lazy) else lazy
 
 
 def _scaled(lazy: Lazy, weight: Array) -> Lazy:
