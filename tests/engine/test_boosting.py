@@ -6,11 +6,14 @@ regression_l1 and huber, XGBoost's multi:softprob, whose Hessian is twice the di
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lossd.engine import evaluate
 from lossd.losses import find
+from lossd.losses.spec import Boosting
 from lossd.message import Call
 
 SCORES = np.array([0.5, -1.0, 3.0, 0.25])
@@ -62,3 +65,23 @@ def test_the_weight_argument_multiplies_both_too(name):
     answer = evaluate(find(name), Call(arrays | {"weight": weight}, {"convention": "gbm"}))
     np.testing.assert_allclose(answer.gradient["sum"]["input"], gradient * weight, rtol=1e-14, atol=1e-15)
     np.testing.assert_allclose(answer.hessian["sum"]["input"], hessian * weight, rtol=1e-14, atol=1e-15)
+
+
+def test_items_that_affect_each_other_have_both():
+    """Of a loss over pairs they are the sum's own, and what libraries make of them is made of the sum's."""
+    arrays = {
+        "embeddings": np.random.default_rng(0).standard_normal((6, 3)),
+        "labels": np.array([0, 0, 1, 1, 2, 3]),
+        "sample_weight": np.arange(6.0),
+        "mask": np.arange(6) != 2,
+    }
+    pairs = find("nt_xent")
+    halved = replace(pairs, boosting=Boosting(gradient=0.5, hessian=lambda hessian, weight: 0.5 * hessian))
+    plain = evaluate(pairs, Call(arrays, {"reduction": "sum", "gradient": True, "hessian": True}))
+    for declared, factor in ((pairs, 1.0), (halved, 0.5)):
+        answer = evaluate(declared, Call(arrays, {"convention": "gbm"}))
+        assert list(answer.loss) == ["sum"]
+        for kind in ("gradient", "hessian"):
+            expected = factor * getattr(plain, kind)["sum"]["embeddings"]
+            assert expected.any()
+            np.testing.assert_array_equal(getattr(answer, kind)["sum"]["embeddings"], expected)

@@ -229,7 +229,6 @@ REFUSALS = {
     "axis twice": Refusal("mse", mse(axis=[0, -1]), "axis", "every axis once", "[0, -1]"),
     "dice axis out of range": Refusal("dice", mse(axis=2), "axis", "axes of an array that has 1", "2"),
     "denominator 0": Refusal("mse", mse(denominator=0), "denominator", "a number > 0", "0"),
-    "hessian of nt_xent": Refusal("nt_xent", items(hessian=True), "hessian", "and not nt_xent"),
     "hvp of nt_xent": Refusal("nt_xent", items(hvp=np.eye(4)), "hvp", "and not nt_xent"),
     # nothing to average
     "empty batch": Refusal("mse", mse(input=[], target=[]), "reduction", "something to average", "a mean"),

@@ -60,11 +60,7 @@ def check_gradient_along_axes(case: Case) -> None:
 def check_hessian(case: Case) -> None:
     """The diagonal of the Hessian is the change of each element's gradient with that element."""
     call = with_names(case.call, reduction=REDUCTIONS, upstream=case.rng().standard_normal(case.batch))
-    try:
-        answer = ask(case, call, hessian=True)
-    except InvalidCall as refusal:
-        assert_refused(refusal, "hessian", case)
-        return
+    answer = ask(case, call, hessian=True)
     for index in _places(case.call.arrays[case.first].shape):
         expected = slope(partial(_gradients, case, index), call, case.first, index, case)
         for reduction, change in zip(REDUCTIONS, expected, strict=True):
@@ -80,7 +76,7 @@ def check_hvp(case: Case) -> None:
     try:
         answer = ask(case, call, hvp=direction)
     except InvalidCall as refusal:
-        assert_refused(refusal, "hvp", case)
+        assert_refused(refusal, case)
         return
     ahead, behind = (
         ask(case, call, gradient=[case.first], **{case.first: array + sign * STEP * direction})
@@ -91,10 +87,10 @@ def check_hvp(case: Case) -> None:
         assert_close(answer.hvp[reduction][case.first], change / (2 * STEP), **TOLERANCE, of=reduction)
 
 
-def assert_refused(refusal: InvalidCall, kind: str, case: Case) -> None:
-    """A loss may offer no second derivative, but no loss of one number against another may lack it."""
-    assert [fault.at for fault in refusal.faults] == [kind]
-    assert case.form.roles[case.first].core, f"{case.loss.name} is pointwise and offers no {kind}"
+def assert_refused(refusal: InvalidCall, case: Case) -> None:
+    """A loss may offer no Hessian-vector product, but no loss of one number against another may lack it."""
+    assert [fault.at for fault in refusal.faults] == ["hvp"]
+    assert case.form.roles[case.first].core, f"{case.loss.name} is pointwise and offers no hvp"
 
 
 def _elements(case: Case) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -141,27 +141,50 @@ def nt_xent(
     An item's loss is the sum over its positives, each against all its negatives; the mean divides by the number of
     pairs. Likeness is the cosine, over ``temperature``.
     """
+    tau = embeddings.dtype.type(temperature)
     norm = np.sqrt(np.vecdot(embeddings, embeddings))[:, None]
     unit = embeddings / norm
-    likeness = unit @ unit.T / embeddings.dtype.type(temperature)
+    likeness = unit @ unit.T / tau
     same = labels[:, None] == labels
     positive = same & ~np.eye(len(labels), dtype=bool)
     negatives = log_sum_exp(np.where(same, -np.inf, likeness), axis=1)[:, None]
     excess = negatives - likeness  # how far the negatives together outweigh each item
 
-    def slope(upstream: Array) -> Array:
-        """Return the gradient with respect to the likeness, ``(N, N)``."""
+    def shares() -> tuple[Array, Array]:
+        """Return the blame of each positive, its loss's slope with its excess, and the share of each negative."""
         blame = np.where(positive, sigmoid(excess), 0)
         rivals = np.where(same, 0, np.exp(likeness - np.where(np.isneginf(negatives), 0, negatives)))
+        return blame, rivals
+
+    def slope(upstream: Array) -> Array:
+        """Return the gradient with respect to the likeness, ``(N, N)``."""
+        blame, rivals = shares()
         total = rivals * blame.sum(axis=1, keepdims=True) - blame
         weighed: Array = total * upstream.astype(total.dtype)[:, None]
         return weighed
 
-    def of_embeddings(upstream: Array) -> Array:
+    def turn(upstream: Array) -> Array:
+        """Return the gradient with respect to the unit vectors, ``(N, D)``."""
         pair = slope(upstream)
-        turn = (pair + pair.T) @ unit / unit.dtype.type(temperature)
-        tangent: Array = (turn - unit * np.vecdot(unit, turn)[:, None]) / norm
+        turned: Array = (pair + pair.T) @ unit / tau
+        return turned
+
+    def of_embeddings(upstream: Array) -> Array:
+        turned = turn(upstream)
+        tangent: Array = (turned - unit * np.vecdot(unit, turned)[:, None]) / norm
         return tangent
+
+    def curvature(upstream: Array) -> Array:
+        turned = turn(upstream)
+        turning = (3 * unit**2 - 1) * np.vecdot(unit, turned)[:, None] - 2 * unit * turned
+        blame, rivals = shares()
+        bend = blame * sigmoid(-excess)
+        blames = blame.sum(axis=1, keepdims=True)
+        del blame  # four of its size are held already
+        weight = upstream.astype(tau.dtype)[:, None]
+        moving = _bend_of_pairs(unit, likeness * tau, blames, bend, rivals, weight)
+        diagonal: Array = (moving / tau / tau + turning) / norm / norm
+        return diagonal
 
     return Terms(
         np.where(positive, softplus(excess), 0).sum(axis=1),
@@ -169,7 +192,53 @@ def nt_xent(
             "embeddings": of_embeddings,
             "temperature": lambda upstream: -np.vdot(slope(upstream), likeness) / temperature,
         },
+        curvature,
     )
+
+
+def _bend_of_pairs(
+    unit: Array, cosine: Array, blames: Array, bend: Array, rivals: Array, upstream: Array
+) -> Array:
+    """Return the part of `nt_xent`'s Hessian that comes of the likenesses' slopes, times tau^2 n_a^2, ``(N, D)``.
+
+    With U the unit vectors, n the norms and c the cosines, s_al moves along x_ad by ``v_l / (tau n_a)``,
+    ``v_l = U_ld - c_al U_ad``. The other part is that s_al bends, by
+    ``((3 U_ad^2 - 1) c_al - 2 U_ad U_ld) / (tau n_a^2)``. With q the blame of a positive j, its bend
+    ``w = q (1 - q)``, B and W their sums, and p the share of a negative k, row a, all of which moves, bends by
+
+    ``sum_j w_j (z - v_j)^2 + B (sum_k p_k v_k^2 - z^2),  z = sum_k p_k v_k``
+
+    and any other, of which only the likeness to a moves, by v^2 times w, or B p (1 - p) + W p^2. The variance is
+    taken about the likest negative's v, r, so that nothing cancels where its share rounds to 1: over the
+    others, m in all, it is ``sum_k p_k v_k^2 - 2 r e - m r^2 - e^2``, ``e = z - r = sum_k p_k v_k - m r``.
+
+    The memory of ``rivals`` is used up.
+    """
+    top = np.arange(len(unit)), rivals.argmax(axis=1)
+    most, r = rivals[top][:, None], unit[top[1]] - unit * cosine[top][:, None]
+    rivals[top] = 0  # now the shares of all but the likest
+    m, bends = rivals.sum(axis=1, keepdims=True), bend.sum(axis=1, keepdims=True)
+
+    def first(weight: Array) -> Array:
+        """Return the sum over l of a weight times v_l."""
+        summed: Array = weight @ unit - unit * np.vecdot(weight, cosine)[:, None]
+        return summed
+
+    def second(weight: Array) -> Array:
+        """Return the sum over l of a weight times v_l^2."""
+        tilted = weight * cosine
+        crossed = 2 * (tilted @ unit) - unit * np.vecdot(tilted, cosine)[:, None]
+        summed: Array = weight @ unit**2 - unit * crossed
+        return summed
+
+    e = first(rivals) - m * r
+    z = r + e
+    means = z * (bends * z - 2 * first(bend)) - blames * (e**2 + 2 * r * e + m * r**2)
+    as_other = bend + rivals * (blames - (blames - bends) * rivals)
+    as_other[top] = (most * (blames * m + bends * most))[:, 0]
+    weight = upstream * (bend + blames * rivals) + (upstream * as_other).T
+    bent: Array = second(weight) + upstream * means
+    return bent
 
 
 def _distance(difference: Array, p: float) -> tuple[Array, Array]:
