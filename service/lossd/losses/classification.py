@@ -155,9 +155,8 @@ def _split(power: Array, true: Array, scratch: Scratch) -> tuple[Array, Array, A
 
 def _slopes(power: Array, true: Array, others: Array, normaliser: Array, scale: Any, out: Array) -> None:
     """Write the scaled probabilities, and for the true class minus that of the others together."""
-    weight = scale / normaliser
-    np.multiply(power, weight[:, None], out=out)
-    out.reshape(-1)[true] = np.negative(others) * weight
+    power.reshape(-1)[true] = np.negative(others)
+    np.multiply(power, (scale / normaliser)[:, None], out=out)
 
 
 @loss(
