@@ -14,11 +14,12 @@ import numpy as np
 
 from lossd.engine.arrange import Arranged
 from lossd.engine.blocks import Checkpoint, cut_blocks, run_blocks
-from lossd.engine.check import CheckedNames, check_block, check_sums, holds_distributions
+from lossd.engine.check import check_block, check_sums, holds_distributions
 from lossd.engine.derivatives import whole_shape
 from lossd.engine.layout import Block, Rows, empty_rows
 from lossd.engine.modulus import on_modulus
 from lossd.engine.plan import Factor, Plan
+from lossd.engine.prepare import Prepared
 from lossd.errors import invalid
 from lossd.losses.spec import Lazy, Loss, Terms, forced
 from lossd.message import Array
@@ -53,16 +54,14 @@ class _Parts:
 
 def run_general(
     loss: Loss,
-    arranged: Arranged,
-    plan: Plan,
-    checked: CheckedNames,
+    prepared: Prepared,
     *,
-    strict: bool,
     threads: int = 1,
     checkpoint: Checkpoint | None = None,
     block_bytes: int,
 ) -> Result:
     """Run the kernel of ``loss`` over the rows that take part."""
+    arranged, plan = prepared.arranged, prepared.plan
     kernel = on_modulus(loss.kernel) if arranged.computing.kind == "c" else loss.kernel
     arrays, rows = _allocate(loss, arranged, plan)
     kept = {
@@ -77,7 +76,7 @@ def run_general(
 
     def work(block: Block) -> _Parts:
         parts = _Parts()
-        arguments = _read(loss, arranged, block, checked, parts, strict)
+        arguments = _read(loss, prepared, block, parts)
         terms = kernel(**arguments, **plan.settings)
         for name, scale in plan.scales.items():
             _add_values(parts, kept, name, terms.value, _of(scale.value, block), block)
@@ -129,21 +128,20 @@ def _allocate(loss: Loss, arranged: Arranged, plan: Plan) -> tuple[dict[Wanted, 
     return arrays, rows
 
 
-def _read(
-    loss: Loss, arranged: Arranged, block: Block, checked: CheckedNames, parts: _Parts, strict: bool
-) -> dict[str, Array | None]:
+def _read(loss: Loss, prepared: Prepared, block: Block, parts: _Parts) -> dict[str, Array | None]:
     """Return a block of every argument, checked, as the kernel takes them."""
+    arranged = prepared.arranged
     arguments: dict[str, Array | None] = dict.fromkeys(a.name for a in loss.arguments)
     for name, placed in arranged.placed.items():
         dtype = arranged.type_of(placed.role)
         if placed.rows is None:
             arguments[name] = np.ascontiguousarray(placed.array, dtype)
             continue
-        if name in checked:
+        if name in prepared.checked:
             values = placed.rows.read(block, None)
             check_block(placed, values, block, arranged)
             if holds_distributions(placed):
-                parts.distributions &= check_sums(placed, values, block, arranged, strict)
+                parts.distributions &= check_sums(placed, values, block, arranged, prepared.strict)
             arguments[name] = np.ascontiguousarray(values, dtype)
         else:
             arguments[name] = placed.rows.read(block, dtype)
