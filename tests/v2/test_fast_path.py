@@ -12,10 +12,9 @@ from lossd.wire import Limits, json_buffers
 from lossd.wire.open_inference import decode_inference
 from tests.v2.bytes_of import tensor
 from tests.wire.sameness import assert_same
-from tests.wire.test_json_fast_path import VALUES, accelerated, without_simdjson
+from tests.wire.test_json_fast_path import LONG, VALUES, accelerated, without_simdjson
 
 LIMITS = Limits(max_elements=40, max_depth=4)
-LONG = b" " * 5000  # bodies that are shorter take the long way
 
 SHAPES = st.lists(st.integers(0, 4), max_size=4).map(str)
 ENTRIES = st.lists(

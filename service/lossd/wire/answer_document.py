@@ -9,16 +9,17 @@ from lossd.errors import InvalidCall, MalformedBody, malformed
 from lossd.message import Answer, Array
 
 DERIVATIVES = ("gradient", "hessian", "hvp")
+_NESTS = (list, dict)
 
 
-def to_document(answer: Answer, write: Callable[[Any], Any]) -> dict[str, Any]:
-    """Write an answer; ``write`` turns a value, or nested mappings of values, into what the format has."""
-    document = {"loss": write(answer.loss)}
+def to_document(answer: Answer) -> dict[str, Any]:
+    """Write an answer, its values as they are."""
+    document: dict[str, Any] = {"loss": answer.loss}
     for derivative in DERIVATIVES:
         if by_reduction := getattr(answer, derivative):
-            document[derivative] = write(by_reduction)
+            document[derivative] = by_reduction
     document["count"] = answer.count
-    document["denominator"] = write(answer.denominator)
+    document["denominator"] = answer.denominator
     if answer.warnings:
         document["warnings"] = answer.warnings
     return document
@@ -73,12 +74,13 @@ def checked_warnings(value: Any) -> tuple[str, ...]:
 
 def shallow(value: Any, name: str, depth: int) -> Any:
     """Refuse an option nested so deeply that those who read it, recursively, would fail."""
-    level = [value]
-    while level := [item for item in level if type(item) is list or type(item) is dict]:
+    level = [value] if type(value) in _NESTS else []
+    while level:
         if depth == 0:
             raise malformed(name[:40], "fewer levels of nesting", "deeper nesting")
         depth -= 1
-        level = [child for item in level for child in (item.values() if type(item) is dict else item)]
+        children = [child for item in level for child in (item.values() if type(item) is dict else item)]
+        level = [child for child in children if type(child) in _NESTS]
     return value
 
 

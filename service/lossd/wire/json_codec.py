@@ -42,13 +42,14 @@ def decode_call(body: Body, tensors: frozenset[str], limits: Limits = DEFAULT_LI
 
 def encode_call(call: Call) -> Parts:
     """Write a request, its arrays as base64 tensors if its option ``encoding`` says so, else as lists."""
-    write = _tensors if _wants_base64(call) else _lossless_lists
+    write = _tensors if _wants_base64(call) else _lossless
     return [dumps({**call.options, **{name: write(array) for name, array in call.arrays.items()}})]
 
 
 def encode_answer(answer: Answer, call: Call) -> Parts:
     """Write an answer, its arrays as base64 tensors if the option ``encoding`` says so, else as lists."""
-    return [dumps(to_document(answer, _tensors if _wants_base64(call) else _lists))]
+    document = to_document(answer)
+    return [dumps(_tensors(document) if _wants_base64(call) else document)]
 
 
 def decode_answer(body: Body) -> Answer:
@@ -66,19 +67,12 @@ def _wants_base64(call: Call) -> bool:
     return call.options.get("encoding") == "base64"
 
 
-def _lists(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _lists(item) for name, item in value.items()}
-    # orjson writes NumPy scalars, in their own shortest digits, but not 0-d arrays.
-    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
-
-
-def _lossless_lists(value: Array) -> Any:
+def _lossless(value: Array) -> Any:
     # [] cannot say of which shape and dtype it is nothing.
-    return _lists(value) if value.size else tensor.to_base64(value)
+    return value if value.size else tensor.to_base64(value)
 
 
 def _tensors(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _tensors(item) for name, item in value.items()}
-    return tensor.to_base64(value) if isinstance(value, np.ndarray) and value.ndim else _lists(value)
+    return tensor.to_base64(value) if isinstance(value, np.ndarray) and value.ndim else value

@@ -12,7 +12,7 @@ from lossd.wire import json_buffers
 from lossd.wire.codec import Body, Limits
 from lossd.wire.json_keys import refuse_repeated_keys
 
-_SHORT = 4096  # bytes that are sooner read as lists than proven to be arrays
+_SHORT = 2048  # bytes that are sooner read as lists than proven to be arrays
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NON_FINITE_TOKEN = re.compile(r"[+-]?(nan|inf(inity)?)\b", re.IGNORECASE)
 
@@ -31,7 +31,7 @@ def read_object(body: Body, tensors: frozenset[str], limits: Limits) -> dict[str
         BodyTooLarge: The arrays together exceed ``limits.max_elements``.
     """
     text = _text(body)
-    document = json_buffers.read(text, tensors, limits) if tensors else None
+    document = json_buffers.read(text, tensors, limits) if len(text) > _SHORT and tensors else None
     if document is None:
         document = _loads(text)
     refuse_repeated_keys(text, document)

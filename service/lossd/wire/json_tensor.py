@@ -7,7 +7,7 @@ first culprit, whose index path the error names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -72,36 +72,38 @@ def _from_lists(value: Any, at: str, budget: Budget) -> Array:
     shape: _Shape = ()
     level = [value]
     kinds = {type(value)}
-    while kinds == {list}:
+    while kinds == _LISTS:
         if len(shape) == budget.limits.max_depth:
             raise malformed(at, f"at most {len(shape)} dimensions", "deeper nesting")
-        shape += (_common_length(level, at, shape),)
+        lengths = set(map(len, level))
+        if len(lengths) > 1:
+            raise _uneven(level, at, shape)
+        shape += (lengths.pop(),)
         budget.check(len(level) * shape[-1], at)
         level = list(chain.from_iterable(level))
         kinds = set(map(type, level))
     if list in kinds:
         raise _uneven(level, at, shape)
     budget.take(len(level), at)
-    return _numbers(level, kinds, at, shape).reshape(shape)
+    read = _READINGS.get(frozenset(kinds))
+    numbers = None if read is None else read(level)
+    if numbers is None:
+        raise _not_a_number(level, at, shape)
+    return numbers.reshape(shape)
 
 
-def _common_length(level: list[list[Any]], at: str, shape: _Shape) -> int:
-    lengths = set(map(len, level))
-    if len(lengths) > 1:
-        raise _uneven(level, at, shape)
-    return lengths.pop()
+def _floats(level: Sequence[float]) -> Array:
+    return np.fromiter(level, np.float64, len(level))
 
 
-def _numbers(level: list[Any], kinds: set[type], at: str, shape: _Shape) -> Array:
-    if kinds <= {int, float}:
-        return _integers(level) if kinds == {int} else np.fromiter(level, np.float64, len(level))
-    if kinds == {bool}:
-        return np.fromiter(level, np.bool_, len(level))
-    if str in kinds and kinds <= {int, float, str}:
-        level = [NON_FINITE.get(item, item) for item in level]
-        if str not in map(type, level):
-            return np.fromiter(level, np.float64, len(level))
-    raise _not_a_number(level, at, shape)
+def _booleans(level: list[bool]) -> Array:
+    return np.fromiter(level, np.bool_, len(level))
+
+
+def _spelled_floats(level: list[float | str]) -> Array | None:
+    """Read numbers of which some are spelled as strings; None where a string is no such spelling."""
+    spelled: list[Any] = [NON_FINITE.get(item, item) if type(item) is str else item for item in level]
+    return None if str in map(type, spelled) else np.fromiter(spelled, np.float64, len(level))
 
 
 def _integers(level: list[int]) -> Array:
@@ -110,7 +112,22 @@ def _integers(level: list[int]) -> Array:
             return np.fromiter(level, dtype, len(level))
         except OverflowError:
             continue
-    return np.fromiter(level, np.float64, len(level))
+    return _floats(level)
+
+
+_LISTS = {list}
+_READINGS: Mapping[frozenset[type], Callable[[list[Any]], Array | None]] = {
+    frozenset(): _floats,
+    frozenset([float]): _floats,
+    frozenset([int, float]): _floats,
+    frozenset([int]): _integers,
+    frozenset([bool]): _booleans,
+    frozenset([str]): _spelled_floats,
+    frozenset([str, int]): _spelled_floats,
+    frozenset([str, float]): _spelled_floats,
+    frozenset([str, int, float]): _spelled_floats,
+}
+"""The kinds of value that an array may hold, to how they are read."""
 
 
 def _uneven(level: list[Any], at: str, shape: _Shape) -> LossdError:

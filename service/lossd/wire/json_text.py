@@ -1,8 +1,8 @@
 """From arrays to JSON text, fast when everything in it is ordinary and exact when it is not.
 
-orjson writes contiguous native arrays by itself, float32 with its own shortest digits. It refuses other
-layouts and types, and writes null for NaN and infinity; so a document is first written on trust, and only
-where that fails or shows a null is each array prepared.
+orjson writes contiguous native arrays and NumPy's scalars by itself, float32 with its own shortest digits. It asks
+what to do with others, refuses foreign byte orders, and writes null for NaN and infinity; so a document is first
+written on trust, and only where that fails or shows a null is each array prepared.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lossd.wire.tensor import BFLOAT16
 def dumps(document: Mapping[str, Any]) -> bytes:
     """Write a document that may hold arrays and NumPy scalars; non-finite numbers as the strings for them."""
     try:
-        text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+        text = orjson.dumps(document, _prepared, orjson.OPT_SERIALIZE_NUMPY)
     except orjson.JSONEncodeError:
         return orjson.dumps(_prepared(document))
     return text if b"null" not in text else orjson.dumps(_prepared(document))

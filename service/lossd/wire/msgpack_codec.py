@@ -66,7 +66,7 @@ def encode_answer(answer: Answer, call: Call) -> Parts:
         NotAcceptable: An array is 4 GiB large.
     """
     try:
-        return gather(_written(to_document(answer, _numbers), ""))
+        return gather(_written(_numbers(to_document(answer)), ""))
     except InvalidCall as error:
         raise NotAcceptable(faults=error.faults) from None
 
