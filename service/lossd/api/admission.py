@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lossd.api.exchange import SCOPE_KEY, Exchange
+from lossd.api.waiting import within
 from lossd.errors import BodyTimeout, BodyTooLarge, Overloaded
 from lossd.settings import Settings
 
@@ -28,6 +28,9 @@ class Admit:
         exchange: Exchange = scope[SCOPE_KEY]
         claimed = int(exchange.headers.get(b"content-length", b"0"))
         exchange.body_pending = claimed > 0 or b"transfer-encoding" in exchange.headers
+        if not exchange.body_pending:
+            await self.app(scope, receive, send)
+            return
         reserved = 0
 
         def reserve(size: int) -> None:
@@ -46,7 +49,13 @@ class Admit:
         async def limited_receive() -> Message:
             if not exchange.body_pending:
                 return await receive()
-            message = await self._next_part(exchange, receive)
+            seconds = self._patience(exchange)
+            try:
+                message = await within(seconds, receive())
+            except TimeoutError:
+                raise BodyTimeout(
+                    f"expected the next part of the body within {max(seconds, 0):g} s, got nothing"
+                ) from None
             exchange.bytes_in += len(message.get("body", b""))
             exchange.body_pending = message.get("more_body", False)
             if exchange.bytes_in > reserved:
@@ -59,14 +68,7 @@ class Admit:
         finally:
             self.in_flight -= reserved
 
-    async def _next_part(self, exchange: Exchange, receive: Receive) -> Message:
-        """Receive the next part of a body, within the longest silence and the longest request."""
+    def _patience(self, exchange: Exchange) -> float:
+        """Return how many seconds the next part may take: the longest silence, or what is left of the request."""
         left = exchange.started + self.settings.request_timeout_seconds - time.perf_counter()
-        seconds = min(self.settings.body_timeout_seconds, left)
-        try:
-            async with asyncio.timeout(seconds):
-                return await receive()
-        except TimeoutError:
-            raise BodyTimeout(
-                f"expected the next part of the body within {max(seconds, 0):g} s, got nothing"
-            ) from None
+        return min(self.settings.body_timeout_seconds, left)

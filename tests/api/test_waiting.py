@@ -1,0 +1,66 @@
+"""Something is awaited for a limited time, and ends as it would have under a timer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from lossd.api.waiting import within
+
+
+async def at_once() -> str:
+    return "here"
+
+
+async def in_two_waits(seen: list[Any]) -> str:
+    try:
+        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)
+    except BaseException as error:
+        seen.append(type(error))
+        raise
+    return "late"
+
+
+def test_what_is_there_needs_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asyncio, "timeout", None)
+    assert asyncio.run(within(0.0, at_once())) == "here"
+
+
+def test_what_comes_in_time_comes() -> None:
+    seen: list[Any] = []
+    assert asyncio.run(within(10.0, in_two_waits(seen))) == "late"
+    assert seen == []
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 0.0, 0.005, 0.015])
+def test_what_takes_longer_is_cancelled_in_its_first_wait_as_in_any_other(seconds: float) -> None:
+    seen: list[Any] = []
+    with pytest.raises(TimeoutError):
+        asyncio.run(within(seconds, in_two_waits(seen)))
+    assert seen == [asyncio.CancelledError]
+
+
+def test_a_failure_is_passed_on() -> None:
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise KeyError("this")
+
+    with pytest.raises(KeyError, match="this"):
+        asyncio.run(within(10.0, fails()))
+
+
+def test_whoever_awaits_it_may_be_cancelled() -> None:
+    seen: list[Any] = []
+
+    async def cancel() -> None:
+        task = asyncio.ensure_future(within(10.0, in_two_waits(seen)))
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancel())
+    assert seen == [asyncio.CancelledError]
