@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from lossd.api.exchange import CallerGone
 from lossd.errors import malformed
@@ -23,7 +23,7 @@ async def read_body(
         CallerGone: The connection closed before the end of the body.
         MalformedBody: The body is not as long as was claimed.
     """
-    part, more = await _part(receive)
+    part, more = _part(await receive())
     if not more:
         return part
     return await (
@@ -47,7 +47,7 @@ async def _fill(receive: Receive, part: bytes, body: memoryview) -> memoryview:
         size += len(part)
         if not more:
             break
-        part, more = await _part(receive)
+        part, more = _part(await receive())
     if size < claimed:
         raise malformed("", f"a body of {claimed} bytes", size)
     return body
@@ -56,13 +56,12 @@ async def _fill(receive: Receive, part: bytes, body: memoryview) -> memoryview:
 async def _grow(receive: Receive, part: bytes) -> bytearray:
     body, more = bytearray(part), True
     while more:
-        part, more = await _part(receive)
+        part, more = _part(await receive())
         body += part
     return body
 
 
-async def _part(receive: Receive) -> tuple[bytes, bool]:
-    message = await receive()
+def _part(message: Message) -> tuple[bytes, bool]:
     if message["type"] == "http.disconnect":
         raise CallerGone
     return message.get("body", b""), message.get("more_body", False)

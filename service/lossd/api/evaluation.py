@@ -61,7 +61,7 @@ class Evaluation:
             call = reads.decode_call(plain, loss.tensors, self.limits)
             if query := scope["query_string"]:
                 call = with_query(call, query, loss.tensors, self.limits)
-            exchange.elements = sum(array.size for array in call.arrays.values())
+            exchange.elements = sum([array.size for array in call.arrays.values()])
             checkpoint()
             # Nobody else has the body: what may be written in it, the engine may write over.
             call = Call(call.arrays, call.options, owned=True)
@@ -122,7 +122,7 @@ async def send_answer(send: Send, media_type: str, parts: Parts, *more: tuple[by
     size = sum(map(len, parts))
     headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % size), *more]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    *pieces, last = _sliced(parts)
+    *pieces, last = parts if size <= _SLICE else _sliced(parts)
     for piece in pieces:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": last})

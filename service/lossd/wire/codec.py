@@ -92,23 +92,23 @@ class Codec(Protocol):
 class Budget:
     """The elements that the arrays of one call may still hold."""
 
-    __slots__ = ("limits", "taken")
+    __slots__ = ("left", "limits")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.taken = 0
+        self.left = limits.max_elements
 
     def take(self, elements: int, at: str) -> None:
         """Spend ``elements`` on the array at ``at``."""
         self.check(elements, at)
-        self.taken += elements
+        self.left -= elements
 
     def check(self, elements: int, at: str) -> None:
         """Refuse an array that will have at least ``elements``, before it is built."""
-        allowed = self.limits.max_elements
-        if self.taken + elements > allowed:
+        if elements > self.left:
+            allowed = self.limits.max_elements
             expected = f"at most {allowed} elements in all arrays of a call together (the limit max_elements)"
-            raise BodyTooLarge(faults=[Fault(at, expected, f"{self.taken + elements} or more")])
+            raise BodyTooLarge(faults=[Fault(at, expected, f"{allowed - self.left + elements} or more")])
 
 
 def gather(pieces: Iterable[bytes | memoryview]) -> Parts:

@@ -69,23 +69,21 @@ def _real_array(value: Any, at: str, budget: Budget) -> Array:
 
 
 def _from_lists(value: Any, at: str, budget: Budget) -> Array:
-    shape: _Shape = ()
-    level = [value]
-    kinds = {type(value)}
-    while kinds == _LISTS:
+    shape: _Shape = (len(value),) if type(value) is list else ()
+    level = value if shape else [value]
+    while (kinds := frozenset(map(type, level))) == _LISTS:
         if len(shape) == budget.limits.max_depth:
             raise malformed(at, f"at most {len(shape)} dimensions", "deeper nesting")
+        budget.check(len(level), at)
         lengths = set(map(len, level))
         if len(lengths) > 1:
             raise _uneven(level, at, shape)
         shape += (lengths.pop(),)
-        budget.check(len(level) * shape[-1], at)
         level = list(chain.from_iterable(level))
-        kinds = set(map(type, level))
     if list in kinds:
         raise _uneven(level, at, shape)
     budget.take(len(level), at)
-    read = _READINGS.get(frozenset(kinds))
+    read = _READINGS.get(kinds)
     numbers = None if read is None else read(level)
     if numbers is None:
         raise _not_a_number(level, at, shape)
@@ -115,7 +113,7 @@ def _integers(level: list[int]) -> Array:
     return _floats(level)
 
 
-_LISTS = {list}
+_LISTS = frozenset([list])
 _READINGS: Mapping[frozenset[type], Callable[[list[Any]], Array | None]] = {
     frozenset(): _floats,
     frozenset([float]): _floats,
