@@ -1,4 +1,4 @@
-"""This file is how a body is received: each byte is copied once, into one buffer of the right size."""
+"""This file is how a body is received: each byte is copied once, into one buffer."""
 
 from __future__ import annotations
 
@@ -11,13 +11,8 @@ from lossd.errors import malformed
 ALIGNMENT = 64  # what the widest vector instructions like
 
 
-async def read_body(
-    receive: Receive, claimed: int | None, *, aligned: int = 0
-) -> bytes | bytearray | memoryview:
-    """Receive a whole body; ``claimed`` is its Content-Length where the caller gave one.
-
-    Where the body needs a buffer of its own, its byte number ``aligned`` lies at an address that is a multiple
-    of `ALIGNMENT`: arrays that begin there can be computed with in place, four times as fast as at an odd one.
+async def read_text(receive: Receive, claimed: int | None) -> bytes | bytearray:
+    """Receive a whole body that is text; ``claimed`` is its Content-Length where the caller gave one.
 
     Raises:
         CallerGone: The connection closed before the end of the body.
@@ -26,9 +21,31 @@ async def read_body(
     part, more = _part(await receive())
     if not more:
         return part
-    return await (
-        _fill(receive, part, _room(claimed, aligned)) if claimed is not None else _grow(receive, part)
-    )
+    body = bytearray(part)
+    while more:
+        part, more = _part(await receive())
+        body += part
+    if claimed is not None and len(body) != claimed:
+        raise malformed("", f"a body of {claimed} bytes", len(body))
+    return body
+
+
+async def read_arrays(
+    receive: Receive, claimed: int | None, *, aligned: int = 0
+) -> bytes | bytearray | memoryview:
+    """Receive a whole body in which arrays may be viewed where they lie.
+
+    Where the body needs a buffer of its own, its byte number ``aligned`` lies at an address that is a multiple
+    of `ALIGNMENT`: arrays that begin there can be computed with in place, four times as fast as at an odd one.
+
+    Raises:
+        CallerGone: The connection closed before the end of the body.
+        MalformedBody: The body is not as long as was claimed.
+    """
+    if claimed is None:
+        return await read_text(receive, None)
+    part, more = _part(await receive())
+    return await _fill(receive, part, _room(claimed, aligned)) if more else part
 
 
 def _room(size: int, aligned: int) -> memoryview:
@@ -50,14 +67,6 @@ async def _fill(receive: Receive, part: bytes, body: memoryview) -> memoryview:
         part, more = _part(await receive())
     if size < claimed:
         raise malformed("", f"a body of {claimed} bytes", size)
-    return body
-
-
-async def _grow(receive: Receive, part: bytes) -> bytearray:
-    body, more = bytearray(part), True
-    while more:
-        part, more = _part(await receive())
-        body += part
     return body
 
 

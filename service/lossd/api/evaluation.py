@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lossd.api.body import read_body
+from lossd.api.body import read_arrays, read_text
 from lossd.api.compute import Checkpoint, compute, deadline_of
 from lossd.api.encoding import answer_encoding, unpacking
 from lossd.api.exchange import SCOPE_KEY, Exchange
@@ -53,7 +53,8 @@ class Evaluation:
         writes = answer_codec(headers.get(b"accept", b""), reads.media_type)
         deadline = deadline_of(exchange, self.settings.request_timeout_seconds)
         claimed = headers.get(b"content-length")
-        body = await read_body(receive, int(claimed) if claimed is not None else None)
+        read = read_text if reads.is_text else read_arrays
+        body = await read(receive, int(claimed) if claimed is not None else None)
 
         def follow(checkpoint: Checkpoint, threads: int) -> tuple[Parts, str | None]:
             """Follow the call from bytes to bytes; the checkpoints between the steps may end it."""

@@ -19,6 +19,7 @@ import orjson
 
 from lossd.message import Array
 from lossd.wire.codec import Budget, Limits
+from lossd.wire.json_marks import holds_more
 
 try:
     import simdjson
@@ -30,8 +31,6 @@ _KEPT_PARSERS = 4
 _KEPT_BODY = 1 << 20
 # Appending and popping are atomic, so a parser is in the list or in one thread, never in both.
 _parsers: list[Any] = []
-
-_CHUNK = 1 << 14  # bytes that the cache holds
 
 _UNPROVEN = (ValueError, TypeError, RuntimeError, KeyError, IndexError, OverflowError, MemoryError)
 
@@ -102,8 +101,8 @@ class _Proof:
 
     def conclude(self, text: bytes | bytearray) -> None:
         """Make the arrays, if nothing in the body is nested that was not accounted for."""
-        # A bracket in a string also makes them differ: a doubt, not an error.
-        if _count_brackets(text) != self.brackets:
+        # A bracket in a string is one more as well: a doubt, not an error.
+        if holds_more(text, b"[", self.brackets):
             raise _Doubt
         elements = sum(math.prod(shape) for _, _, _, shape, _ in self.pending)
         if elements > self.limits.max_elements:
@@ -168,17 +167,6 @@ def _shape(value: Any, depth: int) -> tuple[tuple[int, ...], int, Any]:
             raise _Doubt
         opened += its_opened
     return (length, *shape), opened, first
-
-
-def _count_brackets(text: bytes | bytearray) -> int:
-    if len(text) < _CHUNK:
-        return text.count(b"[")
-    # Ten times faster than count on bytes, which looks at one after the other.
-    whole = np.frombuffer(text, np.uint8)
-    return sum(
-        int(np.count_nonzero(whole[start : start + _CHUNK] == ord("[")))
-        for start in range(0, len(text), _CHUNK)
-    )
 
 
 def _brackets(value: Any) -> int:

@@ -56,7 +56,7 @@ def read_entries(
 
 
 def _text(body: Body) -> bytes | bytearray:
-    text = body if isinstance(body, bytes | bytearray) else bytes(body)
+    text = bytes(body) if isinstance(body, memoryview) else body
     if not text:
         raise malformed("", "a JSON object", "an empty body")
     if text.startswith(_BYTE_ORDER_MARK):

@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 
 from lossd.message import Array
+from lossd.wire.json_marks import holds_null
 from lossd.wire.tensor import BFLOAT16
 
 
@@ -24,7 +25,7 @@ def dumps(document: Mapping[str, Any]) -> bytes:
         text = orjson.dumps(document, _prepared, orjson.OPT_SERIALIZE_NUMPY)
     except orjson.JSONEncodeError:
         return orjson.dumps(_prepared(document))
-    return text if b"null" not in text else orjson.dumps(_prepared(document))
+    return orjson.dumps(_prepared(document)) if holds_null(text) else text
 
 
 def _prepared(value: Any) -> Any:
@@ -48,7 +49,7 @@ def _fragment(array: Array) -> orjson.Fragment:
         array = array.astype(np.float32)
     native = np.ascontiguousarray(array, array.dtype.newbyteorder("="))  # at least 1-d
     text = orjson.dumps(native, option=orjson.OPT_SERIALIZE_NUMPY)
-    if b"null" in text:
+    if holds_null(text):
         text = _spelled(text, native)
     return orjson.Fragment(text if array.ndim else text[1:-1])
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from starlette.types import Receive, Scope, Send
 
-from lossd.api.body import read_body
+from lossd.api.body import read_arrays, read_text
 from lossd.api.compute import Checkpoint, compute, deadline_of, until
 from lossd.api.encoding import unpacking
 from lossd.api.evaluation import send_answer
@@ -50,7 +50,10 @@ class Infer:
         unpack = unpacking(headers.get(b"content-encoding", b""))
         deadline = deadline_of(exchange, self.settings.request_timeout_seconds)
         claimed = headers.get(b"content-length")
-        body = await read_body(receive, int(claimed) if claimed is not None else None, aligned=length or 0)
+        size = int(claimed) if claimed is not None else None
+        body = await (
+            read_text(receive, size) if length is None else read_arrays(receive, size, aligned=length)
+        )
 
         def follow(checkpoint: Checkpoint, threads: int) -> Encoded:
             """Follow the request from bytes to bytes; the checkpoints between the steps may end it."""
