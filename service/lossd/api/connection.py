@@ -40,6 +40,7 @@ class GatheringTransport:
         self._transport = transport
         self._loop = loop
         self._held: bytes | None = None
+        self.is_closing = transport.is_closing  # asked for at each request
 
     def write(self, data: bytes) -> None:
         """Send ``data``, soon."""

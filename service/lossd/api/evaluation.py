@@ -7,7 +7,7 @@ solving and response classes, half of the time that a small call takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -107,15 +107,14 @@ class Shortcut:
         self.app = app
         self.hot = hot
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or pass on."""
-        app = self.app
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Let one or the other answer."""
         if scope["type"] == "http" and scope["method"] == "POST":
             path = scope["path"]
-            for hot in self.hot:
-                if path.startswith(hot.prefix) and path.endswith(hot.suffix):
-                    app = hot.app
-        await app(scope, receive, send)
+            for prefix, suffix, app in self.hot:
+                if path.startswith(prefix) and path.endswith(suffix):
+                    return app(scope, receive, send)
+        return self.app(scope, receive, send)
 
 
 async def send_answer(send: Send, media_type: str, parts: Parts, *more: tuple[bytes, bytes]) -> None:
