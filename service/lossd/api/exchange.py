@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
+from random import getrandbits
 from typing import Any
 
 SCOPE_KEY = "lossd.exchange"
@@ -52,7 +52,7 @@ class Exchange:
         self.started = time.perf_counter()
         self.headers = dict(headers)
         self.request_id = (
-            _repeatable(self.headers.get(b"x-request-id"), REQUEST_ID) or os.urandom(16).hex().encode()
+            _repeatable(self.headers.get(b"x-request-id"), REQUEST_ID) or b"%032x" % getrandbits(128)
         )
         self.traceparent = _repeatable(self.headers.get(b"traceparent"), TRACEPARENT)
         self.body_pending = False
