@@ -53,6 +53,17 @@ def test_pipelined_calls_are_answered_in_order(server: Served) -> None:
             assert json.loads(stream.read(length))["loss"] == {"mean": float(i**2)}
 
 
+@pytest.mark.parametrize("size", [1, 2, len(BODY) - 1, len(BODY)])
+def test_a_body_in_chunks_is_the_same_body(server: Served, size: int) -> None:
+    parts = [BODY[start : start + size] for start in range(0, len(BODY), size)]
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in [*parts, b""])
+    with connect(server) as connection:
+        for _ in range(2):
+            connection.sendall(raw_request(PATH, chunks, Transfer_Encoding="chunked"))
+            status, _, body = read_response(connection)
+            assert (status, json.loads(body)["loss"]) == (200, GOOD_LOSS)
+
+
 def test_the_error_of_curl_without_a_content_type_names_the_header(server: Served) -> None:
     response = httpx.post(server.url + PATH, data={"input": "1"})
     assert response.status_code == 415

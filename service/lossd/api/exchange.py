@@ -51,9 +51,9 @@ class Exchange:
     def __init__(self, headers: list[tuple[bytes, bytes]]) -> None:
         self.started = time.perf_counter()
         self.headers = dict(headers)
-        self.request_id = (
-            _repeatable(self.headers.get(b"x-request-id"), REQUEST_ID) or b"%032x" % getrandbits(128)
-        )
+        self.request_id = _repeatable(
+            self.headers.get(b"x-request-id"), REQUEST_ID
+        ) or b"%032x" % getrandbits(128)
         self.traceparent = _repeatable(self.headers.get(b"traceparent"), TRACEPARENT)
         self.body_pending = False
         self.loss = ""
