@@ -1,4 +1,4 @@
-"""Something is awaited for a limited time, and ends as it would have under a timer."""
+"""Something that was begun is what it would have been, had it been awaited at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lossd.api.waiting import within
+from lossd.api.waiting import Begun, begin
 
 
 async def at_once() -> str:
@@ -24,9 +24,15 @@ async def in_two_waits(seen: list[Any]) -> str:
     return "late"
 
 
-def test_what_is_there_needs_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asyncio, "timeout", None)
-    assert asyncio.run(within(0.0, at_once())) == "here"
+async def within(seconds: float, something: Any) -> Any:
+    rest = begin(something)
+    assert isinstance(rest, Begun)
+    async with asyncio.timeout(seconds):
+        return await rest
+
+
+def test_what_is_there_has_its_result_at_once() -> None:
+    assert begin(at_once()) == "here"
 
 
 def test_what_comes_in_time_comes() -> None:
@@ -44,12 +50,15 @@ def test_what_takes_longer_is_cancelled_in_its_first_wait_as_in_any_other(second
 
 
 def test_a_failure_is_passed_on() -> None:
-    async def fails() -> None:
-        await asyncio.sleep(0)
+    async def fails(wait: bool) -> None:
+        if wait:
+            await asyncio.sleep(0)
         raise KeyError("this")
 
     with pytest.raises(KeyError, match="this"):
-        asyncio.run(within(10.0, fails()))
+        begin(fails(False))
+    with pytest.raises(KeyError, match="this"):
+        asyncio.run(within(10.0, fails(True)))
 
 
 def test_whoever_awaits_it_may_be_cancelled() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lossd.api.exchange import SCOPE_KEY, Exchange
-from lossd.api.waiting import within
+from lossd.api.waiting import Begun, begin
 from lossd.errors import BodyTimeout, BodyTooLarge, Overloaded
 from lossd.settings import Settings
 
@@ -49,13 +50,9 @@ class Admit:
         async def limited_receive() -> Message:
             if not exchange.body_pending:
                 return await receive()
-            seconds = self._patience(exchange)
-            try:
-                message = await within(seconds, receive())
-            except TimeoutError:
-                raise BodyTimeout(
-                    f"expected the next part of the body within {max(seconds, 0):g} s, got nothing"
-                ) from None
+            message = begin(receive())
+            if isinstance(message, Begun):
+                message = await self._in_time(message, exchange)
             exchange.bytes_in += len(message.get("body", b""))
             exchange.body_pending = message.get("more_body", False)
             if exchange.bytes_in > reserved:
@@ -68,7 +65,14 @@ class Admit:
         finally:
             self.in_flight -= reserved
 
-    def _patience(self, exchange: Exchange) -> float:
-        """Return how many seconds the next part may take: the longest silence, or what is left of the request."""
+    async def _in_time(self, part: Begun[Message], exchange: Exchange) -> Message:
+        """Await the next part of a body, within the longest silence and the longest request."""
         left = exchange.started + self.settings.request_timeout_seconds - time.perf_counter()
-        return min(self.settings.body_timeout_seconds, left)
+        seconds = min(self.settings.body_timeout_seconds, left)
+        try:
+            async with asyncio.timeout(seconds):
+                return await part
+        except TimeoutError:
+            raise BodyTimeout(
+                f"expected the next part of the body within {max(seconds, 0):g} s, got nothing"
+            ) from None

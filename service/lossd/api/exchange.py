@@ -78,7 +78,7 @@ class Exchange:
             "status": self.status,
             "bytes_in": self.bytes_in,
             "bytes_out": self.bytes_out,
-            "duration_ms": round((time.perf_counter() - self.started) * 1000, 3),
+            "duration_ms": int((time.perf_counter() - self.started) * 1e6) / 1000,
         }
         if self.traceparent:
             record["traceparent"] = self.traceparent.decode()
