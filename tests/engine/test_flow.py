@@ -11,7 +11,7 @@ from lossd.losses import find
 from lossd.message import Call
 
 RNG = np.random.default_rng(13)
-MANY = 150_000  # more than four blocks of float64 at the default size
+MANY = 900_000  # several blocks also in float32
 LONG = {"input": RNG.standard_normal(MANY), "target": RNG.standard_normal(MANY)}
 
 

@@ -23,9 +23,9 @@ from lossd.message import Array
 Result = TypeVar("Result")
 Checkpoint = Callable[[], None]
 
-# Bytes of the widest argument's block. Two or three such buffers fit a second-level cache of 1 MiB; with half
-# as many bytes the calls of twice as many blocks cost more than the cache saves, most of all between threads.
-BLOCK_BYTES = 512 * 1024
+# Bytes of the widest argument's block. Half as many would fit a second-level cache of 1 MiB better; but the calls of
+# twice as many blocks cost as much as that saves, and between threads, which wait for each other's calls, more.
+BLOCK_BYTES = 1024 * 1024
 # Fewer blocks than this are not worth waking a thread.
 LEAST_BLOCKS = 2
 

@@ -24,6 +24,9 @@ from lossd.errors import invalid
 from lossd.losses.spec import Lazy, Loss, Terms, forced
 from lossd.message import Array
 
+# A kernel that reads as the maths holds several results of a block's size at a time, a tuned one few.
+_TEMPORARIES = 4
+
 # A derivative that was asked for: what it is of ("gradient", "hessian", "hvp"), reduction, argument.
 Wanted = tuple[str, str, str]
 
@@ -69,7 +72,7 @@ def run_general(
         for name, scale in plan.scales.items()
         if name == "none" or plan.weights.axes is not None
     }
-    blocks = cut_blocks(arranged, plan.weights.selected, block_bytes, loss.least_rows)
+    blocks = cut_blocks(arranged, plan.weights.selected, block_bytes // _TEMPORARIES, loss.least_rows)
     if loss.coupled and blocks:
         whole = plan.weights.selected
         blocks = [slice(0, arranged.count) if whole is None else whole]
