@@ -52,6 +52,12 @@ def cut_blocks(
     return list(cut(arranged.count, size, max(periods)))
 
 
+@cache
+def one_blas_thread() -> None:
+    """Keep BLAS from splitting a block: a split sum has other bits, and its threads wait for each other."""
+    threadpool_limits(1, "blas")
+
+
 def run_blocks(
     work: Callable[[Block], Result], blocks: Sequence[Block], threads: int, checkpoint: Checkpoint | None
 ) -> list[Result]:
@@ -63,7 +69,6 @@ def run_blocks(
         threads: How many threads may work.
         checkpoint: Called before each block; what it raises ends the work.
     """
-    _one_blas_thread()
     if threads == 1 or len(blocks) < LEAST_BLOCKS:
         return [_one(work, block, checkpoint) for block in blocks]
     shared = _Shared(work, blocks, checkpoint)
@@ -123,9 +128,3 @@ class _Shared(Generic[Result]):
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="lossd-block")
-
-
-@cache
-def _one_blas_thread() -> None:
-    """Keep BLAS from splitting a block: a split sum has other bits, and its threads wait for each other."""
-    threadpool_limits(1, "blas")

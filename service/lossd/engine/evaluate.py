@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lossd.engine.arrange import Arranged
-from lossd.engine.blocks import BLOCK_BYTES, Checkpoint
+from lossd.engine.blocks import BLOCK_BYTES, Checkpoint, one_blas_thread
 from lossd.engine.derivatives import in_own_shape, owed_to_denominator
 from lossd.engine.fused import run_recipe
 from lossd.engine.general import Result, run_general
@@ -40,6 +40,7 @@ def evaluate(
     Raises:
         InvalidCall: An array, a setting or an option is not what the loss means; the faults say where.
     """
+    one_blas_thread()
     with np.errstate(all="ignore"):  # overflow and NaN are answers here
         prepared = prepare(loss, call, block_bytes)
         if prepared.recipe is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,34 +49,50 @@ def run_recipe(
         threads: How many threads may work.
         checkpoint: Called between blocks.
     """
-    loss, plan = recipe.loss, recipe.plan
-    assert loss.tuned is not None
-    kernel, settings = loss.tuned.kernel, recipe.settings
+    plan = recipe.plan
     plain, others = _see(recipe, arrays)
     gradient, into = _make_room(recipe, arrays if owned else {}) if plan.gradient else ({}, [])
-    in_place = bool(into) and recipe.in_place
-
-    def work(block: Block) -> float:
-        scratch = _of_thread.scratch
-        given = {name: rows[block] for name, rows in plain}
-        for name, source, how in others:
-            given[name] = _read(source, how, block, recipe.arranged)
-        if in_place:
-            out = [room.array[block] for room in into]
-        else:
-            out = [scratch.empty(name, given[name]) for name in loss.gradient]
-        value = kernel(**given, **settings, out=out[0] if len(out) == 1 else out, scratch=scratch)
-        if into and not in_place:
-            for room, values in zip(into, out, strict=True):
-                room.write(block, values)
-        return value
-
-    total = sum(run_blocks(work, recipe.blocks, threads, checkpoint), 0.0)
+    if recipe.in_place and into and not others and len(recipe.blocks) == 1:
+        total = _run_whole(recipe, plain, into)
+    else:
+        work = partial(_run_block, recipe, plain, others, into)
+        total = sum(run_blocks(work, recipe.blocks, threads, checkpoint), 0.0)
     found = {recipe.reduction: gradient} if gradient else {}
     value = recipe.real(total / recipe.divisor)
     return Answer(
         {recipe.reduction: value}, recipe.arranged.count, plan.denominator, found, warnings=plan.warnings
     )
+
+
+def _run_whole(recipe: Recipe, plain: list[tuple[str, Array]], into: list[Rows]) -> float:
+    """Run the kernel on whole arguments: blocks would cost a small call more than its numbers do."""
+    out = [room.array for room in into]
+    return recipe.kernel(
+        **dict(plain), **recipe.settings, out=out[0] if len(out) == 1 else out, scratch=_of_thread.scratch
+    )
+
+
+def _run_block(
+    recipe: Recipe,
+    plain: list[tuple[str, Array]],
+    others: list[tuple[str, Rows, Input]],
+    into: list[Rows],
+    block: Block,
+) -> float:
+    """Run the kernel on one block."""
+    scratch = _of_thread.scratch
+    given = {name: rows[block] for name, rows in plain}
+    for name, source, how in others:
+        given[name] = _read(source, how, block, recipe.arranged)
+    if into and recipe.in_place:
+        out = [room.array[block] for room in into]
+    else:
+        out = [scratch.empty(name, given[name]) for name in recipe.loss.gradient]
+    value = recipe.kernel(**given, **recipe.settings, out=out[0] if len(out) == 1 else out, scratch=scratch)
+    if into and not recipe.in_place:
+        for room, values in zip(into, out, strict=True):
+            room.write(block, values)
+    return value
 
 
 def _make_room(recipe: Recipe, spent: Mapping[str, Array]) -> tuple[dict[str, Array], list[Rows]]:

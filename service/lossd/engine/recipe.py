@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,7 @@ class Recipe:
     """All that a tuned kernel needs to know of a call besides the numbers in its arrays."""
 
     loss: Loss
+    kernel: Callable[..., float]
     arranged: Arranged
     plan: Plan
     inputs: Mapping[str, Input]
@@ -74,6 +75,7 @@ def make_recipe(
     inputs = {name: _input(placed, arranged, name in checked) for name, placed in arranged.placed.items()}
     return Recipe(
         loss=loss,
+        kernel=loss.tuned.kernel,
         arranged=arranged,
         plan=plan,
         inputs=inputs,
