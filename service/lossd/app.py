@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lossd import __version__
 from lossd.api import openapi
@@ -31,8 +31,16 @@ class _Service(FastAPI):
     """A FastAPI application whose outermost layer is ours.
 
     FastAPI puts three of its own in front of what `add_middleware` adds. They only see to errors that `Observe`
-    never lets through and to limits that `Admit` keeps, and take a sixth of a small call's time.
+    never lets through and to limits that `Admit` keeps, and take a sixth of a small call's time. Before them it asks
+    for a root path and for telemetry, of which this service has neither.
     """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the layers answer."""
+        scope["app"] = self
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        await self.middleware_stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the layers from `Observe` inwards."""
