@@ -72,7 +72,8 @@ def run_general(
         for name, scale in plan.scales.items()
         if name == "none" or plan.weights.axes is not None
     }
-    blocks = cut_blocks(arranged, plan.weights.selected, block_bytes // _TEMPORARIES, loss.least_rows)
+    least_rows = loss.least_rows(arranged.sizes) if loss.least_rows else 1
+    blocks = cut_blocks(arranged, plan.weights.selected, block_bytes // _TEMPORARIES, least_rows)
     if loss.coupled and blocks:
         whole = plan.weights.selected
         blocks = [slice(0, arranged.count) if whole is None else whole]

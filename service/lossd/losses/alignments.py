@@ -82,12 +82,13 @@ def by_probabilities(paths: Paths) -> tuple[Alignments, Array]:
         return Alignments(np.empty(count), np.empty(emitted.shape)), np.ones(count, bool)
     turn = _turning(paths)
     top = np.maximum.reduce(emitted, axis=1)
-    chance = np.empty((2, *emitted.shape))
-    np.exp(np.subtract(emitted, top[:, None], out=chance[0]), out=chance[0])
-    chance[1] = turn(chance[0], 0.0)
-    (posterior, back), (_, shrunk) = _arrive(chance, np.stack([skips, skips_back]))
-    np.multiply(posterior, chance[0], out=posterior)
-    np.multiply(posterior, turn(back, 0.0), out=posterior)
+    chance = _Chain.empty(emitted)
+    np.exp(np.subtract(emitted, top[:, None], out=chance.onward), out=chance.onward)
+    chance.back[:] = turn(chance.onward, 0.0)
+    arrivals, shrunk = _arrive(chance, skips, skips_back)
+    posterior = arrivals.onward
+    np.multiply(posterior, chance.onward, out=posterior)
+    np.multiply(posterior, turn(arrivals.back, 0.0), out=posterior)
     sums = np.add.reduce(posterior, axis=1)
     past = np.arange(steps)[:, None] >= frames
     sums[past] = 1
@@ -98,32 +99,54 @@ def by_probabilities(paths: Paths) -> tuple[Alignments, Array]:
     return Alignments(value, posterior), ~fine | (frames == 0)
 
 
-def _arrive(chance: Array, skips: Array) -> tuple[Array, Array]:
+class _Chain(NamedTuple):
+    """What is known of each state in both directions, ``(T, K + 2 + K, N)``, and views of each, ``(T, K, N)``.
+
+    In memory one direction follows the other, so that a step is one for both. The two states between
+    them are impossible: nothing comes from one to the other.
+    """
+
+    whole: Array
+    onward: Array
+    back: Array
+
+    @classmethod
+    def empty(cls, like: Array) -> _Chain:
+        steps, width, count = like.shape
+        whole = np.empty((steps, 2 * width + 2, count))
+        whole[:, width : width + 2] = 0
+        return cls(whole, whole[:, :width], whole[:, width + 2 :])
+
+
+def _arrive(chance: _Chain, skips: Array, skips_back: Array) -> tuple[_Chain, Array]:
     """Return the probability of all ways to each state at each frame, that frame's own not included.
 
-    The first axis is the two directions. Three ways lead to a state: from itself, from the one before, and past a
-    blank from the one before that. They are views of one buffer whose first two states are zero. Every few steps a
-    sample's probabilities are divided by their largest; the second result, ``(2, T, N)``, is its logarithm there.
+    Three ways lead to a state: from itself, from the one before, and past a blank from the one before that. They are
+    views of one buffer whose first two states are impossible. Every few steps a sample's probabilities are divided by
+    their largest; the second result, ``(T, N)``, is its logarithm there on the way back.
     """
-    ways, steps, width, count = chance.shape
-    arrivals = np.empty(chance.shape)
-    arrivals[:, 0] = 0
-    arrivals[:, 0, :2] = 1
-    shrunk = np.zeros((ways, steps, count))
-    reach = np.zeros((ways, width + 2, count))
-    past_blank, before, here = reach[:, :-2], reach[:, 1:-1], reach[:, 2:]
-    np.multiply(arrivals[:, 0], chance[:, 0], out=here)
+    arrivals = _Chain.empty(chance.onward)
+    steps, width, count = chance.onward.shape
+    for direction in (arrivals.onward, arrivals.back):
+        direction[0] = 0
+        direction[0, :2] = 1
+    skip = np.concatenate([skips, np.zeros((2, count)), skips_back])
+    shrunk = np.zeros((steps, count))
+    reach = np.zeros((2 * width + 4, count))
+    past_blank, before, here = reach[:-2], reach[1:-1], reach[2:]
+    both = reach.reshape(2, width + 2, count)
+    np.multiply(arrivals.whole[0], chance.whole[0], out=here)
     for step in range(1, steps):
         if step % _STRIDE == 0:
-            largest = np.maximum.reduce(here, axis=1, keepdims=True)
+            largest = np.maximum.reduce(both, axis=1, keepdims=True)
             largest[largest == 0] = 1
-            np.divide(here, largest, out=here)
-            shrunk[:, step] = np.log(largest[:, 0])
-        arriving = arrivals[:, step]
-        np.multiply(past_blank, skips, out=arriving)
+            np.divide(both, largest, out=both)
+            shrunk[step] = np.log(largest[1, 0])
+        arriving = arrivals.whole[step]
+        np.multiply(past_blank, skip, out=arriving)
         np.add(arriving, before, out=arriving)
         np.add(arriving, here, out=arriving)
-        np.multiply(arriving, chance[:, step], out=here)
+        np.multiply(arriving, chance.whole[step], out=here)
     return arrivals, shrunk
 
 

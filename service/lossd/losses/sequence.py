@@ -30,6 +30,8 @@ TargetLengths = Annotated[Array, Role(shape="(N) or ()", domain=Length("S"), dif
 
 _PADDED_LIMIT = 1 << 27  # symbols: 1 GiB
 _AT_A_TIME = 1 << 16  # symbols: 512 KiB
+_STEP = 1024  # states that take longer to add up than a call into NumPy
+_ROOM = 1 << 22  # symbols or states of a block: 32 MiB
 
 
 def _prepare(request: Mapping[str, Any], settings: Settings) -> dict[str, Array]:
@@ -102,6 +104,13 @@ def _shares(arguments: Arguments, settings: Settings) -> Array:
     return shares
 
 
+def _worth_a_step(sizes: Mapping[str, int]) -> int:
+    """Return how many samples are worth a step from frame to frame, if there is room for them."""
+    states = 2 * sizes["S"] + 1
+    room = _ROOM // max(1, sizes["T"] * max(states, sizes["C"]))
+    return min(_STEP // states + 1, max(1, room))
+
+
 @loss(
     aliases=("CTCLoss", "ctc_loss", "CTC"),
     formula=r"\ell = -\log \sum_{\pi \in B^{-1}(y)} \prod_t p_{t, \pi_t}",
@@ -120,7 +129,7 @@ def _shares(arguments: Arguments, settings: Settings) -> Array:
     one_of=("log_probs", "logits"),
     mean_scale=_shares,
     prepare=_prepare,
-    least_rows=16,
+    least_rows=_worth_a_step,
     work=lambda sizes, rows: rows * sizes["T"] * (2 * sizes["S"] + 1 + sizes["C"]),
 )
 def ctc(

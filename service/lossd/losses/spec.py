@@ -201,7 +201,7 @@ class Loss:
     prepare: Callable[[Mapping[str, Array], Settings], Mapping[str, Array]] | None = None
     work: Callable[[Mapping[str, int], int], int] | None = None
     boosting: Boosting = Boosting()
-    least_rows: int = 1
+    least_rows: Callable[[Mapping[str, int]], int] | None = None
     tuned: Tuned | None = field(default=None, init=False)
 
     @cached_property
@@ -251,7 +251,7 @@ def loss(
             ``prepare`` (brings the caller's arrays to the declared shapes), ``work`` (elements of the
             largest temporary, from the named sizes and the number of rows, where that exceeds the
             arguments), ``boosting`` (what ``convention: gbm`` makes of the derivatives), ``least_rows`` (rows
-            of a block, however long they are, for a kernel that goes through the row in steps).
+            of a block, from the named sizes, for a kernel that goes through the row in steps).
     """
 
     def declare(kernel: Kernel) -> Loss:
