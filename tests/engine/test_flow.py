@@ -176,3 +176,28 @@ def test_an_answer_does_not_remember_the_call_before():
         4.0,
         2.5,
     ]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_of_several_faults_the_first_is_told_whichever_thread_finds_which(threads):
+    input = np.full(100, 0.5)
+    input[[37, 61, 99]] = 2.0
+    call = Call({"input": input, "target": np.ones(100)})
+    for _ in range(20):
+        with pytest.raises(InvalidCall) as refused:
+            evaluate(find("bce"), call, threads=threads, block_bytes=64)
+        assert refused.value.faults[0].at == "input[37]"
+
+
+def test_what_is_known_of_a_call_is_not_taken_for_an_equal_one_of_other_types():
+    arrays = {"input": np.zeros((2, 3)), "target": np.ones((2, 3))}
+    for right, wrong in (
+        ({"axis": [1]}, {"axis": [True]}),
+        ({"axis": 1}, {"axis": True}),
+        ({"gradient": True}, {"gradient": 1}),
+        ({"denominator": 1.0}, {"denominator": True}),
+    ):
+        evaluate(find("mse"), Call(arrays, right))
+        with pytest.raises(InvalidCall):
+            evaluate(find("mse"), Call(arrays, wrong))
+        evaluate(find("mse"), Call(arrays, right))
