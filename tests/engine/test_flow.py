@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -201,3 +203,20 @@ def test_what_is_known_of_a_call_is_not_taken_for_an_equal_one_of_other_types():
         with pytest.raises(InvalidCall):
             evaluate(find("mse"), Call(arrays, wrong))
         evaluate(find("mse"), Call(arrays, right))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"reduction": "none"}, {"axis": 0}, {"hessian": True}, {"broadcast": True}, {"dtype": "float64"}],
+    ids=str,
+)
+def test_what_is_kept_of_a_call_holds_nothing_as_large_as_its_arrays(options):
+    evaluate(find("mse"), Call({"input": np.ones(3), "target": np.ones(3)}))
+    for loss in ("mse", "smooth_l1"):
+        for rows in (100_000, 110_000):  # scratch memory stays, once
+            arrays = {"input": np.ones((rows, 2), np.float32), "target": np.ones((rows, 2), np.float32)}
+            tracemalloc.start()
+            evaluate(find(loss), Call(arrays, {"gradient": True, **options}))
+            kept, _ = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            assert rows == 100_000 or kept < 100_000

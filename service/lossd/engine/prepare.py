@@ -145,10 +145,7 @@ def _of_known_kind(loss: Loss, call: Call, block_bytes: int) -> Prepared | None:
             tuple([(name, *_key(value)) for name, value in options.items()]),
             block_bytes,
         )
-    except (
-        InvalidCall,
-        TypeError,
-    ):  # told with the call's own values; or an option that is no option's value
+    except (InvalidCall, TypeError):  # told with the call's own values; or an option without a hash
         return None
     if kind is None:
         return None
@@ -186,7 +183,7 @@ def _kind(
     request = read_request(loss, Call(empty, {name: _value((kind, key)) for name, kind, key in options}))
     arranged = arrange(loss, request)
     plan = make_plan(loss, request, arranged, None)
-    if plan.weights.mass is not None:
+    if plan.weights.mass is not None or not _is_small(plan):
         return None
     choices = tuple(_choices(loss, arranged, plan.settings))
     chosen = {choice.name for choice in choices}
@@ -194,6 +191,12 @@ def _kind(
     return _Kind(
         _prepared(loss, request, arranged, plan, checked, block_bytes), choices, request["broadcast"]
     )
+
+
+def _is_small(plan: Plan) -> bool:
+    """Return whether no factor is an array, as long as the call's own: those are not kept."""
+    factors = [(scale.value, scale.divisor, scale.gradient) for scale in plan.scales.values()]
+    return all(isinstance(factor, float) for of_scale in factors for factor in of_scale)
 
 
 def _key(value: Any) -> _Key:
