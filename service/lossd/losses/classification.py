@@ -22,7 +22,7 @@ from lossd.losses.roles import (
     Real,
 )
 from lossd.losses.scratch import Scratch
-from lossd.losses.spec import Boosting, Example, Terms, forced, loss, tuned
+from lossd.losses.spec import Boosting, Example, Loss, Terms, forced, loss, tuned
 from lossd.losses.stable import sigmoid, softmax, softplus, times
 from lossd.losses.sums import dot, total
 from lossd.message import Array
@@ -132,9 +132,7 @@ def _cross_entropy_below_top(input: Array, target: Array, scale: Any, out: Array
     true = scratch.starts(input) + target
     top = np.maximum.reduce(input, axis=1)
     if not top @ top < np.inf:
-        terms = cross_entropy.kernel(input, target)  # a certain or a meaningless logit
-        np.multiply(forced(terms.gradient["input"]), scale, out=out)
-        return total(terms.value)
+        return _leave_to_kernel(cross_entropy, input, target, scale, out)  # a certain or a meaningless logit
     power = np.subtract(input, top[:, None], out=scratch.empty("power", input))
     below = power.reshape(-1)[true]
     own, others, normaliser = _split(np.exp(power, out=power), true, scratch)
@@ -305,19 +303,12 @@ def bce_with_logits_block(input: Array, target: Array, *, scale: Any, out: Array
     whole = scratch.empty("whole", input)
     value = total(np.log1p(odds, out=whole))
     if not value < np.inf:
-        return _bce_with_logits_plainly(input, target, scale, out)
+        return _leave_to_kernel(bce_with_logits, input, target, scale, out)
     np.add(odds, 1, out=whole)
     np.divide(odds, whole, out=odds)
     np.multiply(sign, scale, out=sign)
     np.multiply(odds, sign, out=out)
     return value
-
-
-def _bce_with_logits_plainly(input: Array, target: Array, scale: Any, out: Array) -> float:
-    """Leave a block whose exponentials overflow, or mean nothing, to the kernel."""
-    terms = bce_with_logits.kernel(input, target)
-    np.multiply(forced(terms.gradient["input"]), scale, out=out)
-    return total(terms.value)
 
 
 def _soft_bce_with_logits(
@@ -330,7 +321,7 @@ def _soft_bce_with_logits(
     least, most = np.minimum.reduce(input), np.maximum.reduce(input)
     reach = _EXP_RANGE[input.dtype.char]
     if not (-reach < least and most < reach):
-        return _bce_with_logits_plainly(input, target, scale, out)
+        return _leave_to_kernel(bce_with_logits, input, target, scale, out)
     one = scratch.full(1.0, input)
     positive = np.maximum(input, scratch.full(0.0, input), out=scratch.empty("positive", input))
     value = dot(rest, positive)
@@ -356,3 +347,10 @@ def _one_hot(target: Array, like: Array) -> Array:
     belief = np.zeros_like(like)
     belief[np.arange(len(target)), target] = 1
     return belief
+
+
+def _leave_to_kernel(declared: Loss, input: Array, target: Array, scale: Any, out: Array) -> float:
+    """Compute a block whose exponentials overflow, or mean nothing, as the declaration does."""
+    terms = declared.kernel(input, target)
+    np.multiply(forced(terms.gradient["input"]), scale, out=out)
+    return total(terms.value)
