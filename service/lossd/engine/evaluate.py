@@ -35,7 +35,7 @@ def evaluate(
         call: Arrays by argument, settings and options; their meaning is in `Options` and in the loss.
         threads: How many threads may work; the answer's bits do not depend on it.
         checkpoint: Called between blocks; what it raises ends the work.
-        block_bytes: Size of the widest argument's block.
+        block_bytes: Size of the widest argument's block; a kernel that is not tuned gets a quarter of it.
 
     Raises:
         InvalidCall: An array, a setting or an option is not what the loss means; the faults say where.

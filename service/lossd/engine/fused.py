@@ -53,7 +53,8 @@ def run_recipe(
     plain, others = _see(recipe, arrays)
     gradient, into = _make_room(recipe, arrays if owned else {}) if plan.gradient else ({}, [])
     if recipe.in_place and into and not others and len(recipe.blocks) == 1:
-        total = _run_whole(recipe, plain, into)
+        # A view of each block would cost a small call more than its numbers do.
+        total = _run_kernel(recipe, dict(plain), [room.array for room in into])
     else:
         work = partial(_run_block, recipe, plain, others, into)
         total = sum(run_blocks(work, recipe.blocks, threads, checkpoint), 0.0)
@@ -61,14 +62,6 @@ def run_recipe(
     value = recipe.real(total / recipe.divisor)
     return Answer(
         {recipe.reduction: value}, recipe.arranged.count, plan.denominator, found, warnings=plan.warnings
-    )
-
-
-def _run_whole(recipe: Recipe, plain: list[tuple[str, Array]], into: list[Rows]) -> float:
-    """Run the kernel on whole arguments: blocks would cost a small call more than its numbers do."""
-    out = [room.array for room in into]
-    return recipe.kernel(
-        **dict(plain), **recipe.settings, out=out[0] if len(out) == 1 else out, scratch=_of_thread.scratch
     )
 
 
@@ -80,19 +73,23 @@ def _run_block(
     block: Block,
 ) -> float:
     """Run the kernel on one block."""
-    scratch = _of_thread.scratch
     given = {name: rows[block] for name, rows in plain}
     for name, source, how in others:
         given[name] = _read(source, how, block, recipe.arranged)
     if into and recipe.in_place:
-        out = [room.array[block] for room in into]
-    else:
-        out = [scratch.empty(name, given[name]) for name in recipe.loss.gradient]
-    value = recipe.kernel(**given, **recipe.settings, out=out[0] if len(out) == 1 else out, scratch=scratch)
-    if into and not recipe.in_place:
+        return _run_kernel(recipe, given, [room.array[block] for room in into])
+    out = [_of_thread.scratch.empty(name, given[name]) for name in recipe.loss.gradient]
+    value = _run_kernel(recipe, given, out)
+    if into:
         for room, values in zip(into, out, strict=True):
             room.write(block, values)
     return value
+
+
+def _run_kernel(recipe: Recipe, given: dict[str, Array], out: list[Array]) -> float:
+    return recipe.kernel(
+        **given, **recipe.settings, out=out[0] if len(out) == 1 else out, scratch=_of_thread.scratch
+    )
 
 
 def _make_room(recipe: Recipe, spent: Mapping[str, Array]) -> tuple[dict[str, Array], list[Rows]]:

@@ -136,6 +136,8 @@ def _directed(loss: Loss, request: Mapping[str, Any], arranged: Arranged, plan: 
 def _of_known_kind(loss: Loss, call: Call, block_bytes: int) -> Prepared | None:
     """Take what is known of the call's kind; None where its values matter too, or where it is wrong."""
     arrays, options = call.arrays, call.options
+    if loss.prepare is not None or loss.mean_scale is not None:
+        return None
     if not _READS_VALUES.isdisjoint(arrays) or not _READS_VALUES.isdisjoint(options):
         return None
     try:
@@ -177,8 +179,6 @@ def _kind(
     block_bytes: int,
 ) -> _Kind | None:
     """Work out arrays of the right shapes that hold nothing; None where what they hold matters."""
-    if loss.prepare is not None or loss.mean_scale is not None:
-        return None
     empty = {name: np.broadcast_to(np.zeros((), dtype), shape) for name, shape, dtype in arrays}
     request = read_request(loss, Call(empty, {name: _value((kind, key)) for name, kind, key in options}))
     arranged = arrange(loss, request)
