@@ -5,6 +5,7 @@ A check that cannot fail holds nothing; without this file nobody would notice.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import count
@@ -14,19 +15,23 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import pytest
 
+from lossd.engine import evaluate
+from lossd.engine.prepare import prepare
 from lossd.losses import LOSSES
 from lossd.losses.roles import Differentiable, Positive, Real, RowWeight
 from lossd.losses.spec import Example, Loss, Terms, forced, loss
+from lossd.message import Call
 from tests.losses import derivatives, layouts, numbers, reductions, selection
 from tests.losses.cases import CASES, Case, cases_of
 from tests.losses.properties import PROPERTIES
 
 
 class Fault(NamedTuple):
-    """A way to spoil a loss, and the loss to spoil."""
+    """A loss, a way to spoil it, and a way to spoil what the engine hears of a call."""
 
     loss: str
-    spoil: Callable[[Loss], Loss]
+    spoil: Callable[[Loss], Loss] = lambda loss: loss
+    hear: Callable[[Call], Call] = lambda call: call
 
 
 def with_terms(change: Callable[[Terms], Terms]) -> Callable[[Loss], Loss]:
@@ -38,9 +43,17 @@ def with_terms(change: Callable[[Terms], Terms]) -> Callable[[Loss], Loss]:
     return spoil
 
 
-def with_request(**changes: Any) -> Callable[[Loss], Loss]:
+def deaf(*unheard: str, **misheard: Any) -> Fault:
     """Spoil what a call asks, as if the engine did not look at it."""
-    return lambda loss: replace(loss, prepare=lambda request, settings: changes)
+
+    def hear(call: Call) -> Call:
+        arrays, options = (
+            {name: value for name, value in given.items() if name not in unheard}
+            for given in (call.arrays, {**call.options, **misheard})
+        )
+        return replace(call, arrays=arrays, options=options)
+
+    return Fault("mse", hear=hear)
 
 
 def scaled(
@@ -99,21 +112,22 @@ FAULTS: Mapping[Callable[[Case], None], Fault] = {
     derivatives.check_hessian: Fault("mse", hessian_off),
     derivatives.check_hvp: Fault("mse", hessian_off),
     reductions.check_identities: Fault("mse", drifting),
-    reductions.check_sample_weight: Fault("mse", with_request(sample_weight=None)),
-    reductions.check_upstream: Fault("mse", with_request(upstream=None)),
-    reductions.check_axis: Fault("mse", with_request(axis=None)),
+    reductions.check_sample_weight: deaf("sample_weight"),
+    reductions.check_upstream: deaf("upstream"),
+    reductions.check_axis: deaf("axis"),
     reductions.check_shards: Fault("mse", depends_on_place),
-    reductions.check_empty: Fault("mse", with_request(empty="nan")),
-    reductions.check_legacy_arguments: Fault("mse", with_request(size_average=None, reduce=None)),
+    reductions.check_empty: deaf(empty="nan"),
+    reductions.check_legacy_arguments: deaf("size_average", "reduce"),
     reductions.check_samples_may_be_permuted: Fault("mse", depends_on_place),
-    selection.check_mask: Fault("mse", with_request(mask=None)),
-    selection.check_mask_denominator: Fault("mse", with_request(mask=None)),
+    selection.check_mask: deaf("mask"),
+    selection.check_mask_denominator: deaf("mask"),
     selection.check_nan_propagates: Fault("mse", hides_nan),
-    selection.check_finite_is_demanded: Fault("mse", with_request(check_finite=False)),
+    selection.check_finite_is_demanded: deaf("check_finite"),
     layouts.check_layouts: Fault("mse", drifting),
     layouts.check_inputs_are_not_written: Fault("mse", writing),
     layouts.check_block_size: Fault("mse", depends_on_block),
     layouts.check_threads: Fault("mse", depends_on_thread),
+    layouts.check_calls_before: Fault("mse", drifting),
     numbers.check_floating_types: Fault("mse", with_terms(_short_of_digits)),
     numbers.check_integer_types: Fault("nll", drifting),
     numbers.check_whole_numbers_are_real_ones: Fault("mse", drifting),
@@ -127,10 +141,15 @@ def case_of(name: str) -> Case:
 
 
 @pytest.mark.parametrize("check", PROPERTIES, ids=lambda check: check.__name__)
-def test_property_fails_for_a_wrong_loss(check):
-    name, spoil = FAULTS[check]
+def test_property_fails_for_a_wrong_loss(check, monkeypatch):
+    name, spoil, hear = FAULTS[check]
     case = case_of(name)
     check(case)
+    monkeypatch.setattr(
+        sys.modules[evaluate.__module__],
+        "prepare",
+        lambda loss, call, block_bytes: prepare(loss, hear(call), block_bytes),
+    )
     # A refusal that does not come fails a check by pytest's own exception.
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         check(replace(case, loss=spoil(case.loss)))

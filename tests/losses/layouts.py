@@ -1,10 +1,11 @@
-"""The properties of how arrays lie in memory and of how work is cut: neither changes an answer."""
+"""The properties of how arrays lie in memory, how work is cut and what was asked before: none changes an answer."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 from collections.abc import Callable, Mapping
+from copy import copy
 
 import numpy as np
 
@@ -76,6 +77,22 @@ def check_threads(case: Case) -> None:
         assert_same_bits(four, one)
 
 
+def check_calls_before(case: Case) -> None:
+    """What is kept of a call of the same shapes changes no bit of the next."""
+    draw = case.rng().random
+    another = with_arrays(
+        case.call, sample_call(case.loss, case.rng(), form=case.form, batch=case.batch).arrays
+    )
+    for asked in ({"reduction": REDUCTIONS, "gradient": case.differentiable}, {"gradient": [case.first]}):
+        for weighed in ({}, {"sample_weight": draw(case.batch)}, {"mask": draw(case.batch) < 0.5}):
+            ask(
+                case, another, empty="zero", **asked, **{name: array[::-1] for name, array in weighed.items()}
+            )
+            call = with_names(case.call, empty="zero", **asked, **weighed)
+            unasked = copy(case.loss)  # nothing is kept of it
+            assert_same_bits(evaluate(case.loss, call), evaluate(unasked, call))
+
+
 def _meeting_of_two_threads() -> Callable[[], None]:
     """Return a checkpoint that holds the first thread until a second has come: small work leaves it none."""
     barrier, seen = threading.Barrier(2), set()
@@ -124,4 +141,10 @@ LAYOUTS: Mapping[str, Callable[[Array], Array]] = {
 # Sums of 37 float64 numbers in another order.
 _ROUNDING = {"relative": 1e-13, "absolute": 1e-13}
 
-PROPERTIES = (check_layouts, check_inputs_are_not_written, check_block_size, check_threads)
+PROPERTIES = (
+    check_layouts,
+    check_inputs_are_not_written,
+    check_block_size,
+    check_threads,
+    check_calls_before,
+)

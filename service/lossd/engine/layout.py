@@ -106,15 +106,18 @@ def rows_of(array: Array, core: Sequence[int], flat_core: bool = False) -> Rows:
     """
     if not core:
         return FlatRows(array.reshape(-1))
-    batch = [axis for axis in range(array.ndim) if axis not in core]
-    core_shape = tuple(array.shape[axis] for axis in core)
+    core_shape = tuple([array.shape[axis] for axis in core])
     if flat_core:
         core_shape = (math.prod(core_shape),)
+    before = array.ndim - len(core)
+    if tuple(core) == tuple(range(before, array.ndim)):
+        return FlatRows(array.reshape(math.prod(array.shape[:before]), *core_shape))
+    batch = [axis for axis in range(array.ndim) if axis not in core]
     behind = [axis for axis in batch if axis > min(core)]
     moved = array.transpose(*batch, *core)
     count = math.prod(array.shape[axis] for axis in batch)
     inner = math.prod(array.shape[axis] for axis in behind)
-    if flat_core or len(behind) in (0, len(batch)) or inner <= 1:
+    if flat_core or len(behind) == len(batch) or inner <= 1:
         return FlatRows(moved.reshape(count, *core_shape))
     return SlabRows(moved.reshape(count // inner, inner, *core_shape))
 

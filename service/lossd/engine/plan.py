@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 
 from lossd.engine.arrange import Arranged, Placed, real_numbers
-from lossd.engine.reduce import REDUCTIONS, Weights, denominator, legacy_reduction, normalise_axes
+from lossd.engine.reduce import (
+    REDUCTIONS,
+    Weights,
+    denominator,
+    holds_zero,
+    legacy_reduction,
+    normalise_axes,
+)
 from lossd.errors import invalid
 from lossd.losses.spec import Boosting, Loss
 from lossd.message import Array
@@ -104,8 +111,8 @@ def select_rows(loss: Loss, request: Mapping[str, Any], arranged: Arranged) -> A
     if loss.ignored is not None:
         argument, setting = loss.ignored
         values = whole_arguments(arranged).get(argument)
-        ignored = values == request[setting]
-        if np.any(ignored):
+        ignored = None if values is None else values == request[setting]
+        if ignored is not None and ignored.any():
             keep = ~ignored if keep is None else keep & ~ignored
     return None if keep is None else np.flatnonzero(keep)
 
@@ -136,7 +143,7 @@ def _weights(
     selected: Array | None,
 ) -> Weights:
     """Gather what weighs the rows of a call."""
-    weighed = loss.mass is not None and (not loss.mass.of or loss.mass.of in arranged.placed)
+    weighed = weighs_mass(loss, arranged)
     arguments = whole_arguments(arranged) if weighed or loss.mean_scale else {}
     axis = None if "axis" in loss.settings else request["axis"]
     averages = any(REDUCTIONS[name].divisor for name in names)
@@ -149,6 +156,11 @@ def _weights(
         axes=normalise_axes(axis, len(arranged.batch)),
         denominator=request["denominator"],
     )
+
+
+def weighs_mass(loss: Loss, arranged: Arranged) -> bool:
+    """Return whether values of the call's arrays say what its rows add to the mean's denominator."""
+    return loss.mass is not None and (not loss.mass.of or loss.mass.of in arranged.placed)
 
 
 def whole_arguments(arranged: Arranged) -> dict[str, Any]:
@@ -192,6 +204,8 @@ def _sample_weight(request: Mapping[str, Any], arranged: Arranged) -> Array | No
 
 def _per_row(array: Array, arranged: Arranged, name: str) -> Array:
     """Broadcast a general array against the unreduced loss."""
+    if array.shape == arranged.batch:
+        return array.reshape(-1)
     try:
         return np.broadcast_to(array, arranged.batch).reshape(-1)
     except ValueError:
@@ -220,7 +234,7 @@ def _scale(name: str, weights: Weights, request: Mapping[str, Any], arranged: Ar
 
 def _over(value: Factor, divisor: Factor, empty: str) -> Factor:
     """Divide, where a divisor of zero gives what ``empty`` says."""
-    if not np.any(np.equal(divisor, 0)):
+    if not holds_zero(divisor):
         return value / divisor
     nothing = 0.0 if empty == "zero" else np.nan
     return np.where(np.equal(divisor, 0), nothing, np.divide(value, divisor)) + np.zeros(np.shape(value))

@@ -1,7 +1,7 @@
 """This file is what is worked out of a call before its blocks: what is asked, of which arrays, and how to go about it.
 
 Most calls of a training loop have the shapes, types and options of the one before. What follows from
-these alone is worked out once and kept; a call whose values matter too is worked out by itself.
+these alone is worked out once and kept; only what the arrays' values decide is worked out for each call.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from lossd.engine.arrange import Arranged, arrange, place, real_numbers
 from lossd.engine.check import CheckedNames, check_finite, check_shared, names_to_check
-from lossd.engine.plan import Plan, make_plan, select_rows
+from lossd.engine.plan import Plan, make_plan, select_rows, weighs_mass
 from lossd.engine.recipe import Recipe, make_recipe
 from lossd.engine.request import read_request
 from lossd.errors import InvalidCall, invalid
@@ -23,10 +23,10 @@ from lossd.losses.domain import Domain, Index, Shape
 from lossd.losses.spec import GENERAL_ARRAYS, Loss
 from lossd.message import Array, Call
 
-# Options that read the arrays' values before the plan is made.
-_READS_VALUES = frozenset(["check_finite", *GENERAL_ARRAYS])
 # An option's value as a key: equal values of different types, as 1 and True, are different calls.
 _Key = tuple[type, Any]
+_Option = tuple[str, type, Any]
+_Form = tuple[str, Shape, np.dtype[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,21 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What calls of the same shapes, types and options have in common; their arrays are missing."""
+    """What calls of the same shapes, types and options have in common; the arrays in it hold nothing.
 
-    prepared: Prepared
-    choices: tuple[Choice, ...]
-    broadcast: bool
+    Attributes:
+        request: Every setting and option.
+        arranged: The arrays.
+        checked: Arguments whose values the blocks check.
+        prepared: All that there is to know, unless the values decide that.
+        choices: Arguments to look at before it is used.
+    """
+
+    request: Mapping[str, Any]
+    arranged: Arranged
+    checked: CheckedNames
+    prepared: Prepared | None = None
+    choices: tuple[Choice, ...] = ()
 
 
 def prepare(loss: Loss, call: Call, block_bytes: int) -> Prepared:
@@ -89,21 +99,102 @@ def prepare(loss: Loss, call: Call, block_bytes: int) -> Prepared:
     Raises:
         InvalidCall: An array, a setting or an option is not what the loss means.
     """
-    return _of_known_kind(loss, call, block_bytes) or _by_itself(loss, call, block_bytes)
+    try:
+        kind, arrays = _look_up(loss, call, block_bytes)
+    except (
+        InvalidCall,
+        TypeError,
+    ):  # wrong, or an option without a hash: the faults show the call's own values
+        kind, arrays = _work_out(loss, call, block_bytes)
+    prepared = kind.prepared
+    if prepared is None or not all(choice.is_made(arrays) for choice in kind.choices):
+        return _by_values(loss, kind, arrays, block_bytes)
+    if prepared.recipe is not None:
+        return prepared
+    arranged = _with_arrays(kind, arrays)
+    check_shared(arranged, prepared.checked)
+    return replace(prepared, arranged=arranged)
 
 
-def _by_itself(loss: Loss, call: Call, block_bytes: int) -> Prepared:
-    """Work out a call that nothing is known of."""
-    request = read_request(loss, call)
+def _look_up(loss: Loss, call: Call, block_bytes: int) -> tuple[_Kind, Mapping[str, Array]]:
+    """Return what is known of calls of this kind, and the arrays as the loss declares them."""
+    arrays = call.arrays
+    options = tuple([(name, *_key(value)) for name, value in call.options.items()])
     if loss.prepare is not None:
-        request = {**request, **loss.prepare(request, {name: request[name] for name in loss.settings})}
-    if request["check_finite"]:
-        check_finite(call.arrays)
+        arrays = _as_declared(loss, {**_request(loss, tuple(arrays), options), **arrays}, arrays)
+    forms = tuple([(name, array.shape, array.dtype) for name, array in arrays.items()])
+    return _known_kind(loss, forms, options, block_bytes), arrays
+
+
+def _work_out(loss: Loss, call: Call, block_bytes: int) -> tuple[_Kind, Mapping[str, Array]]:
+    """Return the same from the call itself."""
+    request = read_request(loss, call)
+    arrays = call.arrays if loss.prepare is None else _as_declared(loss, request, call.arrays)
+    return _kind(loss, {**request, **arrays}, block_bytes), arrays
+
+
+def _as_declared(loss: Loss, request: Mapping[str, Any], arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Bring arrays to the shapes that the loss declares."""
+    assert loss.prepare is not None
+    return {**arrays, **loss.prepare(request, {name: request[name] for name in loss.settings})}
+
+
+@lru_cache(maxsize=1024)
+def _request(loss: Loss, names: tuple[str, ...], options: tuple[_Option, ...]) -> Mapping[str, Any]:
+    """Validate options; the arrays hold nothing."""
+    return read_request(
+        loss,
+        Call(
+            dict.fromkeys(names, np.empty(0)), {name: _value((kind, value)) for name, kind, value in options}
+        ),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _known_kind(
+    loss: Loss, forms: tuple[_Form, ...], options: tuple[_Option, ...], block_bytes: int
+) -> _Kind:
+    request = _request(loss, tuple([name for name, _, _ in forms]), options)
+    empty = {name: np.broadcast_to(np.zeros((), dtype), shape) for name, shape, dtype in forms}
+    return _kind(loss, {**request, **empty}, block_bytes)
+
+
+def _kind(loss: Loss, request: Mapping[str, Any], block_bytes: int) -> _Kind:
+    """Work out all that does not depend on values."""
     arranged = arrange(loss, request)
     checked = names_to_check(arranged, request["check_target"])
-    check_shared(arranged, checked)
+    if _plan_reads_values(loss, request, arranged):
+        return _Kind(request, arranged, checked)
+    plan = make_plan(loss, request, arranged, None)
+    if not _is_small(plan):
+        return _Kind(request, arranged, checked)
+    choices = tuple(_choices(loss, arranged, plan.settings))
+    chosen = {choice.name for choice in choices}
+    unchosen = tuple(name for name in checked if name not in chosen)
+    prepared = _prepared(loss, request, arranged, plan, unchosen, block_bytes)
+    return _Kind(request, arranged, checked, prepared, choices)
+
+
+def _plan_reads_values(loss: Loss, request: Mapping[str, Any], arranged: Arranged) -> bool:
+    return (
+        loss.mean_scale is not None
+        or weighs_mass(loss, arranged)
+        or request["check_finite"]
+        or any(request[name] is not None for name in GENERAL_ARRAYS)
+    )
+
+
+def _by_values(loss: Loss, kind: _Kind, arrays: Mapping[str, Array], block_bytes: int) -> Prepared:
+    """Work out what depends on the call's values."""
+    request = {**kind.request, **arrays}
+    if request["check_finite"]:
+        check_finite(arrays)
+    arranged = _with_arrays(kind, arrays)
+    check_shared(arranged, kind.checked)
     plan = make_plan(loss, request, arranged, select_rows(loss, request, arranged))
-    return _prepared(loss, request, arranged, _directed(loss, request, arranged, plan), checked, block_bytes)
+    return _prepared(
+        loss, request, arranged, _directed(loss, request, arranged, plan), kind.checked, block_bytes
+    )
 
 
 def _prepared(
@@ -118,6 +209,16 @@ def _prepared(
     return Prepared(arranged, plan, checked, request["check_target"] == "strict", request["empty"], recipe)
 
 
+def _with_arrays(kind: _Kind, arrays: Mapping[str, Array]) -> Arranged:
+    """Put a call's arrays where those of its kind hold nothing."""
+    arranged, broadcast = kind.arranged, kind.request["broadcast"]
+    placed = {
+        name: place(known.argument, known.role, arrays[name], known.core, arranged.batch, broadcast)
+        for name, known in arranged.placed.items()
+    }
+    return replace(arranged, placed=placed)
+
+
 def _directed(loss: Loss, request: Mapping[str, Any], arranged: Arranged, plan: Plan) -> Plan:
     """Place the direction that the Hessian is to be multiplied with."""
     if request["hvp"] is None:
@@ -130,66 +231,6 @@ def _directed(loss: Loss, request: Mapping[str, Any], arranged: Arranged, plan: 
     return replace(
         plan,
         direction=place(placed.argument, placed.role, direction, placed.core, arranged.batch, spread),
-    )
-
-
-def _of_known_kind(loss: Loss, call: Call, block_bytes: int) -> Prepared | None:
-    """Take what is known of the call's kind; None where its values matter too, or where it is wrong."""
-    arrays, options = call.arrays, call.options
-    if loss.prepare is not None or loss.mean_scale is not None:
-        return None
-    if not _READS_VALUES.isdisjoint(arrays) or not _READS_VALUES.isdisjoint(options):
-        return None
-    try:
-        kind = _kind(
-            loss,
-            tuple([(name, array.shape, array.dtype) for name, array in arrays.items()]),
-            tuple([(name, *_key(value)) for name, value in options.items()]),
-            block_bytes,
-        )
-    except (InvalidCall, TypeError):  # told with the call's own values; or an option without a hash
-        return None
-    if kind is None:
-        return None
-    for choice in kind.choices:
-        if not choice.is_made(arrays):
-            return None
-    prepared = kind.prepared
-    if prepared.recipe is not None:
-        return prepared
-    arranged = _with_arrays(prepared.arranged, arrays, kind.broadcast)
-    check_shared(arranged, prepared.checked)
-    return replace(prepared, arranged=arranged)
-
-
-def _with_arrays(arranged: Arranged, arrays: Mapping[str, Array], broadcast: bool) -> Arranged:
-    """Put a call's arrays where those of its kind are missing."""
-    placed = {
-        name: place(known.argument, known.role, arrays[name], known.core, arranged.batch, broadcast)
-        for name, known in arranged.placed.items()
-    }
-    return replace(arranged, placed=placed)
-
-
-@lru_cache(maxsize=1024)
-def _kind(
-    loss: Loss,
-    arrays: tuple[tuple[str, Shape, np.dtype[Any]], ...],
-    options: tuple[tuple[str, type, Any], ...],
-    block_bytes: int,
-) -> _Kind | None:
-    """Work out arrays of the right shapes that hold nothing; None where what they hold matters."""
-    empty = {name: np.broadcast_to(np.zeros((), dtype), shape) for name, shape, dtype in arrays}
-    request = read_request(loss, Call(empty, {name: _value((kind, key)) for name, kind, key in options}))
-    arranged = arrange(loss, request)
-    plan = make_plan(loss, request, arranged, None)
-    if plan.weights.mass is not None or not _is_small(plan):
-        return None
-    choices = tuple(_choices(loss, arranged, plan.settings))
-    chosen = {choice.name for choice in choices}
-    checked = tuple(n for n in names_to_check(arranged, request["check_target"]) if n not in chosen)
-    return _Kind(
-        _prepared(loss, request, arranged, plan, checked, block_bytes), choices, request["broadcast"]
     )
 
 

@@ -7,8 +7,10 @@ pass over the data serves value and gradient, for any number of reductions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -59,12 +61,7 @@ class Reduction:
 
 def count(weights: Weights) -> int:
     """Return how many rows take part."""
-    if weights.selected is not None:
-        return len(weights.selected)
-    rows = 1
-    for size in weights.batch:
-        rows *= size
-    return rows
+    return math.prod(weights.batch) if weights.selected is None else len(weights.selected)
 
 
 def sum_over_axes(values: Array, weights: Weights) -> Array:
@@ -86,11 +83,8 @@ def _mass_sum(weights: Weights, sample: Array | None) -> float | Array:
     """Sum the rows' mass, times their weight if one is given, over the rows that take part."""
     if weights.axes is None and sample is None and weights.mass is None:
         return float(count(weights))
-    whole = np.ones(int(np.prod(weights.batch)), np.float64)
-    for factor in (weights.mass, sample):
-        if factor is not None:
-            whole = whole * factor
-    whole = of_selected(whole, weights)
+    factors = [np.asarray(f, np.float64) for f in (weights.mass, sample) if f is not None]
+    whole = of_selected(reduce(np.multiply, factors or [np.ones(math.prod(weights.batch))]), weights)
     if weights.axes is None:
         return float(np.add.reduce(whole))
     return sum_over_axes(whole, weights)
@@ -125,10 +119,15 @@ def denominator(name: str, weights: Weights, empty: str) -> float | Array:
     if weights.denominator is not None:
         return weights.denominator
     total = divisor(weights)
-    if np.any(total == 0) and empty == "error":
+    if empty == "error" and holds_zero(total):
         expected = "something to average, or empty: 'nan' or 'zero' to say what comes of nothing"
         raise invalid("reduction", expected, f"a {name} of which no element takes part or all weigh zero")
     return total
+
+
+def holds_zero(divisor: float | Array) -> bool:
+    """Return whether there is anything that is divided by zero."""
+    return not divisor if isinstance(divisor, float) else not divisor.all()
 
 
 def legacy_reduction(size_average: bool | None, reduce: bool | None) -> str:
