@@ -136,6 +136,19 @@ def test_unchecked_targets_may_be_any_number():
     np.testing.assert_allclose(answer.loss["none"], by_hand, rtol=1e-15)
 
 
+@pytest.mark.parametrize("name", ["bce", "bce_with_logits"])
+def test_unchecked_targets_that_cancel_are_not_taken_for_labels(name):
+    """Each of these times what it leaves of 1 is -2 or 1/4, together nothing."""
+    arrays = {"input": np.linspace(0.1, 0.9, 9), "target": np.array([2.0] + [0.5] * 8)}
+    options = {"check_target": "none", "gradient": True}
+    alone = evaluate(find(name), Call(arrays, options))
+    general = evaluate(find(name), Call(arrays, {**options, "reduction": ["mean", "none"]}))
+    np.testing.assert_allclose(alone.loss["mean"], general.loss["mean"], rtol=1e-14)
+    np.testing.assert_allclose(
+        alone.gradient["mean"]["input"], general.gradient["mean"]["input"], rtol=1e-14, atol=1e-16
+    )
+
+
 def test_ignored_samples_leave_the_mean_and_mix_with_masks_and_weights():
     logits = RNG.standard_normal((5, 3))
     target = np.array([0, -100, 2, 1, 7])

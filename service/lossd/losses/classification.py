@@ -234,11 +234,32 @@ def bce(input: Probability, target: Probability, weight: Factor | None = None) -
 
 @tuned(bce)
 def bce_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
+    """Take one logarithm where a target is 0 or 1: log1p of wrong over right, (x - t) / (1 - t - x).
+
+    The slope is 1 / (1 - t - x). Nothing cancels, and the bounds are out of reach of probabilities that are not
+    themselves next to one.
+    """
+    rest = np.subtract(1, target, out=scratch.empty("rest", input))
+    if not _are_labels(target, rest) or not _are_unbounded(input):
+        return _soft_bce(input, target, rest, scale, out, scratch)
+    right = np.subtract(rest, input, out=rest)
+    odds = np.subtract(input, target, out=scratch.empty("odds", input))
+    value = total(np.log1p(np.divide(odds, right, out=odds), out=odds))
+    np.divide(scale, right, out=out)
+    return value
+
+
+def _are_unbounded(input: Array) -> bool:
+    """Return whether the bounds on logarithms and on the gradient are far from all probabilities."""
+    least, most = float(np.minimum.reduce(input)), float(np.maximum.reduce(input))
+    return least > 2 * _SLOPE_FLOOR and 1 - most > 2 * _SLOPE_FLOOR
+
+
+def _soft_bce(input: Array, target: Array, rest: Array, scale: Any, out: Array, scratch: Scratch) -> float:
     """Weigh the two logarithms by dot products."""
     one, floor = scratch.full(1.0, input), scratch.full(_LOG_FLOOR, input)
     logarithm = np.log(input, out=scratch.empty("logarithm", input))
     value = dot(target, np.maximum(logarithm, floor, out=logarithm))
-    rest = np.subtract(one, target, out=scratch.empty("rest", input))
     np.log1p(np.negative(input, out=logarithm), out=logarithm)
     value += dot(rest, np.maximum(logarithm, floor, out=logarithm))
     spread = np.multiply(np.subtract(one, input, out=logarithm), input, out=logarithm)
@@ -295,7 +316,7 @@ def bce_with_logits_block(input: Array, target: Array, *, scale: Any, out: Array
     A target of 0 or 1 makes the loss sp(z) and the slope s(z) of z = x or -x, the logit of being wrong.
     """
     rest = np.subtract(1, target, out=scratch.empty("rest", input))
-    if dot(rest, target) != 0:
+    if not _are_labels(target, rest):
         return _soft_bce_with_logits(input, target, rest, scale, out, scratch)
     sign = np.subtract(rest, target, out=rest)
     odds = np.multiply(sign, input, out=scratch.empty("odds", input))
@@ -340,6 +361,11 @@ def _soft_bce_with_logits(
     np.divide(up, small, out=up)
     np.multiply(up, scale, out=out)
     return value
+
+
+def _are_labels(target: Array, rest: Array) -> bool:
+    """Return whether every target is 0 or 1, given what each leaves of 1: in between, both are positive."""
+    return bool(dot(rest, target) == 0 and np.minimum.reduce(target) >= 0 and np.maximum.reduce(target) <= 1)
 
 
 def _one_hot(target: Array, like: Array) -> Array:
