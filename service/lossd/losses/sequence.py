@@ -76,19 +76,19 @@ def _prepare(request: Mapping[str, Any], settings: Settings) -> dict[str, Array]
 def _check_lengths(lengths: Array, name: str, most: int) -> None:
     if lengths.dtype.kind not in "iu" and lengths.size:
         raise invalid(name, "whole numbers", f"{lengths.dtype} numbers")
-    wrong = np.argwhere((lengths < 0) | (lengths > most))
-    if len(wrong):
-        place = tuple(int(i) for i in wrong[0])
+    wrong = (lengths < 0) | (lengths > most)
+    if wrong.any():
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise invalid(name + "".join(f"[{i}]" for i in place), f"a length in [0, {most}]", lengths[place])
 
 
 def _check_symbols(
     targets: Array, padded: Array, used: Array, classes: int, blank: int, concatenated: bool
 ) -> None:
-    wrong = np.argwhere(used & ((padded < 0) | (padded >= classes) | (padded == blank)))
-    if not len(wrong):
+    wrong = used & ((padded < 0) | (padded >= classes) | (padded == blank))
+    if not wrong.any():
         return
-    sample, position = (int(i) for i in wrong[0])
+    sample, position = (int(i) for i in np.argwhere(wrong)[0])
     value = padded[sample, position]
     if concatenated:
         where = f"targets[{int(used[:sample].sum()) + position}]"
@@ -223,8 +223,10 @@ def _skips(targets: Array) -> Array:
 
 def _last_to_first(targets: Array, lengths: Array) -> Array:
     """Return each sample's labels last to first, still at the front of its row."""
-    place = lengths[:, None] - 1 - np.arange(targets.shape[1])
-    return np.take_along_axis(targets, np.maximum(place, 0), axis=1)
+    count, longest = targets.shape
+    place = np.maximum(lengths[:, None] - 1 - np.arange(longest), 0)
+    turned: Array = targets[np.arange(count)[:, None], place]
+    return turned
 
 
 def _places(states: Array, frames: Array) -> Array:
