@@ -233,3 +233,13 @@ def test_what_is_kept_of_a_call_holds_nothing_as_large_as_its_arrays(options):
             kept, _ = tracemalloc.get_traced_memory()
             tracemalloc.stop()
             assert rows == 100_000 or kept < 100_000
+
+
+def test_a_long_list_of_options_is_not_kept():
+    arrays, kept = {"input": np.ones(3), "target": np.ones(3)}, []
+    for length in (100_000, 100_001):
+        tracemalloc.start()
+        evaluate(find("mse"), Call(arrays, {"reduction": ["mean"] * length}))
+        kept.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+    assert kept[-1] < 100_000

@@ -25,7 +25,7 @@ def names_to_check(arranged: Arranged, check_target: str) -> CheckedNames:
     return tuple(
         name
         for name, placed in arranged.placed.items()
-        if not _anything_goes(placed)
+        if not anything_goes(placed)
         and (placed.role.domain.integer or name != "target" or check_target != "none")
     )
 
@@ -97,7 +97,8 @@ def holds_distributions(placed: Placed) -> bool:
     return isinstance(placed.role.domain, Distribution)
 
 
-def _anything_goes(placed: Placed) -> bool:
+def anything_goes(placed: Placed) -> bool:
+    """Return whether every real number is in an argument's domain."""
     return isinstance(placed.role.domain, Interval) and placed.role.domain.unbounded
 
 

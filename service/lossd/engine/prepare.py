@@ -6,7 +6,7 @@ these alone is worked out once and kept; only what the arrays' values decide is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -15,11 +15,12 @@ import numpy as np
 
 from lossd.engine.arrange import Arranged, arrange, place, real_numbers
 from lossd.engine.check import CheckedNames, check_finite, check_shared, names_to_check
+from lossd.engine.choices import Choice, choices_of
 from lossd.engine.plan import Plan, make_plan, select_rows, weighs_mass
 from lossd.engine.recipe import Recipe, make_recipe
 from lossd.engine.request import read_request
 from lossd.errors import InvalidCall, invalid
-from lossd.losses.domain import Domain, Index, Shape
+from lossd.losses.domain import Shape
 from lossd.losses.spec import GENERAL_ARRAYS, Loss
 from lossd.message import Array, Call
 
@@ -27,6 +28,13 @@ from lossd.message import Array, Call
 _Key = tuple[type, Any]
 _Option = tuple[str, type, Any]
 _Form = tuple[str, Shape, np.dtype[Any]]
+# Types of options that are kept, and the longest list: a caller must not fill the memory.
+_PLAIN = frozenset([bool, int, float, str, type(None)])
+_LONGEST = 32
+
+
+class _Unkept(Exception):
+    """An option is not of a kind that is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +56,6 @@ class Prepared:
     strict: bool
     empty: str
     recipe: Recipe | None
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """An argument of whole numbers that choose, looked at before the blocks: it is small beside what it chooses from.
-
-    Attributes:
-        name: The argument.
-        domain: What it may hold.
-        sizes: Length of every named dimension.
-        ignored: What it holds where a row takes no part, if the domain has that too.
-    """
-
-    name: str
-    domain: Domain
-    sizes: Mapping[str, int]
-    ignored: int | None
-
-    def is_made(self, arrays: Mapping[str, Array]) -> bool:
-        """Return whether every row chooses."""
-        array = arrays[self.name]
-        if self.domain.forbidden(array, self.sizes) is not None:
-            return False
-        return self.ignored is None or not np.count_nonzero(np.equal(array, self.ignored))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +85,7 @@ def prepare(loss: Loss, call: Call, block_bytes: int) -> Prepared:
     """
     try:
         kind, arrays = _look_up(loss, call, block_bytes)
-    except (
-        InvalidCall,
-        TypeError,
-    ):  # wrong, or an option without a hash: the faults show the call's own values
+    except (InvalidCall, _Unkept):  # faults are to show the call's own values
         kind, arrays = _work_out(loss, call, block_bytes)
     prepared = kind.prepared
     if prepared is None or not all(choice.is_made(arrays) for choice in kind.choices):
@@ -142,12 +123,8 @@ def _as_declared(loss: Loss, request: Mapping[str, Any], arrays: Mapping[str, Ar
 @lru_cache(maxsize=1024)
 def _request(loss: Loss, names: tuple[str, ...], options: tuple[_Option, ...]) -> Mapping[str, Any]:
     """Validate options; the arrays hold nothing."""
-    return read_request(
-        loss,
-        Call(
-            dict.fromkeys(names, np.empty(0)), {name: _value((kind, value)) for name, kind, value in options}
-        ),
-    )
+    given = {name: _value((kind, key)) for name, kind, key in options}
+    return read_request(loss, Call(dict.fromkeys(names, np.empty(0)), given))
 
 
 @lru_cache(maxsize=1024)
@@ -168,7 +145,7 @@ def _kind(loss: Loss, request: Mapping[str, Any], block_bytes: int) -> _Kind:
     plan = make_plan(loss, request, arranged, None)
     if not _is_small(plan):
         return _Kind(request, arranged, checked)
-    choices = tuple(_choices(loss, arranged, plan.settings))
+    choices = tuple(choices_of(loss, arranged, plan.settings))
     chosen = {choice.name for choice in choices}
     unchosen = tuple(name for name in checked if name not in chosen)
     prepared = _prepared(loss, request, arranged, plan, unchosen, block_bytes)
@@ -192,9 +169,8 @@ def _by_values(loss: Loss, kind: _Kind, arrays: Mapping[str, Array], block_bytes
     arranged = _with_arrays(kind, arrays)
     check_shared(arranged, kind.checked)
     plan = make_plan(loss, request, arranged, select_rows(loss, request, arranged))
-    return _prepared(
-        loss, request, arranged, _directed(loss, request, arranged, plan), kind.checked, block_bytes
-    )
+    plan = _directed(loss, request, arranged, plan)
+    return _prepared(loss, request, arranged, plan, kind.checked, block_bytes)
 
 
 def _prepared(
@@ -242,19 +218,15 @@ def _is_small(plan: Plan) -> bool:
 
 def _key(value: Any) -> _Key:
     kind = value.__class__
-    return (kind, tuple(map(_key, value))) if kind is list else (kind, value)
+    if kind is list:
+        if len(value) > _LONGEST:
+            raise _Unkept
+        return kind, tuple(map(_key, value))
+    if kind not in _PLAIN:
+        raise _Unkept
+    return kind, value
 
 
 def _value(key: _Key) -> Any:
     kind, value = key
     return list(map(_value, value)) if kind is list else value
-
-
-def _choices(loss: Loss, arranged: Arranged, settings: Mapping[str, Any]) -> Iterator[Choice]:
-    """Yield the arguments to look at in each call of a kind."""
-    for name, placed in arranged.placed.items():
-        domain = placed.role.domain
-        if isinstance(domain, Index):
-            ignored = settings[loss.ignored[1]] if loss.ignored and loss.ignored[0] == name else -1
-            possible = 0 <= ignored < arranged.sizes[domain.of]
-            yield Choice(name, domain, arranged.sizes, ignored if possible else None)

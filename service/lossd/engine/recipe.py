@@ -11,7 +11,7 @@ import numpy as np
 
 from lossd.engine.arrange import Arranged, Placed
 from lossd.engine.blocks import cut_blocks
-from lossd.engine.check import CheckedNames
+from lossd.engine.check import CheckedNames, anything_goes
 from lossd.engine.layout import Block
 from lossd.engine.plan import Plan
 from lossd.losses.domain import Shape
@@ -66,7 +66,7 @@ def make_recipe(
         checked: Arguments whose values the blocks check.
         block_bytes: Size of the widest argument's block.
     """
-    if not _can_fuse(loss, arranged, plan):
+    if not _can_fuse(loss, arranged, plan, checked):
         return None
     assert loss.tuned is not None
     ((reduction, scale),) = plan.scales.items()
@@ -88,7 +88,7 @@ def make_recipe(
     )
 
 
-def _can_fuse(loss: Loss, arranged: Arranged, plan: Plan) -> bool:
+def _can_fuse(loss: Loss, arranged: Arranged, plan: Plan, checked: CheckedNames) -> bool:
     """Return whether the tuned kernel of ``loss`` can answer a call."""
     if loss.tuned is None or loss.prepare is not None:
         return False
@@ -105,7 +105,10 @@ def _can_fuse(loss: Loss, arranged: Arranged, plan: Plan) -> bool:
     return (
         all(name in accepts for name in arranged.placed)
         and all(
-            placed.role == placed.argument.role and not placed.spread for placed in arranged.placed.values()
+            placed.role == placed.argument.role
+            and not placed.spread
+            and (name in checked or placed.role.domain.integer or anything_goes(placed))
+            for name, placed in arranged.placed.items()
         )
         and all(name in accepts or value == defaults[name][1] for name, value in plan.settings.items())
     )

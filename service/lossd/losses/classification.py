@@ -364,8 +364,8 @@ def _soft_bce_with_logits(
 
 
 def _are_labels(target: Array, rest: Array) -> bool:
-    """Return whether every target is 0 or 1, given what each leaves of 1: in between, both are positive."""
-    return bool(dot(rest, target) == 0 and np.minimum.reduce(target) >= 0 and np.maximum.reduce(target) <= 1)
+    """Return whether every target is 0 or 1, given what it leaves of 1: in between, both are positive."""
+    return dot(rest, target) == 0
 
 
 def _one_hot(target: Array, like: Array) -> Array:

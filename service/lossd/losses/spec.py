@@ -284,10 +284,10 @@ def tuned(declared: Loss) -> Callable[[Callable[..., float]], Callable[..., floa
     It computes the same as the kernel in one pass over a block: it writes ``scale`` times the gradient
     to ``out`` and returns the sum of the values. It takes the arguments and settings that its signature
     names, with ``scale`` (a scalar of the computing dtype), ``out`` (a block of the argument's shape, one for each
-    argument in ``gradient`` if there are several) and ``scratch`` (a `Scratch`). A call with an argument that it
-    does not name, or with another than the default of a setting it does not name, is computed by
-    the kernel. ``out`` may be the memory of the arguments themselves: what is still needed of an argument
-    is read before its gradient is written.
+    argument in ``gradient`` if there are several) and ``scratch`` (a `Scratch`). It may rely on the domains of its
+    arguments. A call with an argument that it does not name, with another than the default of a setting it does not
+    name, or with values that are not to be checked, is computed by the kernel. ``out`` may be the memory of the
+    arguments themselves: what is still needed of an argument is read before its gradient is written.
     """
 
     def attach(kernel: Callable[..., float]) -> Callable[..., float]:
