@@ -54,6 +54,7 @@ SCALARS = [
         "NaN",
         "{}",
         '{"a":[1]}',
+        '{"a":1,"a":2}',
         '"NaN"',
         '"-Infinity"',
         '"["',
@@ -112,6 +113,10 @@ DOCUMENTS = st.lists(st.tuples(KEYS, VALUES), max_size=4).map(
 @example(b'{"axis": ["\\u005b"], "input": [[1, 2], [3, [4]]]}')
 @example(b'{"axis": [1], "axis": 1, "input": [[1, 2], [3, [4]]]}')
 @example(b'{"axis": {"a": [1], "a": 1}, "input": [[1, 2], [3, [4]]]}')
+@example(b'{"axis": [{"a": 1, "a": 2}], "input": [1.5]}')
+@example(b'{"axis": {"b": [[{"a": 1, "a": 2}]]}, "input": [1.5]}')
+@example(b'{"input": [1.5, {"a": 1, "a": 2}]}')
+@example(b'{"input": {"dtype": "int8", "shape": [1], "shape": [1], "data": "AQ=="}}')
 @example(b'{"a": [1], "a\\u0000": 2}')
 @example(b'{"a": {"b": 1, "b\\u0000": 2}}')
 @example(b'{"input": [1, 2.5], "mask": [[true], [false]]}')
@@ -141,6 +146,14 @@ def test_regular_lists_do_take_the_short_way():
     document = json_buffers.read(body, TENSORS, LIMITS)
     assert document is not None
     assert [type(value) for value in document.values()] == [np.ndarray, np.ndarray, list, dict]
+
+
+@accelerated
+def test_objects_in_lists_do_too():
+    body = b'{"input": [1.5], "outputs": [{"name": "loss"}, [{"a": [1, {"b": 2.5}], "c": null}], 3]}'
+    document = json_buffers.read(body, TENSORS, LIMITS)
+    assert document is not None
+    assert document["outputs"] == [{"name": "loss"}, [{"a": [1, {"b": 2.5}], "c": None}], 3]
 
 
 @accelerated

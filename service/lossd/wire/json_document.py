@@ -32,10 +32,7 @@ def read_object(body: Body, tensors: frozenset[str], limits: Limits) -> dict[str
     """
     text = _text(body)
     document = json_buffers.read(text, tensors, limits) if len(text) > _SHORT and tensors else None
-    if document is None:
-        document = _loads(text)
-    refuse_repeated_keys(text, document)
-    return document
+    return _loads(text) if document is None else document
 
 
 def read_entries(
@@ -49,10 +46,7 @@ def read_entries(
     """
     text = _text(body)
     document = json_buffers.read_entries(text, members, tensors, limits) if len(text) > _SHORT else None
-    if document is None:
-        document = _loads(text)
-    refuse_repeated_keys(text, document)
-    return document
+    return _loads(text) if document is None else document
 
 
 def _text(body: Body) -> bytes | bytearray:
@@ -71,6 +65,7 @@ def _loads(text: bytes | bytearray) -> dict[str, Any]:
         raise _syntax_error(text, error) from None
     if type(document) is not dict:
         raise malformed("", "a JSON object", f"a JSON {_KINDS[type(document)]}")
+    refuse_repeated_keys(text, document)
     return document
 
 
