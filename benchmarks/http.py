@@ -67,7 +67,7 @@ class Load:
 
 
 SMALL = Load("mse", (8, 3), connections=8, requests=2000, rounds=5)
-LARGE = Load("cross_entropy", (1024, 1000), connections=1, requests=1, rounds=10)
+LARGE = Load("cross_entropy", (1024, 1000), connections=1, requests=1, rounds=30)
 QUICK_SMALL = Load("mse", (8, 3), connections=8, requests=400, rounds=3)
 QUICK_LARGE = Load("cross_entropy", (1024, 1000), connections=1, requests=1, rounds=3)
 
