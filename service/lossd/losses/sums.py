@@ -2,8 +2,9 @@
 
 Adding n float32 numbers one by one errs by up to n ulp, and NumPy's float64 accumulation of float32
 costs three times a plain sum. So short runs are added by BLAS in the numbers' own type, where its
-lanes keep the error at an ulp or two, and the runs' sums are added in float64. Runs start at fixed
-places: the bits of a sum depend on the numbers alone.
+lanes keep the error at an ulp or two, and the runs' sums are added in float64. Where numbers are few, one
+call that adds in float64 is over before the calls that runs take. Runs start at fixed places: the bits of
+a sum depend on the numbers alone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from lossd.message import Array
 
 SUM_RUN = 128
 DOT_RUN = 256  # a call a run: shorter ones cost more than they gain
+_FEW = 2048
 _ONES: Mapping[np.dtype[Any], Array] = {
     np.dtype(kind): np.ones(DOT_RUN, kind) for kind in (np.float32, np.float64)
 }
@@ -25,7 +27,7 @@ _ONES: Mapping[np.dtype[Any], Array] = {
 
 def total(values: Array) -> float:
     """Return the sum of contiguous float32 or float64 values, ``(n,)``."""
-    found = _total(values, _ONES[values.dtype])
+    found = _total(values)
     # The sum of a run may overflow float32 where the sum of all does not overflow float64.
     return found if isfinite(found) else float(np.add.reduce(values, dtype=np.float64))
 
@@ -49,11 +51,11 @@ def row_dots(left: Array, right: Array) -> Array:
     return _added(np.vecdot(left_runs, right_runs), np.vecdot(left_rest, right_rest))
 
 
-def _total(values: Array, ones: Array) -> float:
+def _total(values: Array) -> float:
     size = values.size
-    if size <= SUM_RUN:
-        return float(values @ ones[:size])
-    whole = size - size % SUM_RUN
+    if size <= _FEW:
+        return float(np.add.reduce(values, dtype=np.float64))
+    ones, whole = _ONES[values.dtype], size - size % SUM_RUN
     runs = values[:whole].reshape(-1, SUM_RUN) @ ones[:SUM_RUN]
     return float(np.add.reduce(runs, dtype=np.float64)) + float(values[whole:] @ ones[: size - whole])
 
@@ -62,6 +64,8 @@ def _dot(left: Array, right: Array) -> float:
     size = left.size
     if size <= DOT_RUN:
         return float(left @ right)
+    if size <= _FEW:
+        return float(np.vecdot(left, right, dtype=np.float64))
     whole = size - size % DOT_RUN
     runs = np.vecdot(left[:whole].reshape(-1, DOT_RUN), right[:whole].reshape(-1, DOT_RUN))
     return float(np.add.reduce(runs, dtype=np.float64)) + float(left[whole:] @ right[whole:])
