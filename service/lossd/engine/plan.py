@@ -143,7 +143,7 @@ def _weights(
     selected: Array | None,
 ) -> Weights:
     """Gather what weighs the rows of a call."""
-    weighed = weighs_mass(loss, arranged)
+    weighed = has_mass(loss, arranged)
     arguments = whole_arguments(arranged) if weighed or loss.mean_scale else {}
     axis = None if "axis" in loss.settings else request["axis"]
     averages = any(REDUCTIONS[name].divisor for name in names)
@@ -158,7 +158,7 @@ def _weights(
     )
 
 
-def weighs_mass(loss: Loss, arranged: Arranged) -> bool:
+def has_mass(loss: Loss, arranged: Arranged) -> bool:
     """Return whether values of the call's arrays say what its rows add to the mean's denominator."""
     return loss.mass is not None and (not loss.mass.of or loss.mass.of in arranged.placed)
 

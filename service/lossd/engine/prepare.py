@@ -16,7 +16,7 @@ import numpy as np
 from lossd.engine.arrange import Arranged, arrange, place, real_numbers
 from lossd.engine.check import CheckedNames, check_finite, check_shared, names_to_check
 from lossd.engine.choices import Choice, choices_of
-from lossd.engine.plan import Plan, make_plan, select_rows, weighs_mass
+from lossd.engine.plan import Plan, has_mass, make_plan, select_rows
 from lossd.engine.recipe import Recipe, make_recipe
 from lossd.engine.request import read_request
 from lossd.errors import InvalidCall, invalid
@@ -155,7 +155,7 @@ def _kind(loss: Loss, request: Mapping[str, Any], block_bytes: int) -> _Kind:
 def _plan_reads_values(loss: Loss, request: Mapping[str, Any], arranged: Arranged) -> bool:
     return (
         loss.mean_scale is not None
-        or weighs_mass(loss, arranged)
+        or has_mass(loss, arranged)
         or request["check_finite"]
         or any(request[name] is not None for name in GENERAL_ARRAYS)
     )
