@@ -83,10 +83,11 @@ def prepare(loss: Loss, call: Call, block_bytes: int) -> Prepared:
     Raises:
         InvalidCall: An array, a setting or an option is not what the loss means.
     """
+    arrays = call.arrays if loss.prepare is None else _as_declared(loss, call)
     try:
-        kind, arrays = _look_up(loss, call, block_bytes)
+        kind = _known_kind(loss, _forms(arrays), _keys(call.options), block_bytes)
     except (InvalidCall, _Unkept):  # faults are to show the call's own values
-        kind, arrays = _work_out(loss, call, block_bytes)
+        kind = _kind(loss, {**read_request(loss, call), **arrays}, block_bytes)
     prepared = kind.prepared
     if prepared is None or not all(choice.is_made(arrays) for choice in kind.choices):
         return _by_values(loss, kind, arrays, block_bytes)
@@ -97,43 +98,20 @@ def prepare(loss: Loss, call: Call, block_bytes: int) -> Prepared:
     return replace(prepared, arranged=arranged)
 
 
-def _look_up(loss: Loss, call: Call, block_bytes: int) -> tuple[_Kind, Mapping[str, Array]]:
-    """Return what is known of calls of this kind, and the arrays as the loss declares them."""
-    arrays = call.arrays
-    options = tuple([(name, *_key(value)) for name, value in call.options.items()])
-    if loss.prepare is not None:
-        arrays = _as_declared(loss, {**_request(loss, tuple(arrays), options), **arrays}, arrays)
-    forms = tuple([(name, array.shape, array.dtype) for name, array in arrays.items()])
-    return _known_kind(loss, forms, options, block_bytes), arrays
-
-
-def _work_out(loss: Loss, call: Call, block_bytes: int) -> tuple[_Kind, Mapping[str, Array]]:
-    """Return the same from the call itself."""
-    request = read_request(loss, call)
-    arrays = call.arrays if loss.prepare is None else _as_declared(loss, request, call.arrays)
-    return _kind(loss, {**request, **arrays}, block_bytes), arrays
-
-
-def _as_declared(loss: Loss, request: Mapping[str, Any], arrays: Mapping[str, Array]) -> Mapping[str, Array]:
-    """Bring arrays to the shapes that the loss declares."""
+def _as_declared(loss: Loss, call: Call) -> Mapping[str, Array]:
+    """Return the arrays in the shapes that the loss declares."""
     assert loss.prepare is not None
-    return {**arrays, **loss.prepare(request, {name: request[name] for name in loss.settings})}
-
-
-@lru_cache(maxsize=1024)
-def _request(loss: Loss, names: tuple[str, ...], options: tuple[_Option, ...]) -> Mapping[str, Any]:
-    """Validate options; the arrays hold nothing."""
-    given = {name: _value((kind, key)) for name, kind, key in options}
-    return read_request(loss, Call(dict.fromkeys(names, np.empty(0)), given))
+    request = read_request(loss, call)
+    return {**call.arrays, **loss.prepare(request, {name: request[name] for name in loss.settings})}
 
 
 @lru_cache(maxsize=1024)
 def _known_kind(
     loss: Loss, forms: tuple[_Form, ...], options: tuple[_Option, ...], block_bytes: int
 ) -> _Kind:
-    request = _request(loss, tuple([name for name, _, _ in forms]), options)
     empty = {name: np.broadcast_to(np.zeros((), dtype), shape) for name, shape, dtype in forms}
-    return _kind(loss, {**request, **empty}, block_bytes)
+    request = read_request(loss, Call(empty, {name: _value((kind, key)) for name, kind, key in options}))
+    return _kind(loss, request, block_bytes)
 
 
 def _kind(loss: Loss, request: Mapping[str, Any], block_bytes: int) -> _Kind:
@@ -214,6 +192,14 @@ def _is_small(plan: Plan) -> bool:
     """Return whether no factor is an array, as long as the call's own: those are not kept."""
     factors = [(scale.value, scale.divisor, scale.gradient) for scale in plan.scales.values()]
     return all(isinstance(factor, float) for of_scale in factors for factor in of_scale)
+
+
+def _forms(arrays: Mapping[str, Array]) -> tuple[_Form, ...]:
+    return tuple([(name, array.shape, array.dtype) for name, array in arrays.items()])
+
+
+def _keys(options: Mapping[str, Any]) -> tuple[_Option, ...]:
+    return tuple([(name, *_key(value)) for name, value in options.items()])
 
 
 def _key(value: Any) -> _Key:
