@@ -96,6 +96,15 @@ class SlabRows:
         return self.array[outer : block.stop // self.period]
 
 
+def shape_by_rows(shape: tuple[int, ...], core: Sequence[int], flat_core: bool) -> tuple[int, ...] | None:
+    """Return ``(rows, *core)`` of an array whose core axes stand last in order, or None where they do not."""
+    before = len(shape) - len(core)
+    if tuple(core) != tuple(range(before, len(shape))):
+        return None
+    lengths = shape[before:]
+    return (math.prod(shape[:before]), *((math.prod(lengths),) if flat_core else lengths))
+
+
 def rows_of(array: Array, core: Sequence[int], flat_core: bool = False) -> Rows:
     """See ``array`` by rows, as a view where its strides allow one.
 
@@ -106,12 +115,12 @@ def rows_of(array: Array, core: Sequence[int], flat_core: bool = False) -> Rows:
     """
     if not core:
         return FlatRows(array.reshape(-1))
+    last = shape_by_rows(array.shape, core, flat_core)
+    if last is not None:
+        return FlatRows(array.reshape(last))
     core_shape = tuple([array.shape[axis] for axis in core])
     if flat_core:
         core_shape = (math.prod(core_shape),)
-    before = array.ndim - len(core)
-    if tuple(core) == tuple(range(before, array.ndim)):
-        return FlatRows(array.reshape(math.prod(array.shape[:before]), *core_shape))
     batch = [axis for axis in range(array.ndim) if axis not in core]
     behind = [axis for axis in batch if axis > min(core)]
     moved = array.transpose(*batch, *core)

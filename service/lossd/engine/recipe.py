@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from lossd.engine.arrange import Arranged, Placed
 from lossd.engine.blocks import cut_blocks
 from lossd.engine.check import CheckedNames, anything_goes
-from lossd.engine.layout import Block
+from lossd.engine.layout import Block, shape_by_rows
 from lossd.engine.plan import Plan
 from lossd.losses.domain import Shape
 from lossd.losses.spec import Loss
@@ -120,16 +119,7 @@ def _input(placed: Placed, arranged: Arranged, checked: bool) -> Input:
     return Input(
         placed=placed,
         dtype=dtype,
-        shape=_shape_by_rows(placed, arranged),
+        shape=shape_by_rows(placed.array.shape, placed.core, placed.role.flat_core),
         checked=checked,
         as_stored=placed.array.dtype == dtype and not checked,
     )
-
-
-def _shape_by_rows(placed: Placed, arranged: Arranged) -> Shape | None:
-    """Return ``(rows, *core)`` where a reshape is all that it takes."""
-    rank, core = placed.array.ndim, placed.core
-    if core != tuple(range(rank - len(core), rank)):
-        return None
-    lengths = tuple(placed.array.shape[place] for place in core)
-    return (arranged.count, math.prod(lengths)) if placed.role.flat_core else (arranged.count, *lengths)

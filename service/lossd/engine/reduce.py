@@ -49,8 +49,9 @@ class Reduction:
     Attributes:
         keeps_rows: Whether every row's value is kept.
         divisor: What the sum is divided by: a number, an array where axes are left, or None for 1.
-        factor: Name of the extra factor on each row's value.
-        mass: Whether the divisor depends on the rows' mass, and with the sample's weight or without.
+        mean_scaled: Whether each row's value is multiplied by the loss's `Weights.mean_scale`.
+        weighs_mass: Gives what the divisor multiplies each row's mass with, None for 1; absent where
+            the divisor does not depend on the mass.
     """
 
     keeps_rows: bool = False
