@@ -46,13 +46,17 @@ class Losses(Generic[R]):
 def source() -> str:
     """Write the module, formatted as the formatter would."""
     arrays = {x.name: tuple(a.name for a in x.arguments + x.vectors) for x in LOSSES.values()}
-    aliases = {alias: x.name for x in LOSSES.values() for alias in x.aliases}
+    aliases = {alias.name: x.name for x in LOSSES.values() for alias in x.aliases}
+    objectives = tuple(a.name for x in LOSSES.values() for a in x.aliases if "convention" in a.defaults)
     shadowed = sorted({shadow for x in LOSSES.values() if (shadow := shadows(x))})
     parts = [
         HEAD
         + f"Reduction = {annotation(ReductionName)}\n"
         + table("ARRAYS", "tuple[str, ...]", arrays, "The arrays of each loss, its arguments first.")
         + table("ALIASES", "str", aliases, "Other names of the losses.")
+        + listing(
+            "OBJECTIVES", objectives, "Those that mean the derivatives of a boosting library's objective."
+        )
         + f"GENERAL_ARRAYS = {written(GENERAL_ARRAYS)}\n",
         options_class(()),
         *map(options_class, shadowed),
@@ -64,6 +68,11 @@ def source() -> str:
 def table(name: str, kind: str, entries: dict[str, Any], text: str) -> str:
     rows = "".join(f"    {written(key)}: {written(value)},\n" for key, value in entries.items())
     return f'{name}: Mapping[str, {kind}] = {{\n{rows}}}\n"""{text}"""\n\n'
+
+
+def listing(name: str, entries: tuple[str, ...], text: str) -> str:
+    rows = "".join(f"    {written(entry)},\n" for entry in entries)
+    return f'{name} = (\n{rows})\n"""{text}"""\n\n'
 
 
 def shadows(loss: Loss) -> tuple[str, ...]:

@@ -13,9 +13,23 @@ README = Path(__file__).parent.parent / "README.md"
 
 def losses_table() -> str:
     rows = [
-        f"| `{x.name}` | {', '.join(f'`{a}`' for a in x.aliases)} | {x.summary} |" for x in LOSSES.values()
+        f"| `{x.name}` | {', '.join(f'`{a.name}`' for a in x.aliases) or 'none'} | {x.summary} |"
+        for x in LOSSES.values()
     ]
     return "\n".join(["| loss | other names | what it measures |", "|---|---|---|", *rows]) + "\n"
+
+
+def aliases_table() -> str:
+    """List the names of each framework that differ from the loss in the same way."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for loss in LOSSES.values():
+        for alias in loss.aliases:
+            groups.setdefault((alias.framework, alias.difference), []).append(f"`{alias.name}`")
+    rows = [
+        f"| {framework} | {', '.join(names)} | {difference or 'Nothing.'} |"
+        for (framework, difference), names in sorted(groups.items())
+    ]
+    return "\n".join(["| framework | names | what differs |", "|---|---|---|", *rows]) + "\n"
 
 
 def options_table() -> str:
@@ -26,7 +40,12 @@ def options_table() -> str:
     return "\n".join(["| option | default | meaning |", "|---|---|---|", *rows]) + "\n"
 
 
-TABLES = {"options": options_table, "losses": losses_table, "settings": settings_table}
+TABLES = {
+    "options": options_table,
+    "losses": losses_table,
+    "aliases": aliases_table,
+    "settings": settings_table,
+}
 
 
 def filled(text: str) -> str:

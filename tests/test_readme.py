@@ -50,6 +50,7 @@ def test_the_loss_to_add_is_a_loss() -> None:
     module = ModuleType("lossd.losses.regression_of_the_readme")
     source = (
         "import numpy as np\n"
+        "from lossd.losses.alias import objective\n"
         "from lossd.losses.roles import Positive, Real\n"
         "from lossd.losses.spec import Example, Terms, loss\n" + block
     )

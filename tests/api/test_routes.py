@@ -10,7 +10,7 @@ import pytest
 
 from lossd import __version__
 from lossd.losses import LOSSES
-from tests.api.serving import GOOD, GOOD_LOSS, InProcess
+from tests.api.serving import GOOD, InProcess
 
 
 def test_a_call_has_its_value_per_reduction_and_its_gradient(service: InProcess) -> None:
@@ -27,13 +27,18 @@ def test_a_call_has_its_value_per_reduction_and_its_gradient(service: InProcess)
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_alias_is_a_path(service: InProcess, name: str) -> None:
     example = LOSSES[name].example.call
-    answers = [service.post(alias, json=example).json() for alias in (name, *LOSSES[name].aliases)]
-    assert "loss" in answers[0]
-    assert all(answer == answers[0] for answer in answers)
+    expected = service.post(name, json=example).json()
+    for alias in LOSSES[name].aliases:
+        answer = service.post(alias.name, json=example).json()
+        assert "loss" in answer
+        assert answer == expected or not alias.is_plain
 
 
 def test_an_alias_with_percent_escapes_is_found(service: InProcess) -> None:
-    assert service.post("reg%3Asquarederror", json=GOOD).json()["loss"] == GOOD_LOSS
+    assert (
+        service.post("reg%3Asquarederror", json=GOOD).json()
+        == service.post("reg:squarederror", json=GOOD).json()
+    )
 
 
 def test_the_list_has_every_loss(service: InProcess) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lossd.client import AsyncLossClient, LossClient, ServiceError
-from lossd.client.methods import ALIASES, ARRAYS, GENERAL_ARRAYS, Options
+from lossd.client.methods import ALIASES, ARRAYS, GENERAL_ARRAYS, OBJECTIVES, Options
 from lossd.engine import Options as OptionsOfTheEngine
 from lossd.engine import evaluate
 from lossd.losses import LOSSES, find
@@ -18,6 +18,7 @@ from lossd.message import Call
 from lossd.wire import CODECS
 from tests.api.serving import Served
 from tests.client_methods import FILE, source
+from tests.oracle.alias_values import BY_DEFAULT, assert_close
 
 
 def test_the_methods_are_those_of_the_declarations() -> None:
@@ -105,7 +106,7 @@ def test_settings_and_options_reach_the_service_as_they_are(client: LossClient) 
 
 
 def test_an_alias_names_the_loss(client: LossClient) -> None:
-    assert client.evaluate("reg:squarederror", input=[3.0], target=[1.0]).value == 4
+    assert client.evaluate("reg:squarederror", input=[3.0], target=[1.0]).gradient["input"].tolist() == [2]
     assert client.evaluate("HuberLoss", input=[3.0], target=[0.0], delta=1.0).value == 2.5
 
 
@@ -140,3 +141,18 @@ def test_a_loss_that_the_service_does_not_have_is_a_refusal(client: LossClient) 
     with pytest.raises(ServiceError, match="did you mean huber") as refused:
         client.evaluate("hubber", input=np.ones(2), target=np.ones(2))
     assert (refused.value.status, refused.value.kind) == (404, "unknown-loss")
+
+
+@pytest.mark.parametrize("name", ALIASES)
+def test_an_alias_has_the_defaults_of_its_framework(client: LossClient, name: str) -> None:
+    line = BY_DEFAULT[name]
+    result = client.evaluate(name, **{key: np.asarray(values) for key, values in line["arrays"].items()})
+    for reduction, expected in line.get("loss", {}).items():
+        assert_close(result[reduction].value, expected, line["rtol"])
+    for kind in {"gradient", "hessian"} & line.keys():
+        assert_close(getattr(result["sum"], kind), line[kind]["sum"], line["rtol"])
+
+
+def test_the_objectives_are_those_of_the_declarations() -> None:
+    declared = [alias for loss in LOSSES.values() for alias in loss.aliases]
+    assert [alias.name for alias in declared if alias.defaults.get("convention") == "gbm"] == [*OBJECTIVES]

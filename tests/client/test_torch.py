@@ -246,5 +246,9 @@ def test_a_wrong_use_says_what_is_wrong(client: LossClient) -> None:
         RemoteLoss("mse", client=client)(x, x, x, x)
     with pytest.raises(ValueError, match="`reduction`"):
         RemoteLoss("mse", client=client, reduction=["mean", "sum"])
+    with pytest.raises(
+        ValueError, match="expected a loss such as mse, got the boosting objective 'reg:squarederror'"
+    ):
+        RemoteLoss("reg:squarederror", client=client)
     with pytest.raises(ValueError, match="`upstream`"):
         RemoteLoss("mse", client=client, upstream=x)

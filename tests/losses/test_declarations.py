@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 
-from lossd.engine import evaluate, request_model
+from lossd.engine import Options, evaluate, request_model
 from lossd.errors import InvalidCall, UnknownLoss
 from lossd.losses import FAMILIES, LOSSES, find
+from lossd.losses.alias import NOT_OFFERED
 from lossd.losses.spec import Loss
 from lossd.message import Call
 from tests.losses.cases import CASES, ask
@@ -39,12 +41,37 @@ def test_the_worked_example_is_not_trivial(loss):
 
 @every_loss
 def test_every_name_finds_it(loss):
-    assert all(find(name) is loss for name in (loss.name, *loss.aliases))
+    assert find(loss.name) is loss
+    for alias in loss.aliases:
+        found = find(alias.name)
+        assert (found.name, found.kernel, found.tuned) == (loss.name, loss.kernel, loss.tuned)
+        assert (found is loss) == alias.is_plain
+        assert found.alias == (None if alias.is_plain else alias)
 
 
 def test_no_two_losses_share_a_name():
-    names = [name for loss in LOSSES.values() for name in (loss.name, *loss.aliases)]
+    names = [name for loss in LOSSES.values() for name in (loss.name, *(a.name for a in loss.aliases))]
     assert len(names) == len(set(names))
+    assert not set(names) & NOT_OFFERED.keys()
+
+
+@every_loss
+def test_an_alias_says_what_differs_if_anything_does(loss):
+    for alias in loss.aliases:
+        assert alias.framework
+        assert alias.is_plain == (alias.difference == "")
+        assert alias.defaults.keys() <= {*loss.settings, *Options.model_fields}
+        assert all(f"`{name}`" in alias.difference or name == "reduction" for name in alias.defaults)
+
+
+@pytest.mark.parametrize("name", NOT_OFFERED)
+def test_a_name_that_is_not_offered_is_told_what_to_call(name):
+    with pytest.raises(UnknownLoss) as refused:
+        find(name)
+    assert f"no loss is named {name!r}: that name " in str(refused.value)
+    called = re.search(r"; call ([\w.]+)", str(refused.value))
+    assert called is not None
+    assert find(called[1])
 
 
 def test_an_unknown_name_is_told_its_neighbours():

@@ -91,5 +91,6 @@ def test_a_call_by_metadata_alone_is_answered_as_the_metadata_says(service, loss
 @every_loss
 def test_every_alias_is_a_model(service, loss: Loss):
     for alias in loss.aliases:
-        quoted = "".join(f"%{byte:02x}" for byte in alias.encode())
-        assert service.request("GET", f"/v2/models/{quoted}/ready").json() == {"name": alias, "ready": True}
+        quoted = "".join(f"%{byte:02x}" for byte in alias.name.encode())
+        ready = service.request("GET", f"/v2/models/{quoted}/ready").json()
+        assert ready == {"name": alias.name, "ready": True}

@@ -35,6 +35,21 @@ class ExampleEntry(BaseModel):
     value: Any
 
 
+class AliasEntry(BaseModel):
+    """Another framework's name for a loss."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    name: str
+    framework: str
+    defaults: dict[str, Any]
+    """Settings and general options whose default is another under this name."""
+    reductions: list[str]
+    """The reductions that this name takes; all of them if empty."""
+    difference: str
+    """What differs under this name; empty if nothing does."""
+
+
 class LossSummary(BaseModel):
     """What the list of losses says about each."""
 
@@ -53,6 +68,8 @@ class LossEntry(LossSummary):
     formula: str
     """The loss of one row, in LaTeX."""
     source: str
+    alias_details: list[AliasEntry]
+    """The aliases with their frameworks, and what each changes."""
     arguments: list[ArgumentEntry]
     settings: dict[str, Any] = Field(json_schema_extra={"additionalProperties": {"type": "object"}})
     """Setting to its JSON Schema."""
@@ -63,7 +80,12 @@ class LossEntry(LossSummary):
 
 def summarise(loss: Loss) -> LossSummary:
     """Return what the list of losses says about ``loss``."""
-    return LossSummary(name=loss.name, family=loss.family, aliases=list(loss.aliases), summary=loss.summary)
+    return LossSummary(
+        name=loss.name,
+        family=loss.family,
+        aliases=[alias.name for alias in loss.aliases],
+        summary=loss.summary,
+    )
 
 
 @cache
@@ -79,6 +101,16 @@ def describe(loss: Loss) -> LossEntry:
         description=loss.description,
         formula=loss.formula,
         source=loss.source,
+        alias_details=[
+            AliasEntry(
+                name=alias.name,
+                framework=alias.framework,
+                defaults=dict(alias.defaults),
+                reductions=list(alias.reductions),
+                difference=alias.difference,
+            )
+            for alias in loss.aliases
+        ],
         arguments=[
             ArgumentEntry(
                 name=argument.name,

@@ -100,8 +100,10 @@ def _in_every_format(of_text: Schema) -> Schema:
 
 
 def _aliases(loss: Loss) -> str:
-    names = ", ".join(f"`{alias}`" for alias in loss.aliases)
-    return f"Also known as {names}; the path takes these names too." if names else ""
+    if not loss.aliases:
+        return ""
+    names = ", ".join(f"`{alias.name}` ({alias.framework})" for alias in loss.aliases)
+    return f"Also known as {names}. The path takes these names too, each with its framework's defaults."
 
 
 def _problem_responses() -> Schema:

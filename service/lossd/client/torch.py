@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from lossd.client.connection import LossClient
-from lossd.client.methods import ALIASES, ARRAYS, GENERAL_ARRAYS
+from lossd.client.methods import ALIASES, ARRAYS, GENERAL_ARRAYS, OBJECTIVES
 from lossd.client.result import Result
 from lossd.message import Array
 
@@ -34,7 +34,8 @@ class RemoteLoss(torch.nn.Module):
     gradient is asked for when it is known what follows the loss, in a second call; else it comes with the value.
 
     Args:
-        loss: Name or alias of the loss: ``cross_entropy``, ``CrossEntropyLoss``.
+        loss: Name or alias of the loss: ``cross_entropy``, ``CrossEntropyLoss``; not that of a boosting objective,
+            whose derivatives need not be those of its value.
         client: Where it is computed; by default a `LossClient` of its own.
         reduction: One reduction.
         **settings: The loss's settings and the general options. A parameter of PyTorch is trained with the
@@ -47,6 +48,11 @@ class RemoteLoss(torch.nn.Module):
         super().__init__()
         if reduction not in REDUCTIONS:
             raise ValueError(f"expected one of {', '.join(REDUCTIONS)}, got {reduction!r} - at `reduction`")
+        if loss in OBJECTIVES:
+            named = ALIASES[loss]
+            raise ValueError(
+                f"expected a loss such as {named}, got the boosting objective {loss!r} - at `loss`"
+            )
         for name in OF_THE_BRIDGE & settings.keys():
             raise ValueError(
                 f"expected a setting of the loss, got {name}, which autograd decides - at `{name}`"

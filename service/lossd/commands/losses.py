@@ -52,13 +52,15 @@ def _page(entry: LossEntry) -> str:
     settings = [
         (name, _default(schema), schema.get("description", "")) for name, schema in entry.settings.items()
     ]
+    aliases = [(each.name, each.framework, each.difference or "the same") for each in entry.alias_details]
     parts = [
         f"{entry.name} - {entry.summary}",
         entry.description,
-        f"Family:  {entry.family}\nAliases: {', '.join(entry.aliases) or 'none'}\nSource:  {entry.source}",
+        f"Family:  {entry.family}\nSource:  {entry.source}",
         f"Formula (LaTeX):\n  {entry.formula}",
         "Arguments:\n" + _table(arrays, indent="  "),
         "Settings:\n" + _table(settings, indent="  ") if settings else "",
+        "Aliases:\n" + _table(aliases, indent="  ") if aliases else "",
         f"Example:\n  {json.dumps(entry.example.request)}\n  unreduced: {json.dumps(entry.example.value)}",
     ]
     return "\n\n".join(part for part in parts if part)

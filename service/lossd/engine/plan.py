@@ -150,7 +150,7 @@ def _weights(
     return Weights(
         batch=arranged.batch,
         selected=selected,
-        sample=_sample_weight(request, arranged),
+        sample=_sample_weight(loss, request, arranged),
         mass=_mass(loss, arguments, settings, selected, arranged) if weighed and averages else None,
         mean_scale=loss.mean_scale(arguments, settings) if loss.mean_scale else None,
         axes=normalise_axes(axis, len(arranged.batch)),
@@ -195,10 +195,12 @@ def _mass(
     return whole
 
 
-def _sample_weight(request: Mapping[str, Any], arranged: Arranged) -> Array | None:
+def _sample_weight(loss: Loss, request: Mapping[str, Any], arranged: Arranged) -> Array | None:
     weight = request["sample_weight"]
     if weight is None:
         return None
+    if loss.alias is not None and loss.alias.weighs_samples:
+        weight = weight.reshape(weight.shape + (1,) * (len(arranged.batch) - weight.ndim))
     return _per_row(real_numbers(weight, "sample_weight"), arranged, "sample_weight")
 
 

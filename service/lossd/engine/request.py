@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from lossd.engine.reduce import REDUCTIONS
 from lossd.errors import Fault, InvalidCall
+from lossd.losses.alias import Alias
 from lossd.losses.spec import Argument, Loss
 from lossd.message import Array, Call
 
@@ -102,15 +103,35 @@ class Options(BaseModel):
 def request_model(loss: Loss) -> type[Options]:
     """Return the model of a request for ``loss``: its arguments, its settings, the general options.
 
-    A loss's own setting takes the place of a general option of the same name.
+    A loss's own setting takes the place of a general option of the same name. Under an alias defaults and
+    reductions are those of its framework.
     """
     fields: dict[str, Any] = {}
     for argument in loss.arguments + loss.vectors:
         fields[argument.name] = _tensor_field(argument, loss)
     fields.update(loss.settings)
+    if loss.alias is not None:
+        fields.update(_fields_under(loss.alias, loss))
     model = create_model(f"{loss.name}_request", __base__=Options, **fields)
     model.__doc__ = loss.summary
     return model
+
+
+def _fields_under(alias: Alias, loss: Loss) -> dict[str, tuple[Any, Any]]:
+    """Return the fields that are others under an alias: their types and defaults."""
+    fields: dict[str, tuple[Any, Any]] = {}
+    for name in dict.fromkeys([*alias.defaults, *(["reduction"] if alias.reductions else [])]):
+        if name in loss.settings:
+            fields[name] = (loss.settings[name][0], alias.defaults[name])
+            continue
+        general = Options.model_fields[name]
+        hint: Any = general.annotation
+        if name == "reduction" and alias.reductions:
+            one: Any = Literal.__getitem__(alias.reductions)
+            hint = one | list[one]
+        default = alias.defaults.get(name, general.default)
+        fields[name] = (hint, Field(default, description=general.description))
+    return fields
 
 
 def read_request(loss: Loss, call: Call) -> dict[str, Any]:
@@ -150,7 +171,11 @@ def _faults(loss: Loss, call: Call, error: ValidationError) -> list[Fault]:
         known = faults.get(at)
         faults[at] = known._replace(expected=f"{known.expected} or {fault.expected}") if known else fault
     # Where a list is wrong at an element, that it is no single value is beside the point.
-    return [fault for at, fault in faults.items() if not any(other.startswith(f"{at}[") for other in faults)]
+    return [
+        fault._replace(expected=fault.expected + _scope(loss, at))
+        for at, fault in faults.items()
+        if not any(other.startswith(f"{at}[") for other in faults)
+    ]
 
 
 def _describe(loss: Loss, name: str) -> str:
@@ -158,8 +183,17 @@ def _describe(loss: Loss, name: str) -> str:
     return f"{argument.domain} of shape {argument.shape}" if argument else f"the setting {name}"
 
 
+def _scope(loss: Loss, at: str) -> str:
+    """Say where an alias narrows the reductions, and how to have all of them."""
+    if loss.alias is None or not loss.alias.reductions or at.partition("[")[0] != "reduction":
+        return ""
+    return f" under the name {loss.alias.name} ({loss.name} takes every reduction)"
+
+
 def _unknown(loss: Loss, name: str) -> tuple[str, str]:
     own = [a.name for a in loss.arguments + loss.vectors] + list(loss.settings)
+    if loss.alias is not None and name in loss.alias.advice:
+        return f"{loss.alias.advice[name]} under the name {loss.alias.name}", repr(name)
     near = get_close_matches(name, [*own, *Options.model_fields], n=3)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     return f"an argument or setting of {loss.name} ({', '.join(own)}) or a general option", f"{name!r}{hint}"

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from lossd.errors import UnknownLoss
 from lossd.losses import classification, embedding, overlap, quantile, regression, sequence
+from lossd.losses.alias import NOT_OFFERED
 from lossd.losses.spec import Loss
 
 FAMILIES = (regression, classification, quantile, overlap, embedding, sequence)
@@ -17,21 +18,26 @@ LOSSES: Mapping[str, Loss] = {
     for declared in vars(family).values()
     if isinstance(declared, Loss)
 }
-_BY_ANY_NAME = {name: declared for declared in LOSSES.values() for name in (declared.name, *declared.aliases)}
+_BY_ALIAS = {
+    alias.name: declared.known_as(alias) for declared in LOSSES.values() for alias in declared.aliases
+}
+_BY_ANY_NAME = {**LOSSES, **_BY_ALIAS}
 
 
 def find(name: str) -> Loss:
-    """Return the loss with this name or alias.
+    """Return the loss with this name; under an alias, as the alias's framework means it.
 
     Raises:
-        UnknownLoss: There is none; the message has the nearest names.
+        UnknownLoss: There is none; the message says what to call instead, or has the nearest names.
     """
-    try:
-        return _BY_ANY_NAME[name]
-    except KeyError:
-        near = get_close_matches(name[:100], _BY_ANY_NAME, n=3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else "; GET /v1/losses lists them"
-        raise UnknownLoss(f"no loss is named {name[:100]!r}{hint}") from None
+    found = _BY_ANY_NAME.get(name)
+    if found is not None:
+        return found
+    if name in NOT_OFFERED:
+        raise UnknownLoss(f"no loss is named {name!r}: that name {NOT_OFFERED[name]}")
+    near = get_close_matches(name[:100], _BY_ANY_NAME, n=3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else "; GET /v1/losses lists them"
+    raise UnknownLoss(f"no loss is named {name[:100]!r}{hint}")
 
 
 __all__ = ["FAMILIES", "LOSSES", "find"]

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from lossd.losses.alias import catboost, keras, objective, onnx, optax, pytorch, tensorflow
 from lossd.losses.mass import ClassMass
 from lossd.losses.roles import (
+    LOGITS_LAST,
+    TARGET_LAST,
     ClassIndex,
     ClassIndexOrBelief,
     ClassWeight,
@@ -36,18 +39,16 @@ _EXP_RANGE = {"f": 80.0, "d": 700.0}
 
 @loss(
     aliases=(
-        "CrossEntropyLoss",
-        "softmax_cross_entropy",
-        "softmax_cross_entropy_with_integer_labels",
-        "SparseCategoricalCrossentropy",
-        "sparse_categorical_crossentropy",
-        "CategoricalCrossentropy",
-        "categorical_crossentropy",
-        "SoftmaxCrossEntropyLoss",
-        "multi:softprob",
-        "multi:softmax",
-        "multiclass",
-        "MultiClass",
+        *pytorch("CrossEntropyLoss"),
+        *onnx("SoftmaxCrossEntropyLoss"),
+        *optax(
+            "softmax_cross_entropy",
+            "softmax_cross_entropy_with_integer_labels",
+            also="Classes are the last axis.",
+            forms={"input": LOGITS_LAST, "target": TARGET_LAST},
+        ),
+        *objective("XGBoost", "multi:softprob", "multi:softmax"),
+        *catboost("MultiClass"),
     ),
     formula=(
         r"\ell = -\sum_c w_c\, q_c \log s_c(x),\quad q = (1-\epsilon)\, t + \epsilon / C,\quad "
@@ -158,7 +159,7 @@ def _slopes(power: Array, true: Array, others: Array, normaliser: Array, scale: 
 
 
 @loss(
-    aliases=("NLLLoss", "nll_loss", "negative_log_likelihood", "NegativeLogLikelihoodLoss"),
+    aliases=(*pytorch("NLLLoss", "nll_loss"), *onnx("NegativeLogLikelihoodLoss")),
     formula=r"\ell = -w_t\, x_t",
     source=f"{_TORCH}NLLLoss.html",
     example=Example(input=[[-0.5, -1.0], [-2.0, -0.25]], target=[0, 1], value=[0.5, 0.25]),
@@ -204,11 +205,13 @@ def nll_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: S
 
 @loss(
     aliases=(
-        "BCELoss",
-        "binary_cross_entropy",
-        "BinaryCrossentropy",
-        "binary_crossentropy",
-        "log_loss",
+        *pytorch("BCELoss", "binary_cross_entropy"),
+        *keras(
+            "BinaryCrossentropy",
+            "binary_crossentropy",
+            also="Keras' clip of probabilities to [1e-7, 1 - 1e-7] is not copied.",
+            advice={"from_logits": "probabilities (call bce_with_logits for logits)"},
+        ),
     ),
     formula=r"\ell = -w\,[\,t \log x + (1 - t) \log(1 - x)\,]",
     source=f"{_TORCH}BCELoss.html",
@@ -272,15 +275,12 @@ def _soft_bce(input: Array, target: Array, rest: Array, scale: Any, out: Array, 
 
 @loss(
     aliases=(
-        "BCEWithLogitsLoss",
-        "binary_cross_entropy_with_logits",
-        "sigmoid_binary_cross_entropy",
-        "sigmoid_cross_entropy",
-        "sigmoid_cross_entropy_with_logits",
-        "binary:logistic",
-        "binary",
-        "Logloss",
-        "CrossEntropy",
+        *pytorch("BCEWithLogitsLoss", "binary_cross_entropy_with_logits"),
+        *optax("sigmoid_binary_cross_entropy"),
+        *tensorflow("sigmoid_cross_entropy_with_logits"),
+        *objective("XGBoost", "binary:logistic"),
+        *objective("LightGBM", "binary"),
+        *catboost("Logloss", "CrossEntropy"),
     ),
     formula=(
         r"\ell = w\,[\,p\, t\, \mathrm{sp}(-x) + (1 - t)\, \mathrm{sp}(x)\,],\quad \mathrm{sp}(x) = \log(1 + e^x)"

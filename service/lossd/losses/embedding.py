@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from lossd.losses.alias import Alias, pytorch
 from lossd.losses.roles import Differentiable, Embedding, Label, Positive
 from lossd.losses.scratch import Scratch
 from lossd.losses.spec import Arguments, Example, Role, Settings, Terms, forced, loss, tuned
@@ -20,7 +21,7 @@ Items = Annotated[Array, Role(shape="(N, D)", core=("D",))]
 
 
 @loss(
-    aliases=("TripletMarginLoss", "triplet_margin_loss", "triplet"),
+    aliases=pytorch("TripletMarginLoss", "triplet_margin_loss"),
     formula=r"\ell = \max(0,\ m + d(a, p) - d(a, n)),\quad d(u, v) = \lVert u - v + \epsilon \rVert_p",
     source=f"Balntas et al. (2016), Learning shallow convolutional feature descriptors; {_TORCH}TripletMarginLoss.html",
     example=Example(
@@ -116,7 +117,7 @@ class _Pairs:
 
 
 @loss(
-    aliases=("NTXentLoss", "ntxent", "NT-Xent", "normalized_temperature_cross_entropy"),
+    aliases=(Alias("NTXentLoss", "pytorch-metric-learning"), Alias("ntxent", "optax")),
     formula=(
         r"\ell_i = \sum_{j \in P_i} \log\bigl(1 + \textstyle\sum_{k \in N_i} e^{(c_{ik} - c_{ij}) / \tau}\bigr),\quad "
         r"c_{ij} = \cos(x_i, x_j)"

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from lossd.losses.alias import Alias
 from lossd.losses.roles import Differentiable, NonNegative, Pixels
 from lossd.losses.scratch import Scratch
 from lossd.losses.spec import Example, Terms, loss, tuned
@@ -14,7 +15,14 @@ from lossd.message import Array
 
 
 @loss(
-    aliases=("Dice", "DiceLoss", "dice_loss", "soft_dice"),
+    aliases=(
+        Alias(
+            "Dice",
+            "Keras",
+            "The default of `smooth` is 0: Keras' 1e-7 below the fraction is not copied, so an empty region is NaN.",
+            defaults={"smooth": 0.0},
+        ),
+    ),
     formula=(
         r"\ell = 1 - \frac{2I + \sigma}{S + \sigma},\quad I = \textstyle\sum_i x_i t_i,\ S = \sum_i (x_i + t_i)"
     ),

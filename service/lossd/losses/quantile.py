@@ -9,9 +9,8 @@ from lossd.losses.spec import Boosting, Example, Terms, loss
 
 
 @loss(
-    aliases=("MultiQuantile", "MQLoss", "multi_pinball"),
     formula=r"\ell = \sum_k \max(q_k\, d_k,\ (q_k - 1)\, d_k),\quad d_k = t - x_k",
-    source="Koenker and Bassett (1978), Regression Quantiles; CatBoost, MultiQuantile",
+    source="Koenker and Bassett (1978), Regression Quantiles",
     example=Example(
         input=[[1.0, 3.0], [0.0, 0.0]], target=[2.0, 4.0], quantiles=[0.25, 0.75], value=[0.5, 4.0]
     ),

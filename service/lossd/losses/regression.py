@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from lossd.losses.alias import catboost, keras, objective, optax, pytorch, scikit_learn
 from lossd.losses.mass import RowMass
 from lossd.losses.roles import Differentiable, NonNegative, Positive, Real, RowWeight
 from lossd.losses.scratch import Scratch
@@ -18,21 +19,19 @@ from lossd.losses.sums import dot, total
 from lossd.message import Array
 
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
+_HALF = "They are those of half the square; the value is the square."
 # Where the second derivative is zero, boosting libraries take the row's weight instead.
 _UNIT_CURVATURE = Boosting(hessian=lambda hessian, weight: np.ones_like(hessian) * weight)
 
 
 @loss(
     aliases=(
-        "MSELoss",
-        "mse_loss",
-        "mean_squared_error",
-        "MeanSquaredError",
-        "squared_error",
-        "l2_loss",
-        "L2Loss",
-        "reg:squarederror",
-        "regression_l2",
+        *pytorch("MSELoss", "mse_loss"),
+        *scikit_learn("mean_squared_error"),
+        *keras("MeanSquaredError"),
+        *optax("optax.squared_error"),
+        *objective("XGBoost", "reg:squarederror", also=_HALF),
+        *objective("LightGBM", "regression_l2", also=_HALF),
     ),
     formula=r"\ell = r^2,\quad r = x - t",
     source=f"{_TORCH}MSELoss.html",
@@ -67,15 +66,12 @@ def mse_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: S
 
 @loss(
     aliases=(
-        "L1Loss",
-        "l1_loss",
-        "mae",
-        "MAE",
-        "mean_absolute_error",
-        "MeanAbsoluteError",
-        "absolute_error",
-        "reg:absoluteerror",
-        "regression_l1",
+        *pytorch("L1Loss", "l1_loss"),
+        *scikit_learn("mean_absolute_error", "absolute_error"),
+        *keras("MeanAbsoluteError", "mae"),
+        *catboost("MAE"),
+        *objective("XGBoost", "reg:absoluteerror"),
+        *objective("LightGBM", "regression_l1"),
     ),
     formula=r"\ell = |r|,\quad r = x - t",
     source=f"{_TORCH}L1Loss.html",
@@ -112,7 +108,7 @@ def l1_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Sc
 
 
 @loss(
-    aliases=("HuberLoss", "huber_loss", "Huber", "regression_huber"),
+    aliases=(*pytorch("HuberLoss", "huber_loss"), *keras("Huber"), *optax("optax.huber_loss")),
     formula=r"\ell = \tfrac12 r^2 \text{ if } |r| < \delta \text{ else } \delta(|r| - \tfrac12\delta),\quad r = x - t",
     source=f"Huber (1964), Robust Estimation of a Location Parameter; {_TORCH}HuberLoss.html",
     example=Example(input=[0.5, 3.0, -3.0], target=[0.0, 0.0, 0.0], value=[0.125, 2.5, 2.5]),
@@ -153,7 +149,7 @@ def huber_block(
 
 
 @loss(
-    aliases=("SmoothL1Loss", "smooth_l1_loss"),
+    aliases=pytorch("SmoothL1Loss", "smooth_l1_loss"),
     formula=r"\ell = \frac{r^2}{2\beta} \text{ if } |r| < \beta \text{ else } |r| - \tfrac12\beta,\quad r = x - t",
     source=f"Girshick (2015), Fast R-CNN; {_TORCH}SmoothL1Loss.html",
     example=Example(input=[0.5, 3.0], target=[0.0, 0.0], beta=2.0, value=[0.0625, 2.0]),

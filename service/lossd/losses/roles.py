@@ -27,6 +27,13 @@ _BELIEF = Role(shape=_CLASSES, core=("C",), axes=(1,), domain=Distribution())
 _LABEL = Role(shape=_LABELS, domain=Index("C"), differentiable=False)
 Logits = Annotated[Array, Role(shape=_CLASSES, core=("C",), axes=(1,))]
 LogProbability = Annotated[Array, Role(shape=_CLASSES, core=("C",), axes=(1,))]
+# As in optax the classes are the last axis.
+LOGITS_LAST = Role(shape="(..., C)", core=("C",))
+TARGET_LAST = Role(
+    domain=Index("C"),
+    differentiable=False,
+    instead=Role(shape="(..., C)", core=("C",), domain=Distribution()),
+)
 ClassIndex = Annotated[Array, _LABEL]
 ClassIndexOrBelief = Annotated[
     Array, Role(shape=_LABELS, domain=Index("C"), differentiable=False, instead=_BELIEF)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from lossd.errors import invalid
+from lossd.losses.alias import pytorch
 from lossd.losses.alignments import IMPOSSIBLE, Paths, align
 from lossd.losses.domain import Length, Whole
 from lossd.losses.spec import Arguments, Example, Role, Settings, Terms, loss
@@ -112,7 +113,7 @@ def _worth_a_step(sizes: Mapping[str, int]) -> int:
 
 
 @loss(
-    aliases=("CTCLoss", "ctc_loss", "CTC"),
+    aliases=pytorch("CTCLoss", "ctc_loss"),
     formula=r"\ell = -\log \sum_{\pi \in B^{-1}(y)} \prod_t p_{t, \pi_t}",
     source=(
         "Graves et al. (2006), Connectionist Temporal Classification; "

@@ -30,6 +30,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol, get_args, get_origin, get_type_hints
 
+from lossd.losses.alias import Alias
 from lossd.losses.domain import REAL, Domain
 from lossd.message import Array
 
@@ -184,7 +185,7 @@ class Loss:
     description: str
     formula: str
     source: str
-    aliases: tuple[str, ...]
+    aliases: tuple[Alias, ...]
     arguments: tuple[Argument, ...]
     vectors: tuple[Argument, ...]
     settings: Mapping[str, tuple[Any, Any]]
@@ -203,6 +204,7 @@ class Loss:
     boosting: Boosting = Boosting()
     least_rows: Callable[[Mapping[str, int]], int] | None = None
     tuned: Tuned | None = field(default=None, init=False)
+    alias: Alias | None = field(default=None, init=False)  # the name it is known as, if that changes anything
 
     @cached_property
     def tensors(self) -> frozenset[str]:
@@ -213,6 +215,19 @@ class Loss:
     def differentiable(self) -> tuple[str, ...]:
         """Names of the arguments and settings that can have a gradient."""
         return (*(a.name for a in self.arguments + self.vectors if a.differentiable), *self.smooth)
+
+    def known_as(self, alias: Alias) -> Loss:
+        """Return the loss as the framework of ``alias`` means it."""
+        if alias.is_plain:
+            return self
+        arguments = tuple(
+            replace(argument, role=alias.forms.get(argument.name, argument.role))
+            for argument in self.arguments
+        )
+        renamed = replace(self, arguments=arguments)
+        for name, value in (("tuned", self.tuned), ("alias", alias)):
+            object.__setattr__(renamed, name, value)  # once, while the catalogue is made
+        return renamed
 
 
 class Tuned(NamedTuple):
@@ -232,7 +247,7 @@ def loss(
     formula: str,
     source: str,
     example: Example,
-    aliases: tuple[str, ...] = (),
+    aliases: tuple[Alias, ...] = (),
     gradient: tuple[str, ...] = ("input",),
     **traits: Any,
 ) -> Callable[[Kernel], Loss]:
