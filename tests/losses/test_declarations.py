@@ -82,6 +82,21 @@ def test_an_unknown_name_is_told_its_neighbours():
 
 
 @every_loss
+def test_no_loss_is_suggested_twice(loss):
+    """Misspell every name in several ways, but for those too short to be known again."""
+    for name in (loss.name, *(alias.name for alias in loss.aliases)):
+        if len(name) < 4:
+            continue
+        for wrong in (name[:-1] + "~", "~" + name, name.swapcase() + "_"):
+            with pytest.raises(UnknownLoss) as refused:
+                find(wrong)
+            _, _, hint = str(refused.value).partition("did you mean ")
+            suggested = [find(each).name for each in hint.rstrip("?").split(" or ")]
+            assert loss.name in suggested
+            assert len(suggested) == len(set(suggested)) <= 3
+
+
+@every_loss
 def test_it_says_what_it_is(loss):
     assert loss.summary.endswith("."), "the first line of the docstring is a sentence"
     assert loss.formula.startswith(r"\ell")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from lossd.errors import UnknownLoss
@@ -22,6 +22,7 @@ _BY_ALIAS = {
     alias.name: declared.known_as(alias) for declared in LOSSES.values() for alias in declared.aliases
 }
 _BY_ANY_NAME = {**LOSSES, **_BY_ALIAS}
+_SUGGESTIONS = 3
 
 
 def find(name: str) -> Loss:
@@ -35,9 +36,22 @@ def find(name: str) -> Loss:
         return found
     if name in NOT_OFFERED:
         raise UnknownLoss(f"no loss is named {name!r}: that name {NOT_OFFERED[name]}")
-    near = get_close_matches(name[:100], _BY_ANY_NAME, n=3)
+    near = list(_near(name[:100]))
     hint = f"; did you mean {' or '.join(near)}?" if near else "; GET /v1/losses lists them"
     raise UnknownLoss(f"no loss is named {name[:100]!r}{hint}")
+
+
+def _near(name: str) -> Iterator[str]:
+    """Yield the nearest name of each loss that has one like ``name``, nearest first, in any case of letters."""
+    names: dict[str, str] = {}
+    for known in _BY_ANY_NAME:  # a loss's own name stands before an alias of the same letters
+        names.setdefault(known.casefold(), known)
+    seen: set[str] = set()
+    for match in get_close_matches(name.casefold(), names, n=len(names)):
+        loss = _BY_ANY_NAME[names[match]].name
+        if loss not in seen and len(seen) < _SUGGESTIONS:
+            seen.add(loss)
+            yield names[match]
 
 
 __all__ = ["FAMILIES", "LOSSES", "find"]
