@@ -1,5 +1,5 @@
-"""The cases that every property is checked on: each loss, in each of its forms, with its settings at their
-defaults and drawn, and over a batch of two axes where its arguments allow one.
+"""The cases that every property is checked on: each loss, in each of its forms and in the shapes of its aliases, with
+its settings at their defaults and drawn, and over a batch of two axes where its arguments allow one.
 
 All is drawn from the declarations, so a new loss has its cases the moment it is declared.
 """
@@ -7,7 +7,7 @@ All is drawn from the declarations, so a new loss has its cases the moment it is
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,8 @@ class Case:
 
     def __str__(self) -> str:
         settings = "drawn" if self.drawn else "default"
-        return f"{self.loss.name}-{self.form.name}-{settings}-{'x'.join(map(str, self.batch))}"
+        name = self.loss.alias.name if self.loss.alias else self.loss.name
+        return f"{name}-{self.form.name}-{settings}-{'x'.join(map(str, self.batch))}"
 
     __repr__ = __str__
 
@@ -68,7 +69,14 @@ def _takes_any_batch(form: Form) -> bool:
     return "..." in next(iter(form.roles.values())).shape
 
 
-CASES = [case for loss in LOSSES.values() for case in cases_of(loss)]
+def in_other_shapes(loss: Loss) -> list[Loss]:
+    """Return a loss in the shapes that aliases give its arguments, but with its own defaults."""
+    return [loss.known_as(replace(alias, defaults={})) for alias in loss.aliases if alias.forms][:1]
+
+
+CASES = [
+    case for loss in LOSSES.values() for each in (loss, *in_other_shapes(loss)) for case in cases_of(each)
+]
 
 
 def with_names(call: Call, **changes: Any) -> Call:
