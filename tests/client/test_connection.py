@@ -199,16 +199,16 @@ def test_an_error_survives_the_way_out_of_a_worker_process(client: LossClient) -
 
 
 def test_without_a_server_the_error_says_where_none_was() -> None:
-    with LossClient("http://127.0.0.1:9") as client:  # discard: a port that nobody serves
-        client.retries = type(client.retries)(attempts=2, first_pause=0.001)
-        with pytest.raises(Unreachable, match=r"http://127\.0\.0\.1:9, got ConnectError: .* \(attempts: 2\)"):
-            client.mse([1.0], [2.0])
+    address = "http://127.0.0.1:9"  # discard: a port that nobody serves
+    unreachable = pytest.raises(Unreachable, match=rf"{address}, got ConnectError: .* \(attempts: 1\)")
+    with LossClient(address, retry_for=0) as client, unreachable:
+        client.mse([1.0], [2.0])
 
 
 def test_a_body_that_is_no_problem_is_the_detail_of_one() -> None:
     page = "<html>bad gateway</html>"
     transport = httpx.MockTransport(lambda request: httpx.Response(502, text=page))
-    client = LossClient("http://lossd", transport=transport)
+    client = LossClient("http://lossd", transport=transport, retry_for=0)
     with client, pytest.raises(ServiceError) as failed:
         client.mse([1.0], [2.0])
     assert (failed.value.status, failed.value.title, failed.value.detail) == (502, "Bad Gateway", page)

@@ -1,6 +1,7 @@
-"""This file is the two clients, `LossClient` and `AsyncLossClient`, which differ in how they wait.
+"""The two clients, `LossClient` and `AsyncLossClient`, which differ in how they wait.
 
-Both keep their connections open between calls and may be shared, by threads or by the tasks of one event loop.
+Both keep their connections open between calls and may be shared, by threads or by the tasks of one event loop. A
+forked process opens connections of its own.
 """
 
 from __future__ import annotations
@@ -9,21 +10,25 @@ import asyncio
 import os
 import time
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Awaitable, Mapping
 from typing import Any, Generic, Self, TypeVar
 
 import httpx
 
-from lossd.client.failure import Unreachable
+from lossd.client.addresses import joined, read_address, read_token
+from lossd.client.catalogue import LossEntry, LossSummary
+from lossd.client.exchange import Exchange
+from lossd.client.failure import MismatchedAnswer
 from lossd.client.methods import Losses
-from lossd.client.outgoing import Headers, Outgoing, Reply, prepare
-from lossd.client.progress import Progress, Report, TerminalLine
+from lossd.client.outgoing import Headers, Outgoing, Reply, prepare, prepare_reading
+from lossd.client.progress import Report, TerminalLine
 from lossd.client.result import Result
-from lossd.client.retries import Retries
+from lossd.client.retries import RETRY_FOR
+from lossd.wire import CODECS
 
 TIMEOUT = httpx.Timeout(120.0, connect=5.0)
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=60.0)
+_OF_THE_PROCESS = frozenset({"_http", "_loop", "_inherited", "_finalizer"})
 
 R = TypeVar("R")
 
@@ -39,40 +44,52 @@ class _Client(Losses[R], Generic[R]):
         token: str | None = None,
         headers: Headers | None = None,
         timeout: float | httpx.Timeout = TIMEOUT,
-        retries: Retries | None = None,
+        retry_for: float = RETRY_FOR,
+        check_request_id: bool = True,
         progress: Report | None = TerminalLine(),  # noqa: B008  # one terminal, one line
         media_type: str | None = None,
         **http: Any,
     ) -> None:
-        self.url = url or ("http://lossd" if uds else os.environ.get("LOSSD_URL", "http://127.0.0.1:8000"))
-        self.retries = retries or Retries()
+        if media_type is not None and media_type not in CODECS:
+            raise ValueError(f"expected one of {', '.join(CODECS)}, got {media_type!r} - at `media_type`")
+        self.url = read_address(url, uds)
+        self.retry_for = retry_for
         self._uds = uds
         self._headers: Headers = headers or {}
+        self._check_request_id = check_request_id
         self._progress = progress
         self._media_type = media_type
         self._http_settings: dict[str, Any] = {"limits": LIMITS, **http, "timeout": timeout}
         if token is not None:
-            self._http_settings["headers"] = {"Authorization": f"Bearer {token}"}
+            self._http_settings["headers"] = {"Authorization": f"Bearer {read_token(token)}"}
         self._open()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._uds or self.url!r})"
 
     def _open(self) -> None:
         raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_http"}
+        return {name: value for name, value in vars(self).items() if name not in _OF_THE_PROCESS}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(state)
         self._open()  # a copy, in another process perhaps, has connections of its own
 
-    def _prepare(self, loss: str, values: Mapping[str, Any]) -> tuple[Outgoing, _Watch]:
-        outgoing = prepare(loss, values, media_type=self._media_type, headers=self._headers)
-        return outgoing, _Watch(self._progress, outgoing)
+    def _prepare(self, loss: str, values: Mapping[str, Any]) -> Outgoing:
+        if not isinstance(loss, str):
+            raise TypeError(f"expected the name of a loss, got a value of type {type(loss).__name__}")
+        return prepare(loss, values, media_type=self._media_type, headers=self._headers)
 
-    def _unreachable(self, attempts: int, error: httpx.TransportError) -> Unreachable:
-        where = self._uds or self.url
-        kind = type(error).__name__
-        return Unreachable(f"expected an answer from {where}, got {kind}: {error} (attempts: {attempts})")
+    def _begin(self, outgoing: Outgoing, retry_for: float | None = None) -> Exchange:
+        return Exchange(
+            outgoing,
+            address=self._uds or self.url,
+            retry_for=self.retry_for if retry_for is None else retry_for,
+            report=self._progress,
+            check_request_id=self._check_request_id,
+        )
 
 
 class LossClient(_Client[Result]):
@@ -84,7 +101,8 @@ class LossClient(_Client[Result]):
         token: Sent as ``Authorization: Bearer``.
         headers: Headers of every request, or a function that returns those of the next: ``traceparent``.
         timeout: Seconds without a sign of life after which a call fails, or an `httpx.Timeout`.
-        retries: When a call is tried again.
+        retry_for: Seconds for which a call is sent again while no server answers or the server is busy; 0 is never.
+        check_request_id: Whether an answer must carry the id of its request; False behind a proxy that sets its own.
         progress: Told how far a call has come; None tells nobody. By default a call of more than half a second
             shows a line where standard error is a terminal.
         media_type: The format of every call; by default the best that can hold it.
@@ -96,8 +114,13 @@ class LossClient(_Client[Result]):
         if self._uds:
             transport = httpx.HTTPTransport(uds=self._uds, limits=settings["limits"])
             settings = {"transport": transport, **settings}
-        self._http = httpx.Client(**settings)
-        weakref.finalize(self, self._http.close)  # a client that nobody closes, such as that of a module
+        http = httpx.Client(**settings)
+        if (replaced := vars(self).get("_finalizer")) is not None:
+            replaced.detach()
+        # For a client that nobody closes, such as that of a module.
+        self._finalizer = weakref.finalize(self, _close_unless_forked, http, os.getpid())
+        self._http = http
+        self._process = os.getpid()
 
     def evaluate(self, loss: str, /, **values: Any) -> Result:
         """Evaluate any loss by its name or an alias.
@@ -107,30 +130,25 @@ class LossClient(_Client[Result]):
             **values: The loss's arguments, its settings and the general options, under their own names.
 
         Raises:
-            ServiceError: The service refused the call, or was too busy at every attempt.
+            ServiceError: The service refused the call, or was too busy for as long as it was tried.
             Unreachable: No answer came.
+            MismatchedAnswer: The answer was that to another request.
+            InvalidCall: A value cannot be sent: it is no array of numbers, say.
         """
-        outgoing, watch = self._prepare(loss, values)
-        try:
-            while True:
-                attempt = watch.begin()
-                try:
-                    reply = self._post(outgoing, watch)
-                except httpx.TransportError as error:
-                    pause = self.retries.pause_after_error(attempt, error)
-                    if pause is None:
-                        raise self._unreachable(attempt, error) from error
-                else:
-                    pause = self.retries.pause(attempt, reply.status, reply.headers)
-                    if pause is None:
-                        return reply.result()
-                time.sleep(pause)
-        finally:
-            watch.tell("done", outgoing.size, outgoing.size)
+        outgoing = self._prepare(loss, values)
+        return self._send(self._begin(outgoing)).result(outgoing.dtype)
+
+    def losses(self) -> list[LossSummary]:
+        """Return the catalogue of the server: every loss in brief."""
+        return self._send(self._begin(prepare_reading(None, headers=self._headers))).summaries()
+
+    def describe(self, loss: str, /, *, retry_for: float | None = None) -> LossEntry:
+        """Return all that the server says about a loss, by its name or an alias; it prints as a page."""
+        return self._send(self._begin(prepare_reading(loss, headers=self._headers), retry_for)).entry()
 
     def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
+        """Close the connections of this process."""
+        self._connections().close()
 
     def __enter__(self) -> Self:
         return self
@@ -138,16 +156,40 @@ class LossClient(_Client[Result]):
     def __exit__(self, *reason: object) -> None:
         self.close()
 
-    def _post(self, outgoing: Outgoing, watch: _Watch) -> Reply:
-        request = self._http.build_request(
-            "POST", _address(self.url, outgoing.path), headers=outgoing.headers, content=watch.sending()
+    def _connections(self) -> httpx.Client:
+        # What a forked process inherits is dropped, not closed: a lock of it may be held by a thread of the parent.
+        if self._process != os.getpid():
+            self._open()
+        return self._http
+
+    def _send(self, exchange: Exchange) -> Reply:
+        with exchange:
+            while True:
+                try:
+                    reply = self._attempt(exchange)
+                    if (pause := exchange.pause_after(reply)) is None:
+                        return reply
+                except httpx.TransportError as error:
+                    pause = exchange.pause_after_error(error)
+                except MismatchedAnswer:
+                    self._open()  # no later call may get an answer that is still under way
+                    raise
+                time.sleep(pause)
+
+    def _attempt(self, exchange: Exchange) -> Reply:
+        http, outgoing = self._connections(), exchange.outgoing
+        request = http.build_request(
+            outgoing.method,
+            joined(self.url, outgoing.path),
+            headers=outgoing.headers,
+            content=exchange.body(),
         )
-        response = self._http.send(request, stream=True)
+        response = http.send(request, stream=True)
         body = bytearray()  # not bytes: its arrays are the caller's to write to
         try:
             for chunk in response.iter_bytes():
                 body += chunk
-                watch.received(response, len(body))
+                exchange.received(response, len(body))
         finally:
             response.close()
         return Reply(response.status_code, response.headers, body)
@@ -161,31 +203,30 @@ class AsyncLossClient(_Client[Awaitable[Result]]):
         if self._uds:
             transport = httpx.AsyncHTTPTransport(uds=self._uds, limits=settings["limits"])
             settings = {"transport": transport, **settings}
+        if vars(self).get("_process", os.getpid()) != os.getpid():
+            # To close them would take them from the parent's event loop, which shares its list of sockets.
+            self._inherited = vars(self).get("_http")
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._http = httpx.AsyncClient(**settings)
+        self._process = os.getpid()
 
     async def evaluate(self, loss: str, /, **values: Any) -> Result:
         """Evaluate any loss by its name or an alias, as `LossClient.evaluate` does."""
-        outgoing, watch = self._prepare(loss, values)
-        try:
-            while True:
-                attempt = watch.begin()
-                try:
-                    reply = await self._post(outgoing, watch)
-                except httpx.TransportError as error:
-                    pause = self.retries.pause_after_error(attempt, error)
-                    if pause is None:
-                        raise self._unreachable(attempt, error) from error
-                else:
-                    pause = self.retries.pause(attempt, reply.status, reply.headers)
-                    if pause is None:
-                        return reply.result()
-                await asyncio.sleep(pause)
-        finally:
-            watch.tell("done", outgoing.size, outgoing.size)
+        outgoing = self._prepare(loss, values)
+        return (await self._send(self._begin(outgoing))).result(outgoing.dtype)
+
+    async def losses(self) -> list[LossSummary]:
+        """Return the catalogue of the server: every loss in brief."""
+        return (await self._send(self._begin(prepare_reading(None, headers=self._headers)))).summaries()
+
+    async def describe(self, loss: str, /, *, retry_for: float | None = None) -> LossEntry:
+        """Return all that the server says about a loss, by its name or an alias; it prints as a page."""
+        exchange = self._begin(prepare_reading(loss, headers=self._headers), retry_for)
+        return (await self._send(exchange)).entry()
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
+        """Close the connections of this event loop."""
+        await self._connections().aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -193,62 +234,46 @@ class AsyncLossClient(_Client[Awaitable[Result]]):
     async def __aexit__(self, *reason: object) -> None:
         await self.close()
 
-    async def _post(self, outgoing: Outgoing, watch: _Watch) -> Reply:
-        request = self._http.build_request(
-            "POST",
-            _address(self.url, outgoing.path),
+    def _connections(self) -> httpx.AsyncClient:
+        loop = asyncio.get_running_loop()
+        if self._process != os.getpid() or self._loop not in (None, loop):
+            self._open()
+        self._loop = loop
+        return self._http
+
+    async def _send(self, exchange: Exchange) -> Reply:
+        with exchange:
+            while True:
+                try:
+                    reply = await self._attempt(exchange)
+                    if (pause := exchange.pause_after(reply)) is None:
+                        return reply
+                except httpx.TransportError as error:
+                    pause = exchange.pause_after_error(error)
+                except MismatchedAnswer:
+                    self._open()
+                    raise
+                await asyncio.sleep(pause)
+
+    async def _attempt(self, exchange: Exchange) -> Reply:
+        http, outgoing = self._connections(), exchange.outgoing
+        request = http.build_request(
+            outgoing.method,
+            joined(self.url, outgoing.path),
             headers=outgoing.headers,
-            content=_aside(watch.sending()),
+            content=exchange.body_aside(),
         )
-        response = await self._http.send(request, stream=True)
+        response = await http.send(request, stream=True)
         body = bytearray()
         try:
             async for chunk in response.aiter_bytes():
                 body += chunk
-                watch.received(response, len(body))
+                exchange.received(response, len(body))
         finally:
             await response.aclose()
         return Reply(response.status_code, response.headers, body)
 
 
-@lru_cache(maxsize=256)
-def _address(url: str, path: str) -> httpx.URL:
-    # A training loop asks for one address again and again; to parse it takes a tenth of a small call.
-    return httpx.URL(url.rstrip("/") + path)
-
-
-class _Watch:
-    """Counts the attempts of a call and reports how far it has come."""
-
-    def __init__(self, report: Report | None, outgoing: Outgoing) -> None:
-        self._report = report
-        self._outgoing = outgoing
-        self._started = time.monotonic()
-        self._attempt = 0
-
-    def begin(self) -> int:
-        """Begin an attempt; return which it is."""
-        self._attempt += 1
-        return self._attempt
-
-    def sending(self) -> Iterator[bytes]:
-        """Yield the slices of the body, and report each when it is sent, which is when the next is asked for."""
-        sent = 0
-        for piece in self._outgoing.slices():
-            self.tell("sending", sent, self._outgoing.size)
-            yield piece  # type: ignore[misc]  # httpx sends any buffer
-            sent += len(piece)
-        self.tell("computing", sent, self._outgoing.size)
-
-    def received(self, response: httpx.Response, size: int) -> None:
-        self.tell("receiving", size, int(response.headers.get("content-length", 0)))
-
-    def tell(self, phase: str, done: int, total: int) -> None:
-        if self._report is not None:
-            seconds = time.monotonic() - self._started
-            self._report(Progress(self._outgoing.loss, self._attempt, phase, done, total, seconds))
-
-
-async def _aside(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
+def _close_unless_forked(http: httpx.Client, process: int) -> None:
+    if os.getpid() == process:
+        http.close()

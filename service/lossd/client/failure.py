@@ -1,4 +1,4 @@
-"""This file is how a call fails at the caller's: the service refused it, or no answer came."""
+"""How a call fails at the caller's: the service refused it, no answer came, or that to another request."""
 
 from __future__ import annotations
 
@@ -56,6 +56,12 @@ class Unreachable(LossdError):
     title = "service unreachable"
 
 
+class MismatchedAnswer(LossdError):
+    """The answer carries the id of another request, so its numbers may be those of another call."""
+
+    title = "answer to another request"
+
+
 def read_problem(status: int, headers: Mapping[str, str], body: bytes | bytearray) -> Problem:
     """Read the body of an error, which a proxy may have written: whatever is no problem document is its detail."""
     request_id = headers.get("x-request-id", "")
@@ -64,7 +70,10 @@ def read_problem(status: int, headers: Mapping[str, str], body: bytes | bytearra
     except orjson.JSONDecodeError:
         document = None
     if not isinstance(document, dict):
-        return Problem(status, _phrase(status), body[:500].decode("utf-8", "replace"), request_id=request_id)
+        detail = body[:500].decode("utf-8", "replace")
+        if location := headers.get("location"):
+            detail = f"the address redirects to {location}: use the address that it leads to"
+        return Problem(status, _phrase(status), detail, request_id=request_id)
     kind = str(document.get("type", "")).rpartition("/problems/")[2]
     return Problem(
         status,

@@ -1,22 +1,24 @@
-"""This file is one call on its way: from a caller's values to bytes and headers, and from a response to a result."""
+"""One request and its answer: from a caller's values to bytes and headers, and from a response to a result."""
 
 from __future__ import annotations
 
-import math
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+import orjson
 
-from lossd.client.failure import ServiceError, read_problem
-from lossd.client.methods import ALIASES, ARRAYS, GENERAL_ARRAYS
+from lossd.client.arrays import call_of, result_dtype
+from lossd.client.catalogue import LossEntry, LossSummary, read_entry, read_summaries
+from lossd.client.failure import MismatchedAnswer, ServiceError, read_problem
 from lossd.client.progress import SLICE
 from lossd.client.result import Result, result_of
 from lossd.errors import MalformedBody
-from lossd.message import Array, Call
+from lossd.message import Call
 from lossd.wire import CODECS, Codec, Parts
 from lossd.wire.query import to_query
 
@@ -24,27 +26,41 @@ JSON = "application/json"
 FORMATS = ("application/vnd.safetensors", JSON)
 """What calls are sent as, the best first."""
 
+REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
+"""What the server repeats in its answer; any other id it replaces by one of its own."""
+
+CATALOGUE = "/v1/losses"
+
 Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
 """Headers of every request, or what returns those of the next, such as the trace context of the moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A call as it is sent, as often as it takes.
+    """A request as it is sent, as often as it takes.
 
     Attributes:
-        loss: Name of the loss.
-        path: Where it is posted, with the options that the body has no room for.
-        headers: Its headers.
+        subject: What progress is reported of: the name of the loss, or ``catalogue``.
+        method: ``POST`` or ``GET``.
+        path: Where it goes, with the options that the body has no room for.
+        headers: Its headers, in lower case.
         parts: The body in pieces, which are views on the caller's arrays where the format allows it.
         size: Bytes of the body.
+        dtype: Type of the numbers of the answer.
     """
 
-    loss: str
+    subject: str
+    method: str
     path: str
     headers: Mapping[str, str]
-    parts: Parts
-    size: int
+    parts: Parts = ()
+    size: int = 0
+    dtype: np.dtype[Any] | None = None
+
+    @property
+    def request_id(self) -> str:
+        """The id that the answer must carry."""
+        return self.headers["x-request-id"]
 
     def slices(self) -> Iterator[memoryview]:
         """Cut the body into pieces of at most 1 MiB."""
@@ -62,19 +78,53 @@ class Reply:
     headers: Mapping[str, str]
     body: bytearray
 
-    def result(self) -> Result:
-        """Read the result.
+    def result(self, dtype: np.dtype[Any] | None) -> Result:
+        """Read the answer to a call; ``dtype`` is that of numbers which a format writes without one.
 
         Raises:
             ServiceError: The service answered with an error.
             MalformedBody: The body is not an answer.
         """
+        codec = CODECS[self._media_type(tuple(CODECS))]
+        return result_of(codec.decode_answer(self.body), self.headers.get("x-request-id", ""), dtype)
+
+    def summaries(self) -> list[LossSummary]:
+        """Read the catalogue."""
+        return read_summaries(self._document())
+
+    def entry(self) -> LossEntry:
+        """Read one entry of the catalogue."""
+        return read_entry(self._document())
+
+    def check(self, request_id: str) -> None:
+        """Check that this is the answer to the request of this id; an error need not say, a proxy may have sent it.
+
+        Raises:
+            MismatchedAnswer: It is the answer to another one.
+        """
+        answered = self.headers.get("x-request-id", "")
+        if answered == request_id or (self.status != 200 and not answered):
+            return
+        got = f"the answer to {answered[:128]}" if answered else "one without X-Request-ID"
+        raise MismatchedAnswer(
+            f"expected the answer to request {request_id}, got {got}; "
+            "behind a proxy that sets X-Request-ID itself, use check_request_id=False"
+        )
+
+    def _media_type(self, expected: tuple[str, ...]) -> str:
         if self.status != 200:
             raise ServiceError(read_problem(self.status, self.headers, self.body))
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type not in CODECS:
-            raise MalformedBody(f"expected an answer as {' or '.join(CODECS)}, got {media_type or 'no type'}")
-        return result_of(CODECS[media_type].decode_answer(self.body), self.headers.get("x-request-id", ""))
+        if media_type not in expected:
+            got = media_type or "no type"
+            raise MalformedBody(
+                f"expected the answer of a lossd server as {' or '.join(expected)}, got {got}"
+            )
+        return media_type
+
+    def _document(self) -> Any:
+        self._media_type((JSON,))
+        return orjson.loads(self.body)
 
 
 def prepare(loss: str, values: Mapping[str, Any], *, media_type: str | None, headers: Headers) -> Outgoing:
@@ -87,7 +137,7 @@ def prepare(loss: str, values: Mapping[str, Any], *, media_type: str | None, hea
         headers: Headers to send besides those of the format.
 
     Raises:
-        InvalidCall: The format cannot hold an array of the call.
+        InvalidCall: A value is no array or option, or the format cannot hold an array.
     """
     call = call_of(loss, values)
     codec = CODECS[media_type or best_format(call)]
@@ -96,30 +146,19 @@ def prepare(loss: str, values: Mapping[str, Any], *, media_type: str | None, hea
     parts = codec.encode_call(call)
     size = sum(map(len, parts))
     own = {
-        "Content-Type": codec.media_type,
-        "Content-Length": str(size),
-        "Accept": codec.media_type,
-        "Accept-Encoding": "identity",  # deflating arrays takes longer than sending them
-        "X-Request-ID": os.urandom(16).hex(),
+        "content-type": codec.media_type,
+        "content-length": str(size),
+        "accept": codec.media_type,
+        "accept-encoding": "identity",  # deflating arrays takes longer than sending them
     }
-    given = headers() if callable(headers) else headers
-    return Outgoing(loss, _path(loss, call, codec), {**own, **given}, parts, size)
+    dtype = result_dtype(call, loss) if codec.holds_options else None
+    return Outgoing(loss, "POST", _path(loss, call, codec), _headers(own, headers), parts, size, dtype)
 
 
-def call_of(loss: str, values: Mapping[str, Any]) -> Call:
-    """Tell arrays from options: by the catalogue, or by their type where it does not know the loss."""
-    named = frozenset((*ARRAYS.get(ALIASES.get(loss, loss), ()), *GENERAL_ARRAYS))
-    known = loss in ARRAYS or loss in ALIASES
-    arrays: dict[str, Array] = {}
-    options: dict[str, Any] = {}
-    for name, value in values.items():
-        if value is None:
-            continue
-        if name in named or (not known and isinstance(value, np.ndarray)):
-            arrays[name] = np.asarray(value)
-        else:
-            options[name] = _plain(value)
-    return Call(arrays, options)
+def prepare_reading(name: str | None, *, headers: Headers) -> Outgoing:
+    """Ask for the catalogue, or for the entry of one loss."""
+    path = CATALOGUE if name is None else f"{CATALOGUE}/{quote(name, safe='')}"
+    return Outgoing("catalogue", "GET", path, _headers({"accept": JSON}, headers))
 
 
 def best_format(call: Call) -> str:
@@ -130,19 +169,18 @@ def best_format(call: Call) -> str:
     return next(media_type for media_type in FORMATS if media_type in CODECS)
 
 
+def _headers(own: Mapping[str, str], given: Headers) -> Mapping[str, str]:
+    """Join headers, whose names are the same in any case; the caller's come first."""
+    theirs = {name.lower(): value for name, value in (given() if callable(given) else given).items()}
+    request_id = theirs.setdefault("x-request-id", os.urandom(16).hex())
+    if not REQUEST_ID.fullmatch(request_id):
+        expected = "1 to 128 letters, digits or ._~:/+=@-"
+        raise ValueError(f"expected {expected}, got {request_id[:200]!r} - at `X-Request-ID`")
+    return {**own, **theirs}
+
+
 def _path(loss: str, call: Call, codec: Codec) -> str:
-    path = f"/v1/losses/{quote(loss, safe='')}"
+    path = f"{CATALOGUE}/{quote(loss, safe='')}"
     if codec.holds_options or not call.options:
         return path
     return f"{path}?{to_query(call.options)}"
-
-
-def _plain(value: Any) -> Any:
-    """Turn NumPy's scalars and arrays, tuples, and numbers that are not finite into what JSON has."""
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value

@@ -1,4 +1,4 @@
-"""This file is how a call that takes long shows where it is: one rewritten line on a terminal."""
+"""Shows how far a call that takes long has come: one rewritten line on a terminal."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ class Progress:
     """How far a call has come.
 
     Attributes:
-        loss: The loss that is asked for.
+        loss: The loss that is asked for, or ``catalogue``.
         attempt: Which attempt this is, from 1.
-        phase: ``sending``, then ``computing`` until the answer begins, ``receiving``, ``done``.
+        phase: ``sending``, then ``computing`` until the answer begins, ``receiving``, ``done``; or
+            ``waiting`` for the next attempt.
         bytes_done: Bytes of the body that is on its way now, so far.
         bytes_total: Bytes of that body; 0 if the server does not say.
         seconds: Since the call began.
@@ -70,6 +71,6 @@ def line_of(progress: Progress) -> str:
     again = f" (attempt {progress.attempt})" if progress.attempt > 1 else ""
     done, total = progress.bytes_done / MIB, progress.bytes_total / MIB
     amount = f" {done:.1f} of {total:.1f} MiB, {100 * done / total:.0f}%" if total else f" {done:.1f} MiB"
-    if progress.phase == "computing":
+    if progress.phase in ("computing", "waiting"):
         amount = ""
     return f"lossd {progress.loss}{again}: {progress.phase}{amount}, {progress.seconds:.1f} s"

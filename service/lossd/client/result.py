@@ -1,16 +1,34 @@
-"""This file is what a call came to, as the caller of the client sees it."""
+"""What a call returns to the caller of the client: values and derivatives by reduction."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from lossd.message import Answer, Array
 
 ByName = Mapping[str, Array]
 
 
-@dataclass(frozen=True, slots=True)
+class Derivatives(dict[str, Array]):
+    """Argument to derivative; a name that is not there says how to ask for it."""
+
+    def __init__(self, option: str, by_name: ByName) -> None:
+        super().__init__(by_name)
+        self._option = option
+
+    def __missing__(self, name: str) -> Array:
+        has = f"that of {', '.join(self)}" if self else "none"
+        raise KeyError(f"expected a {self._option} that was asked for, got {name!r}: this result has {has}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._option, dict(self))
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Reduced:
     """The results under one reduction.
 
@@ -26,10 +44,20 @@ class Reduced:
     hessian: ByName = field(default_factory=dict)
     hvp: ByName = field(default_factory=dict)
 
+    def __float__(self) -> float:
+        if self.value.ndim:
+            raise TypeError(f"expected a loss that is one number, got one of shape {self.value.shape}")
+        return float(self.value)
 
-@dataclass(frozen=True, slots=True)
+    def __repr__(self) -> str:
+        return f"Reduced(value={_brief(self.value)}{_derivatives_of(self)})"
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Result:
-    """What a call came to: ``result["mean"].value``, or ``result.value`` where one reduction was asked for.
+    """What a call returns: ``result["mean"].value``, or ``result.value`` where one reduction was asked for.
+
+    ``float(result)`` is the loss where it is one number.
 
     Attributes:
         reductions: Reduction to its results.
@@ -46,6 +74,8 @@ class Result:
     request_id: str = ""
 
     def __getitem__(self, reduction: str) -> Reduced:
+        if reduction not in self.reductions:
+            raise KeyError(f"expected one of {', '.join(self.reductions)}, got {reduction!r}")
         return self.reductions[reduction]
 
     @property
@@ -80,16 +110,56 @@ class Result:
         """Argument to the Hessian-vector product, under the one reduction that was asked for."""
         return self.only.hvp
 
+    def __float__(self) -> float:
+        return float(self.only)
 
-def result_of(answer: Answer, request_id: str) -> Result:
-    """Turn an answer, which is keyed by what was computed, into a result, which is keyed by reduction."""
+    def __repr__(self) -> str:
+        values = [f"{name}={_brief(each.value)}" for name, each in self.reductions.items()]
+        # Every reduction has the derivatives of the same arguments.
+        derivatives = _derivatives_of(next(iter(self.reductions.values())))
+        warned = f", warnings={self.warnings!r}" if self.warnings else ""
+        return f"Result({', '.join(values)}, count={self.count}{derivatives}{warned})"
+
+
+def result_of(answer: Answer, request_id: str, dtype: np.dtype[Any] | None = None) -> Result:
+    """Turn an answer, which is keyed by what was computed, into a result, which is keyed by reduction.
+
+    Numbers get the ``dtype`` that the format could not say.
+    """
     reductions = {
         name: Reduced(
-            value,
-            answer.gradient.get(name, {}),
-            answer.hessian.get(name, {}),
-            answer.hvp.get(name, {}),
+            _typed(value, dtype),
+            **{
+                option: Derivatives(
+                    option, {of: _typed(each, dtype) for of, each in by_reduction.get(name, {}).items()}
+                )
+                for option, by_reduction in (
+                    ("gradient", answer.gradient),
+                    ("hessian", answer.hessian),
+                    ("hvp", answer.hvp),
+                )
+            },
         )
         for name, value in answer.loss.items()
     }
     return Result(reductions, answer.count, answer.denominator, answer.warnings, request_id)
+
+
+def _typed(array: Array, dtype: np.dtype[Any] | None) -> Array:
+    if dtype is None or array.ndim:
+        return array
+    real = dtype.kind == "c" and array.dtype.kind != "c"
+    return array.astype(np.dtype(dtype.char.lower()) if real else dtype)
+
+
+def _brief(array: Array) -> str:
+    return f"{array.item()!r}" if array.ndim == 0 else f"{array.dtype}{list(array.shape)}"
+
+
+def _derivatives_of(reduced: Reduced) -> str:
+    shown = [
+        f", {option}={{{', '.join(f'{name}: {_brief(array)}' for name, array in by_name.items())}}}"
+        for option in ("gradient", "hessian", "hvp")
+        if (by_name := getattr(reduced, option))
+    ]
+    return "".join(shown)

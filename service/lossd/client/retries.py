@@ -1,59 +1,72 @@
-"""This file is when a call is tried again, and after how long.
+"""Decides whether a call is sent again, and after how long.
 
-A call changes nothing on the server, so the same bytes may be sent any number of times.
+A call changes nothing on the server, so the same bytes may be sent any number of times. What is waited for is a
+server that restarts or is busy; the pauses are drawn at random, so that callers who failed together do not all
+come back together.
 """
 
 from __future__ import annotations
 
 import random
+import socket
+import ssl
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 import httpx
 
-STATUSES = frozenset({429, 503})
-"""The statuses that mean: not now."""
+RETRY_FOR = 30.0
+"""Seconds for which a call is sent again by default, counted from its first failure."""
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 2.0
+
+STATUSES = frozenset({429, 502, 503})
+"""Busy, or a proxy in front of a server that restarts."""
 
 ERRORS = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
 """Errors of a connection, not of the call: a call that took too long would take too long again."""
 
 
-@dataclass(frozen=True, slots=True)
 class Retries:
-    """When and how often a call is tried again.
+    """The attempts of one call; `attempt` is the number of the present one."""
 
-    The pause before the n-th repetition is drawn between 0 and ``first_pause`` times ``2 ** (n - 1)``, so that callers
-    who failed together do not come back together; it is added to what the server asks for in ``Retry-After``.
+    def __init__(self, retry_for: float) -> None:
+        self.attempt = 1
+        self._retry_for = retry_for
+        self._deadline: float | None = None
 
-    Attributes:
-        attempts: How often a call is sent at most; 1 means never again.
-        first_pause: Seconds that the pause before the first repetition is at most.
-        longest_pause: Seconds that any pause is at most. Where the server asks for more, the call fails at once.
-        draw: Returns a number from 0 to 1.
-    """
+    def pause_after_status(self, status: int, headers: Mapping[str, str]) -> float | None:
+        """Return the seconds to wait before the next attempt, None if this answer is the last."""
+        return self._pause(seconds_asked(headers.get("retry-after", ""))) if status in STATUSES else None
 
-    attempts: int = 4
-    first_pause: float = 0.2
-    longest_pause: float = 20.0
-    draw: Callable[[], float] = random.random
+    def pause_after_error(self, error: httpx.TransportError) -> float | None:
+        """Return the seconds to wait before the next attempt, None if there is none after this error."""
+        return self._pause(0.0) if isinstance(error, ERRORS) and not is_permanent(error) else None
 
-    def pause(self, attempt: int, status: int, headers: Mapping[str, str]) -> float | None:
-        """Return the seconds to wait after ``attempt`` ended with this status, None if it is the last word."""
-        if status not in STATUSES or attempt >= self.attempts:
+    def _pause(self, asked: float) -> float | None:
+        now = time.monotonic()
+        if self._deadline is None:
+            self._deadline = now + self._retry_for
+        left = self._deadline - now
+        if left <= 0 or asked > left:
             return None
-        asked = seconds_asked(headers.get("retry-after", ""))
-        return None if asked > self.longest_pause else asked + self._backoff(attempt)
+        longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self.attempt - 1, 10))
+        self.attempt += 1
+        return min(asked + random.random() * longest, left)
 
-    def pause_after_error(self, attempt: int, error: httpx.TransportError) -> float | None:
-        """Return the seconds to wait after ``attempt`` ended without a response, None if it was the last."""
-        if not isinstance(error, ERRORS) or attempt >= self.attempts:
-            return None
-        return self._backoff(attempt)
 
-    def _backoff(self, attempt: int) -> float:
-        return self.draw() * min(self.longest_pause, self.first_pause * 2.0 ** (attempt - 1))
+def is_permanent(error: httpx.TransportError) -> bool:
+    """Return whether an error will be the same next time: an unknown host, or a certificate that is not trusted."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        if isinstance(cause, socket.gaierror):
+            return cause.errno != socket.EAI_AGAIN
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def seconds_asked(retry_after: str) -> float:
