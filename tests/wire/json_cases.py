@@ -67,7 +67,8 @@ CALLS = {
         Call({"input": np.empty((0, 3), np.float32)}),
     ),
     "base64": (
-        b'{"encoding":"base64","input":{"dtype":"float32","shape":[2,1],"data":"AACAPwAAAMA="},"weight":2.0}',
+        b'{"encoding":"base64","input":{"dtype":"float32","shape":[2,1],"data":"AACAPwAAAMA="},'
+        b'"weight":{"dtype":"float64","shape":[],"data":"AAAAAAAAAEA="}}',
         Call({"input": np.array([[1], [-2]], np.float32), "weight": np.array(2.0)}, {"encoding": "base64"}),
     ),
     "options are left as they are": (

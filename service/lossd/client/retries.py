@@ -58,11 +58,11 @@ class Retries:
 
 
 def is_permanent(error: httpx.TransportError) -> bool:
-    """Return whether an error will be the same next time: an unknown host, or a certificate that is not trusted."""
+    """Return whether an error will be the same next time: an unknown host, no trusted certificate, or no TLS at all."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return True
+        if isinstance(cause, ssl.SSLError):
+            return not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError)
         if isinstance(cause, socket.gaierror):
             return cause.errno != socket.EAI_AGAIN
         cause = cause.__cause__ or cause.__context__

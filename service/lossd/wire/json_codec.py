@@ -41,8 +41,11 @@ def decode_call(body: Body, tensors: frozenset[str], limits: Limits = DEFAULT_LI
 
 
 def encode_call(call: Call) -> Parts:
-    """Write a request, its arrays as base64 tensors if its option ``encoding`` says so, else as lists."""
-    write = _tensors if _wants_base64(call) else _lossless
+    """Write a request, its arrays as base64 tensors if its option ``encoding`` says so, else as lists.
+
+    An array of no dimensions is a tensor, too: a plain number would be computed in float64 whatever its dtype.
+    """
+    write = tensor.to_base64 if _wants_base64(call) else _lossless
     return [dumps({**call.options, **{name: write(array) for name, array in call.arrays.items()}})]
 
 
