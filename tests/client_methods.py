@@ -1,10 +1,9 @@
-"""This file is where the client's methods come from: ``python -m tests.client_methods`` writes them."""
+"""Writes the client's methods from the declarations of the losses: ``python -m tests.client_methods``."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from textwrap import dedent, indent, wrap
 from types import NoneType, UnionType
@@ -12,22 +11,34 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 
-from lossd.engine import Options
+from lossd.engine import Options, request_model
 from lossd.engine.request import ReductionName
 from lossd.losses import LOSSES
 from lossd.losses.spec import GENERAL_ARRAYS, Argument, Loss
 
 FILE = Path(__file__).parent.parent / "service" / "lossd" / "client" / "methods.py"
 OF_THE_BYTES = {"encoding"}  # the client chooses the format
+OPTIONS = {name: field for name, field in Options.model_fields.items() if name not in OF_THE_BYTES}
+WIDTH = 120
+WORDS = {
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "array": "a list of them",
+    "null": "None",
+    "string": "a string",
+}
+BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 
 HEAD = '''\
-"""This file is a method for every loss, so that editors complete them; ``make client`` writes it, nobody else."""
+"""A method for every loss, so that editors complete them; ``make client`` writes this file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, Literal, TypeVar
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 R = TypeVar("R")
@@ -40,7 +51,20 @@ class Losses(Generic[R]):
     def evaluate(self, loss: str, /, **values: Any) -> R:
         """Evaluate any loss by its name or an alias."""
         raise NotImplementedError
+
+    def _evaluate(self, loss: str, values: dict[str, Any]) -> R:
+        # A method's locals are its parameters; a general option at its default need not be sent.
+        sent = {
+            name: value
+            for name, value in values.items()
+            if name != "self" and (name not in DEFAULTS or value is not DEFAULTS[name])
+        }
+        return self.evaluate(loss, **sent)
 '''
+ONLY_HERE = {
+    # The service has a name of a dtype alone; the client turns NumPy's types into names.
+    "dtype": "DType | type[np.generic] | np.dtype[Any] | None",
+}
 
 
 def source() -> str:
@@ -48,18 +72,19 @@ def source() -> str:
     arrays = {x.name: tuple(a.name for a in x.arguments + x.vectors) for x in LOSSES.values()}
     aliases = {alias.name: x.name for x in LOSSES.values() for alias in x.aliases}
     objectives = tuple(a.name for x in LOSSES.values() for a in x.aliases if "convention" in a.defaults)
-    shadowed = sorted({shadow for x in LOSSES.values() if (shadow := shadows(x))})
+    defaults = {name: field.default for name, field in OPTIONS.items()}
     parts = [
         HEAD
         + f"Reduction = {annotation(ReductionName)}\n"
+        + f"DType = {annotation(OPTIONS['dtype'].annotation).removesuffix(' | None')}\n"
         + table("ARRAYS", "tuple[str, ...]", arrays, "The arrays of each loss, its arguments first.")
         + table("ALIASES", "str", aliases, "Other names of the losses.")
         + listing(
             "OBJECTIVES", objectives, "Those that mean the derivatives of a boosting library's objective."
         )
-        + f"GENERAL_ARRAYS = {written(GENERAL_ARRAYS)}\n",
-        options_class(()),
-        *map(options_class, shadowed),
+        + f"GENERAL_ARRAYS = {written(GENERAL_ARRAYS)}\n"
+        + table("DEFAULTS", "Any", defaults, "The general options.").rstrip("\n")
+        + "\n",
         LOSSES_CLASS + "".join("\n" + indent(method(x), "    ") for x in LOSSES.values()),
     ]
     return "\n\n".join(parts)
@@ -75,57 +100,40 @@ def listing(name: str, entries: tuple[str, ...], text: str) -> str:
     return f'{name} = (\n{rows})\n"""{text}"""\n\n'
 
 
-def shadows(loss: Loss) -> tuple[str, ...]:
-    """Return the general options whose names a loss gives to settings of its own."""
-    return tuple(sorted(set(loss.settings) & set(Options.model_fields)))
-
-
-def options_class_name(without: Iterable[str]) -> str:
-    return "Options" + "".join(f"Without{name.title().replace('_', '')}" for name in without)
-
-
-def options_class(without: tuple[str, ...]) -> str:
-    """Write the general options as a type, but for those that a loss's settings take the place of."""
-    fields = [
-        f'    {name}: {option_type(field.annotation)}\n    """{field.description}"""\n'
-        for name, field in Options.model_fields.items()
-        if name not in OF_THE_BYTES and name not in without
-    ]
-    text = f"The general options but for {', '.join(without)}." if without else "The general options."
-    head = f'class {options_class_name(without)}(TypedDict, total=False):\n    """{text}"""\n\n'
-    return head + "".join(fields)
-
-
-def option_type(hint: Any) -> str:
-    return annotation(hint).replace(annotation(ReductionName), "Reduction")
-
-
 def method(loss: Loss) -> str:
     """Write the method of one loss."""
     may_lack = [argument.optional or argument.name in loss.one_of for argument in loss.arguments]
     # What follows a parameter with a default must have one, too; the service says where one is missing.
-    parameters = [
+    arguments = [
         array_parameter(argument, optional=any(may_lack[: place + 1]))
         for place, argument in enumerate(loss.arguments)
     ]
-    keywords = [array_parameter(vector, optional=vector.optional) for vector in loss.vectors]
-    keywords += [setting_parameter(name, *pair) for name, pair in loss.settings.items()]
-    if keywords:
-        parameters += ["*", *keywords]
-    names = [*(a.name for a in loss.arguments + loss.vectors), *loss.settings]
-    parameters.append(f"**options: Unpack[{options_class_name(shadows(loss))}]")
+    keywords = [
+        *(array_parameter(vector, optional=vector.optional) for vector in loss.vectors),
+        *(setting_parameter(name, *pair) for name, pair in loss.settings.items()),
+        *(
+            f"{name}: {option_type(name)} = {written(OPTIONS[name].default)}"
+            for name in general_options(loss)
+        ),
+    ]
     lines = [
         f"def {loss.name}(",
-        *(f"    {parameter}," for parameter in ("self", *parameters)),
+        *(f"    {parameter}," for parameter in ("self", *arguments, "*", *keywords)),
         ") -> R:",
         indent(docstring(loss), "    "),
-        "    return self.evaluate(",
-        f"        {written(loss.name)},",
-        *(f"        {name}={name}," for name in names),
-        "        **options,",
-        "    )",
+        f"    return self._evaluate({written(loss.name)}, locals())",
     ]
     return "\n".join(lines) + "\n"
+
+
+def general_options(loss: Loss) -> list[str]:
+    """Return the general options that go with a loss: a setting of its own takes the place of one."""
+    return [name for name in OPTIONS if name not in loss.settings]
+
+
+def option_type(name: str) -> str:
+    hint = annotation(OPTIONS[name].annotation)
+    return ONLY_HERE.get(name) or hint.replace(annotation(ReductionName), "Reduction")
 
 
 def array_parameter(argument: Argument, *, optional: bool) -> str:
@@ -138,10 +146,22 @@ def setting_parameter(name: str, hint: Any, default: Any) -> str:
 
 
 def docstring(loss: Loss) -> str:
-    arrays = [f"- ``{a.name}``: {a.domain}, of shape {a.shape}" for a in loss.arguments + loss.vectors]
+    """Write the docstring: what the loss is, and every parameter in one line or two."""
     paragraphs = [wrap(" ".join(text.split()), 96) for text in dedent(loss.description).split("\n\n") if text]
-    listed = [line for item in arrays for line in wrap(item, 96, subsequent_indent="  ")]
-    return "\n\n".join([f'"""{loss.summary}', *map("\n".join, [*paragraphs, listed])]) + '\n"""'
+    listed = [f"{a.name}: {a.domain}, of shape {a.shape}" for a in loss.arguments + loss.vectors]
+    listed += [f"{name}: {setting_range(loss, name)}" for name in loss.settings]
+    listed += [f"{name}: {OPTIONS[name].description}" for name in general_options(loss)]
+    lines = ["    " + line for item in listed for line in wrap(item, WIDTH - 12, subsequent_indent=" " * 4)]
+    return "\n\n".join([f'"""{loss.summary}', *map("\n".join, [*paragraphs, ["Args:", *lines]])]) + '\n"""'
+
+
+def setting_range(loss: Loss, name: str) -> str:
+    """Write what a setting may be, as its JSON Schema says."""
+    schema = request_model(loss).model_json_schema()["properties"][name]
+    kinds = " or ".join(WORDS[each["type"]] for each in schema.get("anyOf", [schema]))
+    bounds = [f"{sign} {schema[key]:g}" for key, sign in BOUNDS.items() if key in schema]
+    default = f"; {written(schema['default'])} by default" if schema.get("default") is not None else ""
+    return f"setting, {kinds} {' and '.join(bounds)}".rstrip() + default
 
 
 def annotation(hint: Any) -> str:

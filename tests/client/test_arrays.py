@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from lossd.client import LossClient
+from lossd.client import LossClient, ServiceError
 from lossd.client.arrays import as_array
 from lossd.client.outgoing import prepare
 from lossd.errors import InvalidCall
@@ -63,6 +63,9 @@ def test_the_dtype_of_an_answer_is_that_which_was_asked_for(server: Served) -> N
         with LossClient(server.url, media_type=media_type) as client:
             for asked in ("float32", np.float32, np.dtype("float32")):
                 assert client.mse([1.0], [3.0], dtype=asked).value.dtype == np.float32
+            assert client.mse(np.ones((), ">f4"), np.zeros((), ">f4")).value.dtype == np.dtype("float32")
+            with pytest.raises(ServiceError, match="got str 'float8' - at `dtype`"):
+                client.evaluate("mse", input=[1.0], target=[3.0], dtype="float8")
             mixed = client.mse(np.ones(2, ml_dtypes.bfloat16), np.zeros(2, np.float16))
             assert mixed.value.dtype == np.float32
             assert client.mse(np.arange(3), [0, 0, 0]).value.dtype == np.float64

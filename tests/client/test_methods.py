@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import pydoc
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lossd.client import AsyncLossClient, LossClient, ServiceError
-from lossd.client.methods import ALIASES, ARRAYS, GENERAL_ARRAYS, OBJECTIVES, Options
-from lossd.engine import Options as OptionsOfTheEngine
-from lossd.engine import evaluate
+from lossd.client.methods import ALIASES, ARRAYS, DEFAULTS, GENERAL_ARRAYS, OBJECTIVES, Losses
+from lossd.engine import Options, evaluate
 from lossd.losses import LOSSES, find
 from lossd.losses.spec import GENERAL_ARRAYS as GENERAL_ARRAYS_OF_LOSSES
 from lossd.message import Call
 from lossd.wire import CODECS
-from tests.api.serving import Served
+from tests.api.serving import ROOT, Served
 from tests.client_methods import FILE, source
 from tests.oracle.alias_values import BY_DEFAULT, assert_close
 
@@ -25,16 +30,84 @@ def test_the_methods_are_those_of_the_declarations() -> None:
     assert FILE.read_text() == source(), "make client writes them"
 
 
+OPTIONS = {name: field for name, field in Options.model_fields.items() if name != "encoding"}
+both = pytest.mark.parametrize("client", [LossClient, AsyncLossClient])
+
+
+@both
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_method_has_the_parameters_of_its_loss(name: str) -> None:
+def test_a_method_has_the_parameters_of_its_loss_and_the_general_options(client: type, name: str) -> None:
     loss = LOSSES[name]
-    parameters = inspect.signature(getattr(LossClient, name)).parameters
+    parameters = inspect.signature(getattr(client, name)).parameters
     arrays = [a.name for a in loss.arguments]
-    assert list(parameters)[1:-1] == [*arrays, *(v.name for v in loss.vectors), *loss.settings]
-    for setting, (_, default) in loss.settings.items():
-        expected = inspect.Parameter.empty if default is ... else default
-        assert parameters[setting].default == expected
-        assert parameters[setting].kind is inspect.Parameter.KEYWORD_ONLY
+    general = [option for option in OPTIONS if option not in loss.settings]
+    expected = ["self", *arrays, *(v.name for v in loss.vectors), *loss.settings, *general]
+    assert list(parameters) == expected
+    defaults = {option: OPTIONS[option].default for option in general}
+    defaults |= {setting: default for setting, (_, default) in loss.settings.items() if default is not ...}
+    for each in expected[1 + len(arrays) :]:
+        assert parameters[each].kind is inspect.Parameter.KEYWORD_ONLY
+        assert parameters[each].annotation is not inspect.Parameter.empty
+    for each, default in defaults.items():
+        assert parameters[each].default == default
+
+
+@both
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_help_of_a_method_has_a_line_for_every_parameter(client: type, name: str) -> None:
+    method = getattr(client, name)
+    text = pydoc.render_doc(method, renderer=pydoc.plaintext)
+    assert LOSSES[name].summary in text
+    for parameter in list(inspect.signature(method).parameters)[1:]:
+        assert re.search(rf"(?m)^ +{parameter}: \S.*", text)
+
+
+SAMPLE = """
+import numpy as np
+from lossd.client import AsyncLossClient, LossClient, Result
+
+client = LossClient("http://127.0.0.1:8000")
+result: Result = client.huber(np.ones(3), [0.0, 1.0, 2.0], delta=2.0, reduction=["none", "mean"], gradient=True)
+value: float = float(client.cross_entropy(np.ones((2, 3)), [0, 1], weight=None, dtype=np.float32, axis=None))
+
+async def ask(client: AsyncLossClient) -> Result:
+    return await client.mse([1.0], [2.0], reduction="sum", gradient=["input"], mask=[True], empty="nan")
+"""
+WRONG = {
+    'client.mse([1.0], [2.0], reduction="avg")': "arg-type",
+    "client.mse([1.0], [2.0], gradiant=True)": "call-arg",
+    "client.mse([1.0])": "call-arg",
+    "client.huber([1.0], [2.0], delta=None)": "arg-type",
+    "client.hubber([1.0], [2.0])": "attr-defined",
+}
+
+
+@pytest.mark.slow
+def test_a_type_checker_knows_the_parameters(tmp_path: Path) -> None:
+    pytest.importorskip("mypy", reason="mypy is not installed")
+    sample = tmp_path / "sample.py"
+    sample.write_text(SAMPLE + "\n".join(WRONG))
+    ran = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), str(sample)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "MYPYPATH": "service"},
+    )
+    found = re.findall(r"sample\.py:(\d+): error: .*\[([a-z-]+)\]", ran.stdout)
+    first = SAMPLE.count("\n") + 1
+    assert found == [(str(first + place), code) for place, code in enumerate(WRONG.values())], ran.stdout
+
+
+def test_only_what_differs_from_its_default_is_sent() -> None:
+    class Recorder(Losses[dict]):
+        def evaluate(self, loss: str, /, **values: object) -> dict:
+            return {"loss": loss, **values}
+
+    sent = Recorder().huber([1.0], [2.0], gradient=True, reduction="sum")
+    expected = {"input": [1.0], "target": [2.0], "weight": None, "delta": 1.0}
+    assert sent == {"loss": "huber", **expected, "gradient": True, "reduction": "sum"}
 
 
 def test_the_tables_are_those_of_the_declarations() -> None:
@@ -43,7 +116,7 @@ def test_the_tables_are_those_of_the_declarations() -> None:
     }
     assert {alias: find(alias).name for alias in ALIASES} == ALIASES
     assert GENERAL_ARRAYS == GENERAL_ARRAYS_OF_LOSSES
-    assert set(Options.__annotations__) == set(OptionsOfTheEngine.model_fields) - {"encoding"}
+    assert {name: field.default for name, field in OPTIONS.items()} == DEFAULTS
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from lossd.client.methods import ALIASES, ARRAYS, GENERAL_ARRAYS
@@ -15,8 +14,8 @@ from lossd.errors import invalid
 from lossd.message import Array, Call
 from lossd.wire.codec import ANSWER_LIMITS, Budget
 from lossd.wire.json_tensor import read_array
+from lossd.wire.tensor import BFLOAT16, DTYPES
 
-BFLOAT16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
 _NOT_NUMBERS = "OSU"  # NumPy's kinds of objects, bytes and text
 
 
@@ -63,12 +62,12 @@ def as_array(value: Any, name: str) -> Array:
     return _from_parts(value, name) if array.dtype.kind in _NOT_NUMBERS else array
 
 
-def result_dtype(call: Call, loss: str) -> np.dtype[Any]:
+def result_dtype(call: Call, loss: str) -> np.dtype[Any] | None:
     """Return the dtype of a call's answer: the one asked for, or what the loss's inexact arrays promote to."""
     if (asked := call.options.get("dtype")) is not None:
-        return np.dtype(BFLOAT16 if asked == "bfloat16" else asked)
+        return DTYPES.get(asked)
     names = ARRAYS.get(ALIASES.get(loss, loss), tuple(call.arrays))
-    dtypes = {a.dtype for name, a in call.arrays.items() if name in names}
+    dtypes = {array.dtype.newbyteorder("=") for name, array in call.arrays.items() if name in names}
     inexact = {dtype for dtype in dtypes if dtype.kind in "fc" or dtype == BFLOAT16}
     if len(inexact) == 1:
         return inexact.pop()

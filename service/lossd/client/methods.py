@@ -1,15 +1,17 @@
-"""This file is a method for every loss, so that editors complete them; ``make client`` writes it, nobody else."""
+"""A method for every loss, so that editors complete them; ``make client`` writes this file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, Literal, TypeVar
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 R = TypeVar("R")
 
 Reduction = Literal["none", "sum", "mean", "batchmean", "weighted_mean"]
+DType = Literal["float16", "bfloat16", "float32", "float64", "complex64", "complex128"]
 ARRAYS: Mapping[str, tuple[str, ...]] = {
     "mse": ("input", "target", "weight"),
     "l1": ("input", "target", "weight"),
@@ -95,82 +97,26 @@ OBJECTIVES = (
 """Those that mean the derivatives of a boosting library's objective."""
 
 GENERAL_ARRAYS = ("sample_weight", "mask", "upstream", "hvp")
-
-
-class Options(TypedDict, total=False):
-    """The general options."""
-
-    reduction: Reduction | list[Reduction]
-    """How the losses become a result; several names give several results."""
-    gradient: bool | list[str]
-    """Whether to return gradients, or the names of the arguments and settings to differentiate."""
-    upstream: ArrayLike | None
-    """Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if absent."""
-    hessian: bool
-    """Whether to return the diagonal of the Hessian."""
-    hvp: ArrayLike | None
-    """Direction to multiply the Hessian with, in the shape of the argument that is differentiated."""
-    sample_weight: ArrayLike | None
-    """Factor on each unreduced loss; broadcasts against it."""
-    mask: ArrayLike | None
-    """Which unreduced losses take part; what it leaves out reaches neither value nor gradient."""
-    axis: int | list[int] | None
-    """Axes of the unreduced loss to reduce over; all if absent."""
-    denominator: float | None
-    """What averages divide by, in place of the loss's own denominator."""
-    empty: Literal["error", "nan", "zero"]
-    """What a mean over nothing is."""
-    broadcast: bool
-    """Whether arrays of unequal shape broadcast as in NumPy, instead of being refused."""
-    check_finite: bool
-    """Whether NaN and infinity in an array are refused."""
-    check_target: Literal["domain", "strict", "none"]
-    """How far the values of the target are checked: also that probabilities sum to 1, or not at all."""
-    dtype: Literal["float16", "bfloat16", "float32", "float64", "complex64", "complex128"] | None
-    """Type to compute in and to answer in; that of the arrays if absent."""
-    convention: Literal["gbm"] | None
-    """``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them."""
-    size_average: bool | None
-    """PyTorch's old spelling of ``reduction``."""
-    reduce: bool | None
-    """PyTorch's old spelling of ``reduction``."""
-
-
-class OptionsWithoutAxis(TypedDict, total=False):
-    """The general options but for axis."""
-
-    reduction: Reduction | list[Reduction]
-    """How the losses become a result; several names give several results."""
-    gradient: bool | list[str]
-    """Whether to return gradients, or the names of the arguments and settings to differentiate."""
-    upstream: ArrayLike | None
-    """Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if absent."""
-    hessian: bool
-    """Whether to return the diagonal of the Hessian."""
-    hvp: ArrayLike | None
-    """Direction to multiply the Hessian with, in the shape of the argument that is differentiated."""
-    sample_weight: ArrayLike | None
-    """Factor on each unreduced loss; broadcasts against it."""
-    mask: ArrayLike | None
-    """Which unreduced losses take part; what it leaves out reaches neither value nor gradient."""
-    denominator: float | None
-    """What averages divide by, in place of the loss's own denominator."""
-    empty: Literal["error", "nan", "zero"]
-    """What a mean over nothing is."""
-    broadcast: bool
-    """Whether arrays of unequal shape broadcast as in NumPy, instead of being refused."""
-    check_finite: bool
-    """Whether NaN and infinity in an array are refused."""
-    check_target: Literal["domain", "strict", "none"]
-    """How far the values of the target are checked: also that probabilities sum to 1, or not at all."""
-    dtype: Literal["float16", "bfloat16", "float32", "float64", "complex64", "complex128"] | None
-    """Type to compute in and to answer in; that of the arrays if absent."""
-    convention: Literal["gbm"] | None
-    """``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them."""
-    size_average: bool | None
-    """PyTorch's old spelling of ``reduction``."""
-    reduce: bool | None
-    """PyTorch's old spelling of ``reduction``."""
+DEFAULTS: Mapping[str, Any] = {
+    "reduction": "mean",
+    "gradient": False,
+    "upstream": None,
+    "hessian": False,
+    "hvp": None,
+    "sample_weight": None,
+    "mask": None,
+    "axis": None,
+    "denominator": None,
+    "empty": "error",
+    "broadcast": False,
+    "check_finite": False,
+    "check_target": "domain",
+    "dtype": None,
+    "convention": None,
+    "size_average": None,
+    "reduce": None,
+}
+"""The general options."""
 
 
 class Losses(Generic[R]):
@@ -180,52 +126,121 @@ class Losses(Generic[R]):
         """Evaluate any loss by its name or an alias."""
         raise NotImplementedError
 
+    def _evaluate(self, loss: str, values: dict[str, Any]) -> R:
+        # A method's locals are its parameters; a general option at its default need not be sent.
+        sent = {
+            name: value
+            for name, value in values.items()
+            if name != "self" and (name not in DEFAULTS or value is not DEFAULTS[name])
+        }
+        return self.evaluate(loss, **sent)
+
     def mse(
         self,
         input: ArrayLike,
         target: ArrayLike,
         weight: ArrayLike | None = None,
-        **options: Unpack[Options],
+        *,
+        reduction: Reduction | list[Reduction] = "mean",
+        gradient: bool | list[str] = False,
+        upstream: ArrayLike | None = None,
+        hessian: bool = False,
+        hvp: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        axis: int | list[int] | None = None,
+        denominator: float | None = None,
+        empty: Literal["error", "nan", "zero"] = "error",
+        broadcast: bool = False,
+        check_finite: bool = False,
+        check_target: Literal["domain", "strict", "none"] = "domain",
+        dtype: DType | type[np.generic] | np.dtype[Any] | None = None,
+        convention: Literal["gbm"] | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
     ) -> R:
         """Squared error: one large mistake costs more than many small ones.
 
         The mean divides by the sum of ``weight`` where there is one. For gradient boosting gradient and
         Hessian are those of half the square, as in the libraries' own squared error.
 
-        - ``input``: numbers, of shape (...)
-        - ``target``: numbers, of shape (...)
-        - ``weight``: numbers, of shape (...)
+        Args:
+            input: numbers, of shape (...)
+            target: numbers, of shape (...)
+            weight: numbers, of shape (...)
+            reduction: How the losses become a result; several names give several results.
+            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+                absent.
+            hessian: Whether to return the diagonal of the Hessian.
+            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            sample_weight: Factor on each unreduced loss; broadcasts against it.
+            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            axis: Axes of the unreduced loss to reduce over; all if absent.
+            denominator: What averages divide by, in place of the loss's own denominator.
+            empty: What a mean over nothing is.
+            broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
+            check_finite: Whether NaN and infinity in an array are refused.
+            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            size_average: PyTorch's old spelling of ``reduction``.
+            reduce: PyTorch's old spelling of ``reduction``.
         """
-        return self.evaluate(
-            "mse",
-            input=input,
-            target=target,
-            weight=weight,
-            **options,
-        )
+        return self._evaluate("mse", locals())
 
     def l1(
         self,
         input: ArrayLike,
         target: ArrayLike,
         weight: ArrayLike | None = None,
-        **options: Unpack[Options],
+        *,
+        reduction: Reduction | list[Reduction] = "mean",
+        gradient: bool | list[str] = False,
+        upstream: ArrayLike | None = None,
+        hessian: bool = False,
+        hvp: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        axis: int | list[int] | None = None,
+        denominator: float | None = None,
+        empty: Literal["error", "nan", "zero"] = "error",
+        broadcast: bool = False,
+        check_finite: bool = False,
+        check_target: Literal["domain", "strict", "none"] = "domain",
+        dtype: DType | type[np.generic] | np.dtype[Any] | None = None,
+        convention: Literal["gbm"] | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
     ) -> R:
         """Absolute error: the median's loss, which outliers pull with constant force.
 
         The subgradient at zero is 0. The mean divides by the sum of ``weight`` where there is one.
 
-        - ``input``: numbers, of shape (...)
-        - ``target``: numbers, of shape (...)
-        - ``weight``: numbers, of shape (...)
+        Args:
+            input: numbers, of shape (...)
+            target: numbers, of shape (...)
+            weight: numbers, of shape (...)
+            reduction: How the losses become a result; several names give several results.
+            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+                absent.
+            hessian: Whether to return the diagonal of the Hessian.
+            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            sample_weight: Factor on each unreduced loss; broadcasts against it.
+            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            axis: Axes of the unreduced loss to reduce over; all if absent.
+            denominator: What averages divide by, in place of the loss's own denominator.
+            empty: What a mean over nothing is.
+            broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
+            check_finite: Whether NaN and infinity in an array are refused.
+            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            size_average: PyTorch's old spelling of ``reduction``.
+            reduce: PyTorch's old spelling of ``reduction``.
         """
-        return self.evaluate(
-            "l1",
-            input=input,
-            target=target,
-            weight=weight,
-            **options,
-        )
+        return self._evaluate("l1", locals())
 
     def huber(
         self,
@@ -234,22 +249,51 @@ class Losses(Generic[R]):
         weight: ArrayLike | None = None,
         *,
         delta: float = 1.0,
-        **options: Unpack[Options],
+        reduction: Reduction | list[Reduction] = "mean",
+        gradient: bool | list[str] = False,
+        upstream: ArrayLike | None = None,
+        hessian: bool = False,
+        hvp: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        axis: int | list[int] | None = None,
+        denominator: float | None = None,
+        empty: Literal["error", "nan", "zero"] = "error",
+        broadcast: bool = False,
+        check_finite: bool = False,
+        check_target: Literal["domain", "strict", "none"] = "domain",
+        dtype: DType | type[np.generic] | np.dtype[Any] | None = None,
+        convention: Literal["gbm"] | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
     ) -> R:
         """Squared near zero, linear beyond ``delta``: a squared error that outliers cannot dominate.
 
-        - ``input``: numbers, of shape (...)
-        - ``target``: numbers, of shape (...)
-        - ``weight``: numbers, of shape (...)
+        Args:
+            input: numbers, of shape (...)
+            target: numbers, of shape (...)
+            weight: numbers, of shape (...)
+            delta: setting, a number > 0; 1.0 by default
+            reduction: How the losses become a result; several names give several results.
+            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+                absent.
+            hessian: Whether to return the diagonal of the Hessian.
+            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            sample_weight: Factor on each unreduced loss; broadcasts against it.
+            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            axis: Axes of the unreduced loss to reduce over; all if absent.
+            denominator: What averages divide by, in place of the loss's own denominator.
+            empty: What a mean over nothing is.
+            broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
+            check_finite: Whether NaN and infinity in an array are refused.
+            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            size_average: PyTorch's old spelling of ``reduction``.
+            reduce: PyTorch's old spelling of ``reduction``.
         """
-        return self.evaluate(
-            "huber",
-            input=input,
-            target=target,
-            weight=weight,
-            delta=delta,
-            **options,
-        )
+        return self._evaluate("huber", locals())
 
     def smooth_l1(
         self,
@@ -257,20 +301,50 @@ class Losses(Generic[R]):
         target: ArrayLike,
         *,
         beta: float = 1.0,
-        **options: Unpack[Options],
+        reduction: Reduction | list[Reduction] = "mean",
+        gradient: bool | list[str] = False,
+        upstream: ArrayLike | None = None,
+        hessian: bool = False,
+        hvp: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        axis: int | list[int] | None = None,
+        denominator: float | None = None,
+        empty: Literal["error", "nan", "zero"] = "error",
+        broadcast: bool = False,
+        check_finite: bool = False,
+        check_target: Literal["domain", "strict", "none"] = "domain",
+        dtype: DType | type[np.generic] | np.dtype[Any] | None = None,
+        convention: Literal["gbm"] | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
     ) -> R:
         """Absolute error with a squared foot of half-width ``beta``; l1 where ``beta`` is 0.
 
-        - ``input``: numbers, of shape (...)
-        - ``target``: numbers, of shape (...)
+        Args:
+            input: numbers, of shape (...)
+            target: numbers, of shape (...)
+            beta: setting, a number >= 0; 1.0 by default
+            reduction: How the losses become a result; several names give several results.
+            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+                absent.
+            hessian: Whether to return the diagonal of the Hessian.
+            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            sample_weight: Factor on each unreduced loss; broadcasts against it.
+            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            axis: Axes of the unreduced loss to reduce over; all if absent.
+            denominator: What averages divide by, in place of the loss's own denominator.
+            empty: What a mean over nothing is.
+            broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
+            check_finite: Whether NaN and infinity in an array are refused.
+            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            size_average: PyTorch's old spelling of ``reduction``.
+            reduce: PyTorch's old spelling of ``reduction``.
         """
-        return self.evaluate(
-            "smooth_l1",
-            input=input,
-            target=target,
-            beta=beta,
-            **options,
-        )
+        return self._evaluate("smooth_l1", locals())
 
     def cross_entropy(
         self,
@@ -280,7 +354,23 @@ class Losses(Generic[R]):
         *,
         ignore_index: int = -100,
         label_smoothing: float = 0.0,
-        **options: Unpack[Options],
+        reduction: Reduction | list[Reduction] = "mean",
+        gradient: bool | list[str] = False,
+        upstream: ArrayLike | None = None,
+        hessian: bool = False,
+        hvp: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        axis: int | list[int] | None = None,
+        denominator: float | None = None,
+        empty: Literal["error", "nan", "zero"] = "error",
+        broadcast: bool = False,
+        check_finite: bool = False,
+        check_target: Literal["domain", "strict", "none"] = "domain",
+        dtype: DType | type[np.generic] | np.dtype[Any] | None = None,
+        convention: Literal["gbm"] | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
     ) -> R:
         """Negative log-probability of the true class under a softmax of the logits.
 
@@ -289,20 +379,33 @@ class Losses(Generic[R]):
         Samples whose index is ``ignore_index`` take no part. For gradient boosting the Hessian is twice
         the diagonal.
 
-        - ``input``: numbers, of shape (C), (N, C) or (N, C, d1, ..., dK)
-        - ``target``: whole numbers in [0, C), or numbers in [0, 1], of shape (), (N) or (N, d1, ...,
-          dK) or (C), (N, C) or (N, C, d1, ..., dK)
-        - ``weight``: numbers, of shape (C)
+        Args:
+            input: numbers, of shape (C), (N, C) or (N, C, d1, ..., dK)
+            target: whole numbers in [0, C), or numbers in [0, 1], of shape (), (N) or (N, d1, ..., dK) or (C), (N, C)
+                or (N, C, d1, ..., dK)
+            weight: numbers, of shape (C)
+            ignore_index: setting, a whole number; -100 by default
+            label_smoothing: setting, a number >= 0 and <= 1; 0.0 by default
+            reduction: How the losses become a result; several names give several results.
+            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+                absent.
+            hessian: Whether to return the diagonal of the Hessian.
+            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            sample_weight: Factor on each unreduced loss; broadcasts against it.
+            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            axis: Axes of the unreduced loss to reduce over; all if absent.
+            denominator: What averages divide by, in place of the loss's own denominator.
+            empty: What a mean over nothing is.
+            broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
+            check_finite: Whether NaN and infinity in an array are refused.
+            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            size_average: PyTorch's old spelling of ``reduction``.
+            reduce: PyTorch's old spelling of ``reduction``.
         """
-        return self.evaluate(
-            "cross_entropy",
-            input=input,
-            target=target,
-            weight=weight,
-            ignore_index=ignore_index,
-            label_smoothing=label_smoothing,
-            **options,
-        )
+        return self._evaluate("cross_entropy", locals())
 
     def nll(
         self,
@@ -311,32 +414,78 @@ class Losses(Generic[R]):
         weight: ArrayLike | None = None,
         *,
         ignore_index: int = -100,
-        **options: Unpack[Options],
+        reduction: Reduction | list[Reduction] = "mean",
+        gradient: bool | list[str] = False,
+        upstream: ArrayLike | None = None,
+        hessian: bool = False,
+        hvp: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        axis: int | list[int] | None = None,
+        denominator: float | None = None,
+        empty: Literal["error", "nan", "zero"] = "error",
+        broadcast: bool = False,
+        check_finite: bool = False,
+        check_target: Literal["domain", "strict", "none"] = "domain",
+        dtype: DType | type[np.generic] | np.dtype[Any] | None = None,
+        convention: Literal["gbm"] | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
     ) -> R:
         """Negative log-likelihood: minus the log-probability that the input gives to the true class.
 
         The mean divides by the sum of the samples' class weights. Samples whose target is
         ``ignore_index`` take no part.
 
-        - ``input``: numbers, of shape (C), (N, C) or (N, C, d1, ..., dK)
-        - ``target``: whole numbers in [0, C), of shape (), (N) or (N, d1, ..., dK)
-        - ``weight``: numbers, of shape (C)
+        Args:
+            input: numbers, of shape (C), (N, C) or (N, C, d1, ..., dK)
+            target: whole numbers in [0, C), of shape (), (N) or (N, d1, ..., dK)
+            weight: numbers, of shape (C)
+            ignore_index: setting, a whole number; -100 by default
+            reduction: How the losses become a result; several names give several results.
+            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+                absent.
+            hessian: Whether to return the diagonal of the Hessian.
+            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            sample_weight: Factor on each unreduced loss; broadcasts against it.
+            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            axis: Axes of the unreduced loss to reduce over; all if absent.
+            denominator: What averages divide by, in place of the loss's own denominator.
+            empty: What a mean over nothing is.
+            broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
+            check_finite: Whether NaN and infinity in an array are refused.
+            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            size_average: PyTorch's old spelling of ``reduction``.
+            reduce: PyTorch's old spelling of ``reduction``.
         """
-        return self.evaluate(
-            "nll",
-            input=input,
-            target=target,
-            weight=weight,
-            ignore_index=ignore_index,
-            **options,
-        )
+        return self._evaluate("nll", locals())
 
     def bce(
         self,
         input: ArrayLike,
         target: ArrayLike,
         weight: ArrayLike | None = None,
-        **options: Unpack[Options],
+        *,
+        reduction: Reduction | list[Reduction] = "mean",
+        gradient: bool | list[str] = False,
+        upstream: ArrayLike | None = None,
+        hessian: bool = False,
+        hvp: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        axis: int | list[int] | None = None,
+        denominator: float | None = None,
+        empty: Literal["error", "nan", "zero"] = "error",
+        broadcast: bool = False,
+        check_finite: bool = False,
+        check_target: Literal["domain", "strict", "none"] = "domain",
+        dtype: DType | type[np.generic] | np.dtype[Any] | None = None,
+        convention: Literal["gbm"] | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
     ) -> R:
         """Binary cross entropy of a probability.
 
@@ -344,17 +493,30 @@ class Losses(Generic[R]):
         x)`` is at least 1e-12, so the loss stays finite at 0 and 1. Logits have no such limits: see
         ``bce_with_logits``.
 
-        - ``input``: numbers in [0, 1], of shape (...)
-        - ``target``: numbers in [0, 1], of shape (...)
-        - ``weight``: numbers, of shape broadcast to (...)
+        Args:
+            input: numbers in [0, 1], of shape (...)
+            target: numbers in [0, 1], of shape (...)
+            weight: numbers, of shape broadcast to (...)
+            reduction: How the losses become a result; several names give several results.
+            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+                absent.
+            hessian: Whether to return the diagonal of the Hessian.
+            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            sample_weight: Factor on each unreduced loss; broadcasts against it.
+            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            axis: Axes of the unreduced loss to reduce over; all if absent.
+            denominator: What averages divide by, in place of the loss's own denominator.
+            empty: What a mean over nothing is.
+            broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
+            check_finite: Whether NaN and infinity in an array are refused.
+            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            size_average: PyTorch's old spelling of ``reduction``.
+            reduce: PyTorch's old spelling of ``reduction``.
         """
-        return self.evaluate(
-            "bce",
-            input=input,
-            target=target,
-            weight=weight,
-            **options,
-        )
+        return self._evaluate("bce", locals())
 
     def bce_with_logits(
         self,
@@ -362,26 +524,55 @@ class Losses(Generic[R]):
         target: ArrayLike,
         weight: ArrayLike | None = None,
         pos_weight: ArrayLike | None = None,
-        **options: Unpack[Options],
+        *,
+        reduction: Reduction | list[Reduction] = "mean",
+        gradient: bool | list[str] = False,
+        upstream: ArrayLike | None = None,
+        hessian: bool = False,
+        hvp: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        axis: int | list[int] | None = None,
+        denominator: float | None = None,
+        empty: Literal["error", "nan", "zero"] = "error",
+        broadcast: bool = False,
+        check_finite: bool = False,
+        check_target: Literal["domain", "strict", "none"] = "domain",
+        dtype: DType | type[np.generic] | np.dtype[Any] | None = None,
+        convention: Literal["gbm"] | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
     ) -> R:
         """Binary cross entropy of a logit, exact for easy samples too.
 
         ``pos_weight`` multiplies the part of the positive class. Both parts are non-negative, so
         nothing cancels.
 
-        - ``input``: numbers, of shape (...)
-        - ``target``: numbers in [0, 1], of shape (...)
-        - ``weight``: numbers, of shape broadcast to (...)
-        - ``pos_weight``: numbers, of shape broadcast to (...)
+        Args:
+            input: numbers, of shape (...)
+            target: numbers in [0, 1], of shape (...)
+            weight: numbers, of shape broadcast to (...)
+            pos_weight: numbers, of shape broadcast to (...)
+            reduction: How the losses become a result; several names give several results.
+            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+                absent.
+            hessian: Whether to return the diagonal of the Hessian.
+            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            sample_weight: Factor on each unreduced loss; broadcasts against it.
+            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            axis: Axes of the unreduced loss to reduce over; all if absent.
+            denominator: What averages divide by, in place of the loss's own denominator.
+            empty: What a mean over nothing is.
+            broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
+            check_finite: Whether NaN and infinity in an array are refused.
+            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            size_average: PyTorch's old spelling of ``reduction``.
+            reduce: PyTorch's old spelling of ``reduction``.
         """
-        return self.evaluate(
-            "bce_with_logits",
-            input=input,
-            target=target,
-            weight=weight,
-            pos_weight=pos_weight,
-            **options,
-        )
+        return self._evaluate("bce_with_logits", locals())
 
     def multi_quantile(
         self,
@@ -389,23 +580,52 @@ class Losses(Generic[R]):
         target: ArrayLike,
         *,
         quantiles: ArrayLike,
-        **options: Unpack[Options],
+        reduction: Reduction | list[Reduction] = "mean",
+        gradient: bool | list[str] = False,
+        upstream: ArrayLike | None = None,
+        hessian: bool = False,
+        hvp: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        axis: int | list[int] | None = None,
+        denominator: float | None = None,
+        empty: Literal["error", "nan", "zero"] = "error",
+        broadcast: bool = False,
+        check_finite: bool = False,
+        check_target: Literal["domain", "strict", "none"] = "domain",
+        dtype: DType | type[np.generic] | np.dtype[Any] | None = None,
+        convention: Literal["gbm"] | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
     ) -> R:
         """Pinball loss of several quantiles of one target at once, summed over the quantiles.
 
         Where a prediction equals its target the slope is that of a prediction too low.
 
-        - ``input``: numbers, of shape (..., Q)
-        - ``target``: numbers, of shape (...)
-        - ``quantiles``: numbers in (0, 1), of shape (Q)
+        Args:
+            input: numbers, of shape (..., Q)
+            target: numbers, of shape (...)
+            quantiles: numbers in (0, 1), of shape (Q)
+            reduction: How the losses become a result; several names give several results.
+            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+                absent.
+            hessian: Whether to return the diagonal of the Hessian.
+            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            sample_weight: Factor on each unreduced loss; broadcasts against it.
+            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            axis: Axes of the unreduced loss to reduce over; all if absent.
+            denominator: What averages divide by, in place of the loss's own denominator.
+            empty: What a mean over nothing is.
+            broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
+            check_finite: Whether NaN and infinity in an array are refused.
+            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            size_average: PyTorch's old spelling of ``reduction``.
+            reduce: PyTorch's old spelling of ``reduction``.
         """
-        return self.evaluate(
-            "multi_quantile",
-            input=input,
-            target=target,
-            quantiles=quantiles,
-            **options,
-        )
+        return self._evaluate("multi_quantile", locals())
 
     def dice(
         self,
@@ -414,24 +634,52 @@ class Losses(Generic[R]):
         *,
         axis: int | list[int] | None = None,
         smooth: float = 1e-07,
-        **options: Unpack[OptionsWithoutAxis],
+        reduction: Reduction | list[Reduction] = "mean",
+        gradient: bool | list[str] = False,
+        upstream: ArrayLike | None = None,
+        hessian: bool = False,
+        hvp: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        denominator: float | None = None,
+        empty: Literal["error", "nan", "zero"] = "error",
+        broadcast: bool = False,
+        check_finite: bool = False,
+        check_target: Literal["domain", "strict", "none"] = "domain",
+        dtype: DType | type[np.generic] | np.dtype[Any] | None = None,
+        convention: Literal["gbm"] | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
     ) -> R:
         """One minus the Dice coefficient of the pixels along ``axis``, all of them if it is absent.
 
         ``axis`` takes the place of the general option of that name: the axes that it leaves are the
         unreduced loss.
 
-        - ``input``: numbers in [0, 1], of shape (...)
-        - ``target``: numbers in [0, 1], of shape (...)
+        Args:
+            input: numbers in [0, 1], of shape (...)
+            target: numbers in [0, 1], of shape (...)
+            axis: setting, a whole number or a list of them or None
+            smooth: setting, a number >= 0; 1e-07 by default
+            reduction: How the losses become a result; several names give several results.
+            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+                absent.
+            hessian: Whether to return the diagonal of the Hessian.
+            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            sample_weight: Factor on each unreduced loss; broadcasts against it.
+            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            denominator: What averages divide by, in place of the loss's own denominator.
+            empty: What a mean over nothing is.
+            broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
+            check_finite: Whether NaN and infinity in an array are refused.
+            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            size_average: PyTorch's old spelling of ``reduction``.
+            reduce: PyTorch's old spelling of ``reduction``.
         """
-        return self.evaluate(
-            "dice",
-            input=input,
-            target=target,
-            axis=axis,
-            smooth=smooth,
-            **options,
-        )
+        return self._evaluate("dice", locals())
 
     def triplet_margin(
         self,
@@ -443,28 +691,57 @@ class Losses(Generic[R]):
         p: float = 2.0,
         eps: float = 1e-06,
         swap: bool = False,
-        **options: Unpack[Options],
+        reduction: Reduction | list[Reduction] = "mean",
+        gradient: bool | list[str] = False,
+        upstream: ArrayLike | None = None,
+        hessian: bool = False,
+        hvp: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        axis: int | list[int] | None = None,
+        denominator: float | None = None,
+        empty: Literal["error", "nan", "zero"] = "error",
+        broadcast: bool = False,
+        check_finite: bool = False,
+        check_target: Literal["domain", "strict", "none"] = "domain",
+        dtype: DType | type[np.generic] | np.dtype[Any] | None = None,
+        convention: Literal["gbm"] | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
     ) -> R:
         """The positive should be nearer to the anchor than the negative is, by ``margin``.
 
         With ``swap`` the negative's distance is the lesser of those to the anchor and to the positive.
         At the margin the full gradient passes.
 
-        - ``anchor``: numbers, of shape (..., D)
-        - ``positive``: numbers, of shape (..., D)
-        - ``negative``: numbers, of shape (..., D)
+        Args:
+            anchor: numbers, of shape (..., D)
+            positive: numbers, of shape (..., D)
+            negative: numbers, of shape (..., D)
+            margin: setting, a number; 1.0 by default
+            p: setting, a number > 0; 2.0 by default
+            eps: setting, a number; 1e-06 by default
+            swap: setting, true or false; False by default
+            reduction: How the losses become a result; several names give several results.
+            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+                absent.
+            hessian: Whether to return the diagonal of the Hessian.
+            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            sample_weight: Factor on each unreduced loss; broadcasts against it.
+            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            axis: Axes of the unreduced loss to reduce over; all if absent.
+            denominator: What averages divide by, in place of the loss's own denominator.
+            empty: What a mean over nothing is.
+            broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
+            check_finite: Whether NaN and infinity in an array are refused.
+            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            size_average: PyTorch's old spelling of ``reduction``.
+            reduce: PyTorch's old spelling of ``reduction``.
         """
-        return self.evaluate(
-            "triplet_margin",
-            anchor=anchor,
-            positive=positive,
-            negative=negative,
-            margin=margin,
-            p=p,
-            eps=eps,
-            swap=swap,
-            **options,
-        )
+        return self._evaluate("triplet_margin", locals())
 
     def nt_xent(
         self,
@@ -472,23 +749,53 @@ class Losses(Generic[R]):
         labels: ArrayLike,
         *,
         temperature: float = 0.07,
-        **options: Unpack[Options],
+        reduction: Reduction | list[Reduction] = "mean",
+        gradient: bool | list[str] = False,
+        upstream: ArrayLike | None = None,
+        hessian: bool = False,
+        hvp: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        axis: int | list[int] | None = None,
+        denominator: float | None = None,
+        empty: Literal["error", "nan", "zero"] = "error",
+        broadcast: bool = False,
+        check_finite: bool = False,
+        check_target: Literal["domain", "strict", "none"] = "domain",
+        dtype: DType | type[np.generic] | np.dtype[Any] | None = None,
+        convention: Literal["gbm"] | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
     ) -> R:
         """Each item should be more like those of its own label P than like those of other labels N.
 
         An item's loss is the sum over its positives, each against all its negatives; the mean divides
         by the number of pairs. Likeness is the cosine, over ``temperature``.
 
-        - ``embeddings``: numbers, of shape (N, D)
-        - ``labels``: whole numbers, of shape (N)
+        Args:
+            embeddings: numbers, of shape (N, D)
+            labels: whole numbers, of shape (N)
+            temperature: setting, a number > 0; 0.07 by default
+            reduction: How the losses become a result; several names give several results.
+            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+                absent.
+            hessian: Whether to return the diagonal of the Hessian.
+            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            sample_weight: Factor on each unreduced loss; broadcasts against it.
+            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            axis: Axes of the unreduced loss to reduce over; all if absent.
+            denominator: What averages divide by, in place of the loss's own denominator.
+            empty: What a mean over nothing is.
+            broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
+            check_finite: Whether NaN and infinity in an array are refused.
+            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            size_average: PyTorch's old spelling of ``reduction``.
+            reduce: PyTorch's old spelling of ``reduction``.
         """
-        return self.evaluate(
-            "nt_xent",
-            embeddings=embeddings,
-            labels=labels,
-            temperature=temperature,
-            **options,
-        )
+        return self._evaluate("nt_xent", locals())
 
     def ctc(
         self,
@@ -500,7 +807,23 @@ class Losses(Generic[R]):
         *,
         blank: int = 0,
         zero_infinity: bool = False,
-        **options: Unpack[Options],
+        reduction: Reduction | list[Reduction] = "mean",
+        gradient: bool | list[str] = False,
+        upstream: ArrayLike | None = None,
+        hessian: bool = False,
+        hvp: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        axis: int | list[int] | None = None,
+        denominator: float | None = None,
+        empty: Literal["error", "nan", "zero"] = "error",
+        broadcast: bool = False,
+        check_finite: bool = False,
+        check_target: Literal["domain", "strict", "none"] = "domain",
+        dtype: DType | type[np.generic] | np.dtype[Any] | None = None,
+        convention: Literal["gbm"] | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
     ) -> R:
         """Negative log-probability of a sequence of labels, over all its alignments with the frames.
 
@@ -509,20 +832,31 @@ class Losses(Generic[R]):
         divides each sample by its number of labels, then by the number of samples. ``zero_infinity``
         makes 0 of samples that have no alignment.
 
-        - ``log_probs``: numbers, of shape (T, N, C) or (T, C)
-        - ``targets``: whole numbers, of shape (N, S), (S) or (sum of target_lengths)
-        - ``input_lengths``: whole numbers in [0, T], of shape (N) or ()
-        - ``target_lengths``: whole numbers in [0, S], of shape (N) or ()
-        - ``logits``: numbers, of shape (T, N, C) or (T, C)
+        Args:
+            log_probs: numbers, of shape (T, N, C) or (T, C)
+            targets: whole numbers, of shape (N, S), (S) or (sum of target_lengths)
+            input_lengths: whole numbers in [0, T], of shape (N) or ()
+            target_lengths: whole numbers in [0, S], of shape (N) or ()
+            logits: numbers, of shape (T, N, C) or (T, C)
+            blank: setting, a whole number; 0 by default
+            zero_infinity: setting, true or false; False by default
+            reduction: How the losses become a result; several names give several results.
+            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+                absent.
+            hessian: Whether to return the diagonal of the Hessian.
+            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            sample_weight: Factor on each unreduced loss; broadcasts against it.
+            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            axis: Axes of the unreduced loss to reduce over; all if absent.
+            denominator: What averages divide by, in place of the loss's own denominator.
+            empty: What a mean over nothing is.
+            broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
+            check_finite: Whether NaN and infinity in an array are refused.
+            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            size_average: PyTorch's old spelling of ``reduction``.
+            reduce: PyTorch's old spelling of ``reduction``.
         """
-        return self.evaluate(
-            "ctc",
-            log_probs=log_probs,
-            targets=targets,
-            input_lengths=input_lengths,
-            target_lengths=target_lengths,
-            logits=logits,
-            blank=blank,
-            zero_infinity=zero_infinity,
-            **options,
-        )
+        return self._evaluate("ctc", locals())
