@@ -228,3 +228,68 @@ def test_importing_the_client_imports_nothing_of_the_server() -> None:
     server = {"fastapi", "starlette", "uvicorn", "uvloop", "pydantic", "structlog", "torch"}
     assert not modules & server
     assert not {name for name in modules if re.match(r"lossd\.(engine|losses|api|app|settings)\b", name)}
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("127.0.0.1:8000", "got '127.0.0.1:8000'; write 'http://127.0.0.1:8000' - at `url`"),
+        ("localhost:8000", "got 'localhost:8000'; write 'http://localhost:8000' - at `url`"),
+        ("losses.example.org/path", "write 'http://losses.example.org/path' - at `url`"),
+        (
+            "ftp://localhost",
+            "expected an address that begins with http:// or https://, got 'ftp://localhost'",
+        ),
+        ("http://", "expected an address that begins with http:// or https://, got 'http://'"),
+        ("http://localhost:port", "got 'http://localhost:port': Invalid port: 'port' - at `url`"),
+    ],
+)
+@pytest.mark.parametrize("kind", [LossClient, AsyncLossClient])
+def test_an_address_that_is_none_is_refused_at_once(kind: type, url: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        kind(url)
+
+
+def test_an_address_in_the_environment_that_is_none_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOSSD_URL", "localhost:8000")
+    with pytest.raises(ValueError, match="write 'http://localhost:8000' - at `LOSSD_URL`"):
+        LossClient()
+
+
+@pytest.mark.parametrize("kind", [LossClient, AsyncLossClient])
+def test_a_wrong_setting_is_refused_at_once(kind: type) -> None:
+    with pytest.raises(ValueError, match=r"expected one of .*, got 'safetensors' - at `media_type`"):
+        kind(media_type="safetensors")
+    with pytest.raises(ValueError, match="expected a token of printable ASCII") as refused:
+        kind(token="geheim\nwörter")
+    assert "geheim" not in str(refused.value)
+
+
+def test_a_token_may_end_with_the_end_of_line_of_its_file() -> None:
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["authorization"])
+        return httpx.Response(401)
+
+    client = LossClient("http://lossd", token="secret\n", transport=httpx.MockTransport(answer))
+    with client, pytest.raises(ServiceError):
+        client.mse([1.0], [2.0])
+    assert seen == ["Bearer secret"]
+
+
+def test_a_redirect_is_said() -> None:
+    moved = httpx.Response(308, headers={"Location": "https://lossd/v1/losses/mse"})
+    client = LossClient("http://lossd", transport=httpx.MockTransport(lambda request: moved))
+    with (
+        client,
+        pytest.raises(ServiceError, match=r"308 .*the address redirects to https://lossd/v1/losses/mse"),
+    ):
+        client.mse([1.0], [2.0])
+
+
+def test_a_client_says_where_it_connects_to() -> None:
+    assert repr(LossClient("http://127.0.0.1:9")) == "LossClient('http://127.0.0.1:9')"
+    assert repr(AsyncLossClient(uds="/run/lossd.sock")) == "AsyncLossClient('/run/lossd.sock')"
