@@ -15,6 +15,8 @@ import pytest
 from lossd.client import AsyncLossClient, LossClient, MismatchedAnswer
 from tests.api.serving import Served
 
+# CPython 3.12 and later warn of any fork of a process that has threads, as that of NumPy's BLAS.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
 CHILDREN = 4
 CALLS = 60
 

@@ -229,3 +229,14 @@ def test_an_alias_has_the_defaults_of_its_framework(client: LossClient, name: st
 def test_the_objectives_are_those_of_the_declarations() -> None:
     declared = [alias for loss in LOSSES.values() for alias in loss.aliases]
     assert [alias.name for alias in declared if alias.defaults.get("convention") == "gbm"] == [*OBJECTIVES]
+
+
+def test_a_loss_that_is_newer_than_the_client_is_evaluated_by_its_name(
+    client: LossClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lossd.client.arrays.ARRAYS", {})
+    monkeypatch.setattr("lossd.client.arrays.ALIASES", {})
+    for input, target in (([3.0], [0.0]), (np.array([3.0]), np.zeros(1)), (np.float32(3), np.float32(0))):
+        result = client.evaluate("huber", input=input, target=target, delta=np.float64(1), gradient=["input"])
+        assert result.value == 2.5
+        assert result.gradient["input"].tolist() in (1, [1])

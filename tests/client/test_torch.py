@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ pytest.importorskip("torch", reason="PyTorch is not installed")
 import torch
 from torch.nn import functional
 
-from lossd.client import LossClient, ServiceError
+from lossd.client import AsyncLossClient, LossClient, ServiceError
 from lossd.client.torch import RemoteLoss, to_numpy, to_torch
+from tests.api.serving import Served
 
 pytestmark = pytest.mark.torch
 REDUCTIONS = ["mean", "sum", "none"]
@@ -252,3 +254,143 @@ def test_a_wrong_use_says_what_is_wrong(client: LossClient) -> None:
         RemoteLoss("reg:squarederror", client=client)
     with pytest.raises(ValueError, match="`upstream`"):
         RemoteLoss("mse", client=client, upstream=x)
+
+
+FP32_UNDER_AUTOCAST = {
+    "mse": functional.mse_loss,
+    "l1": functional.l1_loss,
+    "huber": functional.huber_loss,
+    "smooth_l1": functional.smooth_l1_loss,
+    "bce": functional.binary_cross_entropy,
+    "bce_with_logits": functional.binary_cross_entropy_with_logits,
+}
+
+
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("name", FP32_UNDER_AUTOCAST)
+def test_under_autocast_types_and_numbers_are_those_of_pytorch(
+    client: LossClient, name: str, reduction: str, dtype: torch.dtype
+) -> None:
+    input = draw(4, 5, seed=1).sigmoid().to(dtype).requires_grad_()
+    target = draw(4, 5, seed=2).sigmoid().to(dtype)
+    criterion = RemoteLoss(name, client=client, reduction=reduction)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        ours, theirs = criterion(input, target), FP32_UNDER_AUTOCAST[name](input, target, reduction=reduction)
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    assert ours.dtype == wide
+    same(ours, theirs, wide)
+    # The upstream of both is the same; only rounding to the input's type is left.
+    upstream = torch.full_like(ours, 0.5)
+    same(*torch.autograd.grad(ours, input, upstream), *torch.autograd.grad(theirs, input, upstream), dtype)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+def test_under_autocast_losses_of_classes_and_of_distances_too(
+    client: LossClient, dtype: torch.dtype, reduction: str
+) -> None:
+    logits = draw(6, 4, seed=1, dtype=dtype).requires_grad_()
+    labels = torch.arange(6) % 4
+    weight = torch.tensor([0.5, 1.0, 2.0, 1.0]).to(dtype)
+    positive, negative = draw(6, 4, seed=2, dtype=dtype), draw(6, 4, seed=3, dtype=dtype)
+    options: dict[str, Any] = {"reduction": reduction}
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        pairs = [
+            (
+                RemoteLoss("cross_entropy", client=client, weight=weight, **options)(logits, labels),
+                functional.cross_entropy(logits, labels, weight, **options),
+            ),
+            (
+                RemoteLoss("nll", client=client, **options)(logits, labels),
+                functional.nll_loss(logits, labels, **options),
+            ),
+            (
+                RemoteLoss("triplet_margin", client=client, **options)(logits, positive, negative),
+                functional.triplet_margin_loss(logits, positive, negative, **options),
+            ),
+        ]
+    for ours, theirs in pairs:
+        same(ours, theirs, torch.float32)
+        upstream = torch.full_like(ours, 0.5)
+        same(
+            *torch.autograd.grad(ours, logits, upstream),
+            *torch.autograd.grad(theirs, logits, upstream),
+            dtype,
+        )
+
+
+def test_a_network_trains_under_autocast(client: LossClient) -> None:
+    torch.manual_seed(0)
+    ours = torch.nn.Linear(4, 3)
+    theirs = copy.deepcopy(ours)
+    x, labels = torch.randn(8, 4), torch.arange(8) % 3
+    for model, criterion in (
+        (ours, RemoteLoss("cross_entropy", client=client)),
+        (theirs, torch.nn.CrossEntropyLoss()),
+    ):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            criterion(model(x), labels).backward()
+    same(ours.weight.grad, theirs.weight.grad, torch.bfloat16)
+
+
+def test_without_autocast_the_type_is_that_of_the_input(client: LossClient) -> None:
+    x = draw(3, dtype=torch.bfloat16)
+    assert RemoteLoss("mse", client=client)(x, x).dtype == torch.bfloat16
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=False):
+        assert RemoteLoss("mse", client=client)(x, x).dtype == torch.bfloat16
+
+
+def test_wrong_names_are_refused_when_the_loss_is_made(server: Served, client: LossClient) -> None:
+    with pytest.raises(ServiceError, match=r"404 unknown loss: .*did you mean huber"):
+        RemoteLoss("hubber", client=client)
+    with pytest.raises(
+        TypeError, match=r"expected a setting of huber \(weight, delta\) .*'detla'.*mean delta\?"
+    ):
+        RemoteLoss("HuberLoss", client=client, detla=0.5)
+    with pytest.raises(TypeError, match="'foo'"):
+        RemoteLoss("cross_entropy", client=client, weight=torch.ones(3), foo=torch.ones(3))
+    RemoteLoss("bce_with_logits", client=client, pos_weight=torch.ones(3), sample_weight=torch.ones(3))
+    RemoteLoss("multi_quantile", client=client, quantiles=torch.tensor([0.5]), check_target="none")
+
+
+def test_an_address_stands_for_a_client(server: Served) -> None:
+    criterion = RemoteLoss("mse", client=server.url)
+    x = draw(3)
+    same(criterion(x, 2 * x), functional.mse_loss(x, 2 * x))
+    criterion.client.close()
+    with pytest.raises(ValueError, match="write 'http://localhost:8000'"):
+        RemoteLoss("mse", client="localhost:8000")
+    with pytest.raises(TypeError, match="expected a LossClient or an address, got a value of type int"):
+        RemoteLoss("mse", client=8000)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="got a value of type AsyncLossClient"):
+        RemoteLoss("mse", client=AsyncLossClient(server.url))  # type: ignore[arg-type]
+
+
+def test_names_are_checked_later_where_no_server_answers_yet(server: Served) -> None:
+    x = draw(3)
+    with LossClient("http://127.0.0.1:9") as client:
+        begun = time.monotonic()
+        wrong_loss = RemoteLoss("hubber", client=client)
+        wrong_setting = RemoteLoss("huber", client=client, detla=0.5)
+        right = RemoteLoss("huber", client=client, delta=0.5)
+        assert time.monotonic() - begun < 5, "expected no waiting for a server where it is not needed"
+        client.url = server.url  # the server is there
+        with pytest.raises(ServiceError, match=r"404 unknown loss: .*did you mean huber"):
+            wrong_loss(x, x)
+        with pytest.raises(ServiceError, match=r"'detla'; did you mean delta\? - at `detla`"):
+            wrong_setting(x, x)
+        assert right(x, x) == 0
+
+
+def test_a_loss_that_is_newer_than_the_client_takes_its_arguments_in_order(
+    client: LossClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("torch", "arrays"):
+        monkeypatch.setattr(f"lossd.client.{module}.ARRAYS", {})
+        monkeypatch.setattr(f"lossd.client.{module}.ALIASES", {})
+    x, y = draw(4, requires_grad=True), draw(4, seed=1)
+    ours = RemoteLoss("huber", client=client, delta=torch.tensor(0.5))(x, y)
+    theirs = functional.huber_loss(x, y, delta=0.5)
+    same(ours, theirs)
+    same(*torch.autograd.grad(ours, x), *torch.autograd.grad(theirs, x))

@@ -1,24 +1,29 @@
-"""This file is the bridge to PyTorch: a module whose loss, and whose gradient, a lossd server computes.
+"""The bridge to PyTorch: a module whose loss, and whose gradient, a lossd server computes.
 
     criterion = RemoteLoss("cross_entropy", weight=class_weights)
     criterion(model(images), labels).backward()
 
-Tensors travel in their own type, by way of the CPU's memory, and come back to the device of the first.
+Tensors travel in their own type, by way of the CPU's memory, and come back to the device of the first. Under autocast
+they are widened to float32 first, as for PyTorch's own losses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import torch
 
+from lossd.client.catalogue import LossEntry
 from lossd.client.connection import LossClient
-from lossd.client.methods import ALIASES, ARRAYS, GENERAL_ARRAYS, OBJECTIVES
+from lossd.client.failure import ServiceError, Unreachable
+from lossd.client.methods import ALIASES, ARRAYS, OBJECTIVES
 from lossd.client.result import Result
+from lossd.client.retries import STATUSES
 from lossd.message import Array
 
 REDUCTIONS = ("none", "mean", "sum", "batchmean", "weighted_mean")
@@ -36,14 +41,19 @@ class RemoteLoss(torch.nn.Module):
     Args:
         loss: Name or alias of the loss: ``cross_entropy``, ``CrossEntropyLoss``; not that of a boosting objective,
             whose derivatives need not be those of its value.
-        client: Where it is computed; by default a `LossClient` of its own.
+        client: Where it is computed: a client, or the address of a server; by default that of `LossClient`.
         reduction: One reduction.
         **settings: The loss's settings and the general options. A parameter of PyTorch is trained with the
             module, any other tensor is a buffer and moves with it.
+
+    Raises:
+        ServiceError: The server has no such loss. Where no server answers, the first call says so.
+        TypeError: The loss has no such setting; this, too, is said by the first call where no server answers yet.
+        ValueError: The reduction, or the address, is none.
     """
 
     def __init__(
-        self, loss: str, *, client: LossClient | None = None, reduction: str = "mean", **settings: Any
+        self, loss: str, *, client: LossClient | str | None = None, reduction: str = "mean", **settings: Any
     ) -> None:
         super().__init__()
         if reduction not in REDUCTIONS:
@@ -59,7 +69,10 @@ class RemoteLoss(torch.nn.Module):
             )
         self.loss = loss
         self.reduction = reduction
-        self.client = client or LossClient()
+        self.client = _client_of(client)
+        self._entry = _entry_of(self.client, loss)
+        if self._entry is not None:
+            _check_names(self._entry, settings)
         self.options: dict[str, Any] = {}
         self._tensors: list[str] = []
         for name, value in settings.items():
@@ -75,17 +88,24 @@ class RemoteLoss(torch.nn.Module):
     @torch.compiler.disable
     def forward(self, *arguments: torch.Tensor, **named: torch.Tensor) -> torch.Tensor:
         """Return the loss, with a gradient for every tensor that requires one."""
-        positions = ARRAYS[ALIASES.get(self.loss, self.loss)]
+        positions = self._positions()
         if len(arguments) > len(positions):
             raise TypeError(f"expected at most {', '.join(positions)}, got {len(arguments)} arguments")
         own = {name: getattr(self, name) for name in self._tensors}
         given = own | dict(zip(positions, arguments, strict=False)) | named
-        tensors = {name: value for name, value in given.items() if isinstance(value, torch.Tensor)}
+        tensors = {name: _widened(value) for name, value in given.items() if isinstance(value, torch.Tensor)}
         options = {**self.options, "reduction": self.reduction}
         options |= {name: value for name, value in given.items() if not isinstance(value, torch.Tensor)}
         call = _Call(self.client, self.loss, options, tuple(tensors), torch.is_grad_enabled())
         result: torch.Tensor = _Evaluation.apply(call, *tensors.values())
         return result
+
+    def _positions(self) -> tuple[str, ...]:
+        """Return the names of the arguments, in order; the server knows those of a loss newer than this client."""
+        if (known := ARRAYS.get(ALIASES.get(self.loss, self.loss))) is not None:
+            return known
+        self._entry = self._entry or self.client.describe(self.loss)
+        return tuple(argument.name for argument in self._entry.arguments)
 
     def extra_repr(self) -> str:
         """Show the loss and its settings."""
@@ -104,11 +124,7 @@ class _Call:
     differentiates: bool
 
     def evaluate(self, tensors: tuple[torch.Tensor, ...], **more: Any) -> Result:
-        arrays = (*ARRAYS.get(ALIASES.get(self.loss, self.loss), ()), *GENERAL_ARRAYS)
-        values = {
-            name: to_numpy(tensor) if name in arrays else tensor.item()
-            for name, tensor in zip(self.names, tensors, strict=True)
-        }
+        values = dict(zip(self.names, tensors, strict=True))
         return self.client.evaluate(self.loss, **self.options, **values, **more)
 
 
@@ -140,6 +156,49 @@ class _Evaluation(torch.autograd.Function):
             return None, *(None if each is None else each * upstream.to(each) for each in saved)
         result = ctx.call.evaluate(saved, gradient=ctx.wanted, upstream=to_numpy(upstream))
         return None, *_gradients(result, ctx.call.names, saved)
+
+
+def _client_of(client: LossClient | str | None) -> LossClient:
+    if client is None or isinstance(client, str):
+        return LossClient(client)
+    if not isinstance(client, LossClient):
+        kind = type(client).__name__
+        raise TypeError(f"expected a LossClient or an address, got a value of type {kind} - at `client`")
+    return client
+
+
+def _entry_of(client: LossClient, loss: str) -> LossEntry | None:
+    """Return what the server says about a loss; None where no server answers now."""
+    try:
+        return client.describe(loss, retry_for=0)
+    except Unreachable:
+        return None
+    except ServiceError as error:
+        if error.status in STATUSES:
+            return None
+        raise
+
+
+def _check_names(entry: LossEntry, names: Iterable[str]) -> None:
+    """Check that a loss has these settings; its arguments may be given beforehand, too."""
+    own = [each.name for each in entry.arguments if each.optional] + list(entry.settings)
+    known = [*own, *(each.name for each in entry.arguments), *entry.options]
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise TypeError(
+                f"expected a setting of {entry.name} ({', '.join(own)}) or a general option, "
+                f"got {name!r}{hint} - at `{name}`"
+            )
+
+
+def _widened(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor as PyTorch's losses take it under autocast: float32 where it is narrower."""
+    device = tensor.device.type
+    if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
+        return tensor
+    return tensor.float() if tensor.is_floating_point() and tensor.dtype != torch.float64 else tensor
 
 
 def to_numpy(tensor: torch.Tensor) -> Array:
