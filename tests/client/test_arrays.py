@@ -95,6 +95,7 @@ def test_tables_are_arrays(client: LossClient) -> None:
     assert client.mse(Table([1.0, 2.0]), Table([1.0, 4.0])).value == 2
     # Columns of different types make a table of objects.
     assert client.mse(Table([[1, 2.5]], object), [[1.0, 0.5]]).value == 2
+    assert client.mse(Table([[True, 2.5]], object), [[1.0, 0.5]]).value == 2
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
@@ -59,6 +62,32 @@ def test_parent_and_forked_children_get_their_own_answers(server: Served) -> Non
         check_answers(client, 100)
         with forked(CHILDREN, lambda seed: check_answers(client, seed)):
             check_answers(client, 200)
+
+
+def test_a_fork_while_threads_are_calling_leaves_no_lock_behind(server: Served) -> None:
+    stop = threading.Event()
+
+    def call_until_stopped(client: LossClient, seed: int) -> int:
+        calls = 0
+        while not stop.is_set():
+            assert client.mse([float(seed + calls)], [0.0]).value == (seed + calls) ** 2
+            calls += 1
+        return calls
+
+    def in_child(seed: int) -> None:
+        signal.alarm(60)  # a child that waits for a lock of its parent would never end
+        check_answers(client, seed)
+        client.close()
+
+    with LossClient(server.url) as client, ThreadPoolExecutor(3) as threads:
+        calling = [threads.submit(call_until_stopped, client, 10_000 * n) for n in range(1, 4)]
+        try:
+            for _ in range(3):
+                with forked(CHILDREN, in_child):
+                    pass
+        finally:
+            stop.set()
+        assert all(each.result() > 0 for each in calling)
 
 
 def test_a_loss_in_pytorch_may_be_forked_as_a_data_loader_does(server: Served) -> None:

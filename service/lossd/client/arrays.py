@@ -57,6 +57,8 @@ def as_array(value: Any, name: str) -> Array:
         return to_numpy(value)
     try:
         array = np.asarray(value)
+        if array.dtype.kind == "O":
+            array = np.asarray(array.tolist())  # a table whose columns are numbers of different types
     except (TypeError, ValueError, RuntimeError):  # ragged lists; lists of tensors that NumPy cannot read
         return _from_parts(value, name)
     return _from_parts(value, name) if array.dtype.kind in _NOT_NUMBERS else array
