@@ -34,12 +34,14 @@ def test_an_entry_prints_as_a_page(server: Served, client: LossClient, name: str
     assert [argument.name for argument in entry.arguments] == [each.name for each in loss.arguments]
     page = repr(entry)
     assert page == str(entry)
-    assert len(page) < 3000
+    assert len(page) < 4000
+    for alias in loss.aliases:
+        assert alias.difference in page
     assert page.startswith(f"{name}: {loss.summary}\n")
     for shown in (
         *(a.name for a in loss.arguments),
         *loss.settings,
-        *loss.aliases,
+        *(alias.name for alias in loss.aliases),
         loss.formula,
         loss.source,
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -43,6 +43,7 @@ class LossEntry:
     """All that the catalogue knows about a loss; it prints as a page.
 
     Attributes:
+        alias_details: Of each alias its ``framework``, and what it changes: ``defaults``, ``difference``.
         formula: The loss of one row, in LaTeX.
         settings: Setting to its JSON Schema.
         options: General option to its JSON Schema.
@@ -53,6 +54,7 @@ class LossEntry:
     family: str = ""
     summary: str = ""
     aliases: tuple[str, ...] = ()
+    alias_details: Sequence[Mapping[str, Any]] = ()
     description: str = ""
     formula: str = ""
     source: str = ""
@@ -67,6 +69,11 @@ class LossEntry:
             _line(name, f"default {schema['default']!r}" if "default" in schema else "required")
             for name, schema in self.settings.items()
         ]
+        differences = [
+            _line(str(alias.get("name")), str(difference))
+            for alias in self.alias_details
+            if (difference := alias.get("difference"))
+        ]
         return "\n".join(
             [
                 f"{self.name}: {self.summary}",
@@ -74,6 +81,7 @@ class LossEntry:
                 f"formula  {self.formula}",
                 f"source   {self.source}",
                 f"aliases  {', '.join(self.aliases) or 'none'}",
+                *differences,
                 *["arguments", *arguments],
                 *(["settings", *settings] if settings else []),
                 f"options  {', '.join(self.options)}",
@@ -114,4 +122,4 @@ def _read(kind: type[T], entry: Any, **read: Any) -> T:
 
 
 def _line(*cells: str) -> str:
-    return f"  {cells[0]:<16}" + "  ".join(cells[1:])
+    return f"  {cells[0]:<15} " + "  ".join(cells[1:])
