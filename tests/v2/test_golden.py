@@ -64,6 +64,11 @@ REQUESTS = {
         None,
         Inference(Call({"a": np.empty((0, 3), np.int8)})),
     ),
+    "no booleans, in JSON": (
+        b'{"inputs":[{"name":"a","shape":[0,3],"datatype":"BOOL","data":[]}]}',
+        None,
+        Inference(Call({"a": np.empty((0, 3), bool)})),
+    ),
     "bfloat16": (
         b'{"inputs":[{"name":"a","shape":[2],"datatype":"BF16","parameters":{"binary_data_size":4}}]}',
         b"\x80\x3f\x20\xc0",

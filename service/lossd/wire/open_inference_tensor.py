@@ -133,7 +133,9 @@ def _typed(array: Array, datatype: str, at: str) -> Array:
 
 def _lost(array: Array, typed: Array) -> Array:
     """Mark what has another meaning, not only fewer digits, in the type it was converted to."""
-    if array.size and "b" in (array.dtype.kind, typed.dtype.kind):
+    if not array.size:
+        return np.zeros(array.shape, bool)
+    if "b" in (array.dtype.kind, typed.dtype.kind):
         zero_or_one = array.dtype.kind in "iu" and typed.dtype.kind == "b"
         return np.asarray((array != 0) & (array != 1)) if zero_or_one else np.ones(array.shape, bool)
     if typed.dtype.kind == "f":
