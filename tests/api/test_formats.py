@@ -104,6 +104,13 @@ def test_every_dtype_passes_through_every_pair(
     assert received.gradient["mean"]["input"].dtype.name == dtype
 
 
+@every_pair
+def test_every_format_carries_booleans(service: InProcess, reads: str, writes: str) -> None:
+    given = {"input": np.array([0.25, 0.5]), "target": np.array([True, False])}
+    computed = evaluate(LOSSES["bce"], Call({**given, "target": np.array([1.0, 0.0])}))
+    assert_same_answer(answer_of(send(service, "bce", Call(given), reads, writes), writes), computed)
+
+
 @pytest.mark.parametrize("reads", CODECS)
 def test_the_answer_is_in_the_format_of_the_request_unless_asked(service: InProcess, reads: str) -> None:
     call = Call({"input": np.ones(3), "target": np.zeros(3)})

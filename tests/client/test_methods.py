@@ -126,6 +126,11 @@ def test_a_method_gives_the_worked_example(client: LossClient, name: str) -> Non
     np.testing.assert_allclose(result.value, example.value, rtol=1e-6, atol=1e-12)
 
 
+@pytest.mark.parametrize("target", [[True, False], np.array([True, False])], ids=["list", "array"])
+def test_booleans_are_0_and_1(client: LossClient, target: object) -> None:
+    assert client.bce([0.25, 0.5], target).value == client.bce([0.25, 0.5], [1, 0]).value
+
+
 @pytest.mark.parametrize("media_type", CODECS)
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_format_carries_the_bits_of_the_engine(server: Served, name: str, media_type: str) -> None:

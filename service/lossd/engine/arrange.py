@@ -16,7 +16,7 @@ import numpy as np
 
 from lossd.engine.layout import FlatRows, Rows, rows_of
 from lossd.errors import Fault, InvalidCall, invalid
-from lossd.losses.domain import Shape
+from lossd.losses.domain import Domain, Interval, Shape
 from lossd.losses.spec import Argument, Loss, Role
 from lossd.message import Array
 
@@ -254,7 +254,7 @@ def _spread(array: Array, shape: Shape, name: str) -> Array:
 def _check_kind(argument: Argument, role: Role, array: Array, loss: Loss) -> None:
     """Refuse an array whose type cannot hold what the argument means."""
     kind = array.dtype.kind
-    if kind in "iu" or (not array.size and kind == "f"):
+    if kind in "iu" or (kind == "b" and _is_fraction(role.domain)) or (not array.size and kind in "fb"):
         return
     if role.domain.integer:
         raise invalid(argument.name, f"{argument.domain}", f"{array.dtype} numbers")
@@ -262,6 +262,11 @@ def _check_kind(argument: Argument, role: Role, array: Array, loss: Loss) -> Non
         return
     why = f", for {loss.name} has no meaning for complex ones" if kind == "c" else ""
     raise invalid(argument.name, f"{argument.domain}{why}", f"{array.dtype} values")
+
+
+def _is_fraction(domain: Domain) -> bool:
+    """Return whether a domain is of real numbers between 0 and 1, which false and true stand for."""
+    return isinstance(domain, Interval) and domain.low >= 0 and domain.high <= 1
 
 
 def real_numbers(array: Array, name: str) -> Array:

@@ -70,7 +70,7 @@ def check_finite(arrays: Mapping[str, Array]) -> None:
 def sums_to_one(values: Array) -> Array | None:
     """Mark the rows of probabilities that do not sum to one, or return None where all do."""
     # To half the digits that the numbers were stored in: their errors add up over the classes.
-    tolerance = 0.0 if values.dtype.kind in "iu" else _epsilon(values.dtype) ** 0.5
+    tolerance = 0.0 if values.dtype.kind in "iub" else _epsilon(values.dtype) ** 0.5
     wrong = np.abs(np.add.reduce(values, axis=-1, dtype=np.float64) - 1) > tolerance
     return wrong if wrong.any() else None
 

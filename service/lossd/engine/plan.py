@@ -105,7 +105,8 @@ def select_rows(loss: Loss, request: Mapping[str, Any], arranged: Arranged) -> A
     keep: Array | None = None
     mask = request["mask"]
     if mask is not None:
-        if mask.dtype.kind not in "biu" or (mask.dtype.kind != "b" and ((mask != 0) & (mask != 1)).any()):
+        kind = mask.dtype.kind
+        if mask.size and (kind not in "biu" or (kind != "b" and ((mask != 0) & (mask != 1)).any())):
             raise invalid("mask", "true and false, or 1 and 0", f"{mask.dtype} values")
         keep = _per_row(mask.astype(bool), arranged, "mask")
     if loss.ignored is not None:
