@@ -134,3 +134,89 @@ def test_a_second_derivative_of_complex_numbers_is_refused(option):
     arrays = {"input": INPUT, "target": TARGET} | {k: v for k, v in option.items() if k == "hvp"}
     with pytest.raises(InvalidCall, match="a loss and arguments that have one"):
         evaluate(find("mse"), Call(arrays, {k: v for k, v in option.items() if k != "hvp"}))
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+@pytest.mark.parametrize("real", ["input", "target"])
+def test_the_gradient_of_a_real_argument_is_real(name, real):
+    """PyTorch returns the real part of what the gradient would be were the argument complex."""
+    given = {"input": INPUT, "target": TARGET}
+    given[real] = given[real].real
+    answer = evaluate(find(name), Call(given, {"gradient": ["input", "target"]}))
+    every = {key: array + 0j for key, array in given.items()}
+    turned = evaluate(find(name), Call(every, {"gradient": ["input", "target"]}))
+    for key, found in answer.gradient["mean"].items():
+        expected = turned.gradient["mean"][key]
+        assert found.dtype == (np.float64 if key == real else np.complex128)
+        np.testing.assert_array_equal(found, expected.real if key == real else expected)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("real", ["input", "target"])
+def test_the_gradient_of_a_real_argument_is_pytorch_s(real):
+    torch = pytest.importorskip("torch")
+    given = {"input": INPUT.astype("complex64"), "target": TARGET.astype("complex64")}
+    given[real] = given[real].real
+    tensors = {key: torch.tensor(array, requires_grad=True) for key, array in given.items()}
+    torch.nn.functional.l1_loss(**tensors).backward()
+    answer = evaluate(find("l1"), Call(given, {"gradient": ["input", "target"]}))
+    for key, tensor in tensors.items():
+        found = answer.gradient["mean"][key]
+        assert found.dtype == tensor.grad.numpy().dtype
+        np.testing.assert_allclose(found, tensor.grad.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mse", "l1", "huber"])
+@pytest.mark.parametrize("shape", [(), (1,), (6,)])
+def test_the_gradient_of_a_weight_has_its_shape(name, shape):
+    given = {"input": INPUT, "target": TARGET, "weight": np.full(shape, 2.0)}
+    options = {
+        "gradient": ["weight"],
+        "broadcast": True,
+        "reduction": ["none", "sum", "mean", "weighted_mean"],
+    }
+    answer = evaluate(find(name), Call(given, options))
+    for found in answer.gradient.values():
+        assert found["weight"].shape == shape
+        assert found["weight"].dtype == np.float64
+    np.testing.assert_allclose(np.sum(answer.gradient["sum"]["weight"]), BY_HAND[name][0].sum(), rtol=1e-13)
+
+
+def test_a_complex_weight_is_refused():
+    given = {"input": INPUT, "target": TARGET, "weight": np.ones(6) + 1j}
+    with pytest.raises(InvalidCall, match="expected numbers, got complex128 values - at `weight`"):
+        evaluate(find("mse"), Call(given))
+
+
+@pytest.mark.parametrize("size", [1e-320, 1e-310, 1e-160, 1.0, 1e160, 3e307])
+def test_the_direction_of_a_residual_does_not_depend_on_its_size(size):
+    """3 + 4i times any power of 2, so that no part is rounded."""
+    power = 2.0 ** np.floor(np.log2(size))
+    residual = np.array([3 + 4j, -3 + 4j]) * power
+    answer = evaluate(
+        find("l1"),
+        Call({"input": residual, "target": 0 * residual}, {"gradient": True, "reduction": ["none", "sum"]}),
+    )
+    np.testing.assert_allclose(answer.gradient["sum"]["input"], [0.6 + 0.8j, -0.6 + 0.8j], rtol=4e-16)
+    np.testing.assert_array_equal(answer.loss["none"], 5 * power)
+
+
+INF, NAN = np.inf, np.nan
+
+
+@pytest.mark.parametrize(
+    ("residual", "modulus", "direction"),
+    [
+        (complex(INF, 1), INF, 1), (complex(1, -INF), INF, -1j), (complex(-INF, INF), INF, (-1 + 1j) * 0.5**0.5),
+        (complex(NAN, 1), NAN, complex(NAN, NAN)), (complex(1, NAN), NAN, complex(NAN, NAN)),
+        (complex(INF, NAN), INF, complex(NAN, NAN)),
+    ],
+)  # fmt: skip
+def test_infinite_parts_outweigh_finite_ones_and_a_nan_leaves_no_direction(residual, modulus, direction):
+    call = Call({"input": np.array([residual]), "target": np.zeros(1)}, {"gradient": True})
+    answer = evaluate(find("l1"), call)
+    np.testing.assert_array_equal(answer.loss["mean"], modulus)
+    found = answer.gradient["mean"]["input"][0]
+    np.testing.assert_allclose(
+        [found.real, found.imag], [complex(direction).real, complex(direction).imag], rtol=4e-16
+    )

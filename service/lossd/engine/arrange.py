@@ -15,6 +15,7 @@ import ml_dtypes
 import numpy as np
 
 from lossd.engine.layout import FlatRows, Rows, rows_of
+from lossd.engine.modulus import COMPLEX
 from lossd.errors import Fault, InvalidCall, invalid
 from lossd.losses.domain import Domain, Interval, Shape
 from lossd.losses.spec import Argument, Loss, Role
@@ -67,6 +68,7 @@ class Arranged:
         sizes: Length of every named axis.
         storage: The type of the answer.
         computing: The type of the arithmetic.
+        complex: Names of the arguments whose gradients are complex.
     """
 
     placed: Mapping[str, Placed]
@@ -74,6 +76,7 @@ class Arranged:
     sizes: Mapping[str, int]
     storage: np.dtype[Any]
     computing: np.dtype[Any]
+    complex: frozenset[str] = frozenset()
 
     def type_of(self, role: Role) -> np.dtype[Any]:
         """Return the type in which a kernel takes an argument."""
@@ -108,7 +111,9 @@ def arrange(loss: Loss, request: Mapping[str, Any]) -> Arranged:
         core = _core_places(role, array, argument.name, request)
         _name_sizes(argument.name, role, [array.shape[place] for place in core], sizes)
         placed[argument.name] = place(argument, role, array, core, batch, request["broadcast"])
-    arranged = Arranged(placed, batch, sizes, storage, COMPUTES_IN[storage])
+    asked = request["dtype"] is not None
+    turned = frozenset(a.name for a, array in given.items() if array.dtype.kind == "c" or asked) & COMPLEX
+    arranged = Arranged(placed, batch, sizes, storage, COMPUTES_IN[storage], turned)
     _check_work(loss, arranged)
     return arranged
 
@@ -258,9 +263,9 @@ def _check_kind(argument: Argument, role: Role, array: Array, loss: Loss) -> Non
         return
     if role.domain.integer:
         raise invalid(argument.name, f"{argument.domain}", f"{array.dtype} numbers")
-    if _is_inexact(array.dtype) and (kind != "c" or loss.modulus):
+    if _is_inexact(array.dtype) and (kind != "c" or (loss.modulus and argument.name in COMPLEX)):
         return
-    why = f", for {loss.name} has no meaning for complex ones" if kind == "c" else ""
+    why = f", for {loss.name} has no meaning for complex ones" if kind == "c" and not loss.modulus else ""
     raise invalid(argument.name, f"{argument.domain}{why}", f"{array.dtype} values")
 
 

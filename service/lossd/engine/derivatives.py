@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from lossd.engine.arrange import Arranged, Placed
-from lossd.engine.modulus import COMPLEX
 from lossd.engine.plan import Plan, whole_arguments
 from lossd.engine.reduce import REDUCTIONS, of_selected
 from lossd.losses.domain import Shape
@@ -28,14 +27,14 @@ def whole_shape(placed: Placed, arranged: Arranged) -> tuple[Shape, tuple[int, .
 def in_own_shape(array: Array, name: str, arranged: Arranged) -> Array:
     """Sum a derivative over the axes that a broadcast made, and give it the answer's type.
 
-    That is complex for what a complex residual is made of, and real for all else.
+    That is complex for a complex argument, and real for all else: the real part, as PyTorch has it.
     """
     placed = arranged.placed.get(name)
     if placed is not None and placed.spread is not None:
         array = _sum_to(array, placed)
-    storage = arranged.storage if name in COMPLEX else arranged.real
+    storage = arranged.storage if name in arranged.complex else arranged.real
     if array.dtype.kind == "c" and storage.kind != "c":
-        array = np.ascontiguousarray(array.real)
+        array = array.real.copy(order="C")
     return array if array.dtype == storage else array.astype(storage)
 
 
