@@ -47,19 +47,47 @@ def _residuals(rng: np.random.Generator, limits: Any) -> tuple[np.ndarray, np.nd
     return x, t
 
 
+def _all_sizes(rng: np.random.Generator, limits: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs and targets from the least subnormal to the largest number: apart, equal and opposite."""
+    low, high = np.log2([float(limits.smallest_subnormal), float(limits.max)])
+    x = 2.0 ** np.linspace(low, high - 1e-9, 22) * rng.choice([-1.0, 1.0], 22)
+    edges = np.array([0.0, float(limits.smallest_subnormal), float(limits.tiny), float(limits.max)])
+    edges = np.concatenate([edges, -edges])
+    x = np.concatenate([[3.0, -0.25], x, edges, edges, edges])
+    return x, np.concatenate([np.zeros(32), edges, -edges])
+
+
 def _regression(
-    settings: list[dict[str, float]], wide: dict[str, float] | None = None, weighable: bool = True
+    settings: list[dict[str, float]], setting: str = "", wide: float = 0.0, weighable: bool = True
 ) -> Callable[..., Drawn]:
     def draw(rng: np.random.Generator, limits: Any) -> Drawn:
         x, t = _residuals(rng, limits)
+        every_x, every_t = _all_sizes(rng, limits)
         for given in settings:
             yield Case(f"{given or 'plain'}", {"input": x, "target": t}, given)
-        if wide:  # so far below the type's limit that ``wide`` times it is finite
-            yield Case(f"{wide}", {"input": x * 1e-6, "target": t * 1e-6}, wide)
+        yield Case("all sizes", {"input": every_x, "target": every_t})
+        if setting:  # so far below the type's limit that ``wide`` times it is finite
+            yield Case(f"wide {wide}", {"input": x * 1e-6, "target": t * 1e-6}, {setting: wide})
+            low, high = float(limits.smallest_subnormal), float(limits.max)
+            for size in (
+                low * 8,
+                low**0.75,
+                low**0.5,
+                high**0.5,
+                high**0.75,
+                high / 4,
+                1e-310,
+                1e-40,
+                1e15,
+                1e308,
+            ):
+                yield Case(f"{setting} {size:.3g}", {"input": every_x, "target": every_t}, {setting: size})
         if weighable:
             weight = rng.uniform(0, 3, x.shape)
             weight[:6] = 0
             yield Case("weighted", {"input": x, "target": t, "weight": weight}, settings[-1])
+            weight = abs(rng.permutation(every_x))
+            yield Case("weights of all sizes", {"input": every_x, "target": every_t, "weight": weight})
 
     return draw
 
@@ -201,8 +229,8 @@ def _ctc(rng: np.random.Generator, limits: Any) -> Drawn:
 CASES: Mapping[str, Callable[..., Drawn]] = {
     "mse": _regression([{}]),
     "l1": _regression([{}]),
-    "huber": _regression([{}, {"delta": 0.5}], wide={"delta": 1e3}),
-    "smooth_l1": _regression([{}, {"beta": 0.25}, {"beta": 0.0}], wide={"beta": 1e3}, weighable=False),
+    "huber": _regression([{}, {"delta": 0.5}], "delta", 1e3),
+    "smooth_l1": _regression([{}, {"beta": 0.25}, {"beta": 0.0}], "beta", 1e3, weighable=False),
     "cross_entropy": _cross_entropy,
     "nll": _nll,
     "bce": _bce,

@@ -16,12 +16,12 @@ import numpy as np
 
 from lossd.engine.layout import FlatRows, Rows, rows_of
 from lossd.engine.modulus import COMPLEX
+from lossd.engine.precision import BFLOAT16
 from lossd.errors import Fault, InvalidCall, invalid
 from lossd.losses.domain import Domain, Interval, Shape
 from lossd.losses.spec import Argument, Loss, Role
 from lossd.message import Array
 
-BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 # What each storage type computes in; a sum of bfloat16 numbers in bfloat16 would be noise.
 COMPUTES_IN: Mapping[np.dtype[Any], np.dtype[Any]] = {
     BFLOAT16: np.dtype(np.float32),

@@ -8,10 +8,10 @@ an answer are the same for any number of threads.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
@@ -102,6 +102,7 @@ class _Shared(Generic[Result]):
         self.waiting = deque(enumerate(blocks))
         self.results: dict[int, Result] = {}
         self.failures: dict[int, BaseException] = {}
+        self.error_state: Mapping[str, Any] = np.geterr()
 
     def take(self) -> None:
         """Do the work for blocks until none is left, or one has failed."""
@@ -114,8 +115,8 @@ class _Shared(Generic[Result]):
                 self.waiting.clear()
 
     def take_apart(self) -> None:
-        """Do so in a thread of the pool, where NumPy's error state is its own."""
-        with np.errstate(all="ignore"):
+        """Do so in a thread of the pool, with NumPy's error state as it is in the caller's."""
+        with np.errstate(**self.error_state):
             self.take()
 
     def _next(self) -> tuple[int, Block] | None:

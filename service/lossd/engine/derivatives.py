@@ -10,7 +10,8 @@ import numpy as np
 
 from lossd.engine.arrange import Arranged, Placed
 from lossd.engine.plan import Plan, whole_arguments
-from lossd.engine.reduce import REDUCTIONS, of_selected
+from lossd.engine.precision import rounded
+from lossd.engine.reduce import REDUCTIONS, Weights, of_selected
 from lossd.losses.domain import Shape
 from lossd.losses.spec import Loss
 from lossd.message import Array
@@ -35,7 +36,7 @@ def in_own_shape(array: Array, name: str, arranged: Arranged) -> Array:
     storage = arranged.storage if name in arranged.complex else arranged.real
     if array.dtype.kind == "c" and storage.kind != "c":
         array = array.real.copy(order="C")
-    return array if array.dtype == storage else array.astype(storage)
+    return rounded(array, storage)
 
 
 def owed_to_denominator(
@@ -56,17 +57,21 @@ def owed_to_denominator(
     weights = plan.weights
     divisor = plan.scales[reduction].divisor
     # Over nothing the value is what the caller made of it, 0 or NaN, and so is this.
-    per_result = -np.asarray(value) / np.where(np.equal(divisor, 0), 1, divisor)
-    if weights.axes is not None:
-        per_result = np.expand_dims(per_result, weights.axes)
-    upstream = np.broadcast_to(per_result, weights.batch).reshape(-1).astype(np.float64)
+    share = 1 / _per_row(np.where(np.equal(divisor, 0), 1, divisor), weights)
     sample = weighs(weights)
     if sample is not None:
-        upstream = upstream * sample
+        share = sample * share
+    upstream = of_selected(-_per_row(np.asarray(value), weights) * share, weights)
     placed = arranged.placed[loss.mass.of]
-    upstream = of_selected(upstream, weights)
     owed = loss.mass.transpose(upstream, whole_arguments(arranged), plan.settings)
     return owed.reshape(placed.spread or placed.array.shape)
+
+
+def _per_row(result: Array, weights: Weights) -> Array:
+    """Return for each row the number of the result that it belongs to, ``(rows,)``."""
+    if weights.axes is not None:
+        result = np.expand_dims(result, weights.axes)
+    return np.broadcast_to(result, weights.batch).reshape(-1)
 
 
 def _sum_to(array: Array, placed: Placed) -> Array:
@@ -76,7 +81,7 @@ def _sum_to(array: Array, placed: Placed) -> Array:
     moved = [shape[axis] for axis in range(len(shape)) if axis not in placed.core]
     moved += [shape[axis] for axis in placed.core]
     lead = array.ndim - len(moved)
-    accumulate = np.complex128 if array.dtype.kind == "c" else np.float64
+    accumulate = np.result_type(array, np.float64)
     array = np.add.reduce(array, axis=tuple(range(lead)), dtype=accumulate)
     stretched = tuple(a for a, size in enumerate(moved) if size == 1 and array.shape[a] != 1)
     array = np.add.reduce(array, axis=stretched, keepdims=True) if stretched else array

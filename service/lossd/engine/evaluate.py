@@ -12,6 +12,7 @@ from lossd.engine.derivatives import in_own_shape, owed_to_denominator
 from lossd.engine.fused import run_recipe
 from lossd.engine.general import Result, run_general
 from lossd.engine.plan import Plan, Scale
+from lossd.engine.precision import rounded, rounding_to
 from lossd.engine.prepare import Prepared, prepare
 from lossd.engine.reduce import REDUCTIONS, count, sum_over_axes
 from lossd.losses.spec import Loss
@@ -67,7 +68,7 @@ def _answer(loss: Loss, prepared: Prepared, result: Result) -> Answer:
 
 
 def _value(name: str, plan: Plan, result: Result, empty: str) -> Any:
-    """Return a reduction's result in float64: a number, or an array where axes are left."""
+    """Return a reduction's result in float64 or wider: a number, or an array where axes are left."""
     scale, value = plan.scales[name], result.values[name]
     if REDUCTIONS[name].keeps_rows:
         return value.reshape(plan.weights.batch)
@@ -78,7 +79,7 @@ def _value(name: str, plan: Plan, result: Result, empty: str) -> Any:
 
 def _divide(value: Any, scale: Scale, empty: str) -> Any:
     divisor = scale.divisor
-    if isinstance(divisor, float) and divisor:
+    if not isinstance(divisor, np.ndarray) and divisor:
         return value / divisor
     quotient = np.divide(value, divisor)
     return np.where(np.equal(divisor, 0), 0.0 if empty == "zero" else np.nan, quotient)
@@ -86,6 +87,6 @@ def _divide(value: Any, scale: Scale, empty: str) -> Any:
 
 def _typed(value: Any, arranged: Arranged) -> Any:
     """Return a result in the answer's type; a complex call has a real loss."""
-    if isinstance(value, float):
-        return arranged.real.type(value)
-    return np.asarray(value).astype(arranged.real)
+    if isinstance(value, np.ndarray) and value.ndim:
+        return rounded(value, arranged.real)
+    return rounding_to(arranged.real)(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from functools import partial
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from lossd.engine.arrange import Arranged
 from lossd.engine.blocks import Checkpoint, run_blocks
 from lossd.engine.check import check_block
 from lossd.engine.layout import Block, FlatRows, Rows, empty_rows, rows_of
+from lossd.engine.precision import WIDE, Number, in_range, rounded
 from lossd.engine.recipe import Input, Recipe
 from lossd.losses.scratch import Scratch
+from lossd.losses.spec import forced
 from lossd.message import Answer, Array
 
 
@@ -57,7 +60,10 @@ def run_recipe(
         total = _run_kernel(recipe, dict(plain), [room.array for room in into])
     else:
         work = partial(_run_block, recipe, plain, others, into)
-        total = sum(run_blocks(work, recipe.blocks, threads, checkpoint), 0.0)
+        parts = run_blocks(work, recipe.blocks, threads, checkpoint)
+        total = sum(parts, 0.0)
+        if total == inf:  # of parts that may be finite
+            total = sum(parts, WIDE(0))
     found = {recipe.reduction: gradient} if gradient else {}
     value = recipe.real(total / recipe.divisor)
     return Answer(
@@ -71,7 +77,7 @@ def _run_block(
     others: list[tuple[str, Rows, Input]],
     into: list[Rows],
     block: Block,
-) -> float:
+) -> Number:
     """Run the kernel on one block."""
     given = {name: rows[block] for name, rows in plain}
     for name, source, how in others:
@@ -86,10 +92,31 @@ def _run_block(
     return value
 
 
-def _run_kernel(recipe: Recipe, given: dict[str, Array], out: list[Array]) -> float:
-    return recipe.kernel(
-        **given, **recipe.settings, out=out[0] if len(out) == 1 else out, scratch=_of_thread.scratch
-    )
+def _run_kernel(recipe: Recipe, given: dict[str, Array], out: list[Array]) -> Number:
+    try:
+        return recipe.kernel(
+            **given, **recipe.settings, out=out[0] if len(out) == 1 else out, scratch=_of_thread.scratch
+        )
+    except FloatingPointError:  # before anything was written to ``out``
+        compute = partial(_run_reference, recipe, given)
+        total, gradients = in_range(compute, recipe.arranged.computing)
+        for place, gradient in zip(out, gradients, strict=True):
+            place[...] = rounded(gradient, place.dtype)
+        return total
+
+
+def _run_reference(
+    recipe: Recipe, given: Mapping[str, Array], dtype: np.dtype[Any]
+) -> tuple[Number, list[Array]]:
+    """Return a block's sum of values and scaled gradients, by the loss's own kernel in ``dtype``."""
+    loss, plan = recipe.loss, recipe.plan
+    arguments: dict[str, Array | None] = dict.fromkeys(a.name for a in loss.arguments)
+    for name, array in given.items():
+        arguments[name] = array if array.dtype.kind in "iu" else array.astype(dtype)
+    terms = loss.kernel(**arguments, **plan.settings)
+    factor = plan.scales[recipe.reduction].gradient
+    gradients = [forced(terms.gradient[name]) * dtype.type(factor) for name in loss.gradient]
+    return np.add.reduce(terms.value, dtype=np.result_type(dtype, np.float64)), gradients
 
 
 def _make_room(recipe: Recipe, spent: Mapping[str, Array]) -> tuple[dict[str, Array], list[Rows]]:

@@ -1,4 +1,4 @@
-"""This file is the general way: a loss's kernel block by block, with all that a call may ask of it.
+"""The general way: a loss's kernel block by block, with all that a call may ask of it.
 
 The kernel gives each row's value and derivatives; here they are weighed, summed and stored, for every
 reduction that was asked for, while the block is in cache.
@@ -7,7 +7,8 @@ reduction that was asked for, while the block is in cache.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from lossd.engine.derivatives import whole_shape
 from lossd.engine.layout import Block, Rows, empty_rows
 from lossd.engine.modulus import on_modulus
 from lossd.engine.plan import Factor, Plan
+from lossd.engine.precision import WIDE, Number, trap, wider
 from lossd.engine.prepare import Prepared
 from lossd.errors import invalid
 from lossd.losses.spec import Lazy, Loss, Terms, forced
@@ -50,7 +52,7 @@ class Result:
 class _Parts:
     """What one block adds to the sums."""
 
-    values: dict[str, float] = field(default_factory=dict)
+    values: dict[str, Number] = field(default_factory=dict)
     shared: dict[Wanted, Array] = field(default_factory=dict)
     distributions: bool = True
 
@@ -63,12 +65,35 @@ def run_general(
     checkpoint: Checkpoint | None = None,
     block_bytes: int,
 ) -> Result:
-    """Run the kernel of ``loss`` over the rows that take part."""
+    """Run the kernel of ``loss`` over the rows that take part, in a wider type where the call's own overflows."""
+    run = partial(_run, loss, threads=threads, checkpoint=checkpoint, block_bytes=block_bytes)
+    if prepared.plan.wide:
+        return run(_widened(_widened(prepared, loss), loss))
+    try:
+        # What underflows of a power of the residual may be scaled up again; the tail of an exponential is never.
+        with trap(underflow=loss.modulus):
+            return run(prepared)
+    except FloatingPointError:
+        return run(_widened(prepared, loss))
+
+
+def _widened(prepared: Prepared, loss: Loss) -> Prepared:
+    """Return a call that is computed in the next wider type, with its sums in the widest."""
+    # A kernel of a residual runs in any type, others in float64 at most.
+    computing = wider(prepared.arranged.computing, than_double=loss.modulus)
+    arranged = replace(prepared.arranged, computing=computing)
+    return replace(prepared, arranged=arranged, plan=replace(prepared.plan, wide=True))
+
+
+def _run(
+    loss: Loss, prepared: Prepared, *, threads: int, checkpoint: Checkpoint | None, block_bytes: int
+) -> Result:
     arranged, plan = prepared.arranged, prepared.plan
+    exact = WIDE if plan.wide else np.float64
     kernel = on_modulus(loss.kernel) if arranged.computing.kind == "c" else loss.kernel
     arrays, rows = _allocate(loss, arranged, plan)
     kept = {
-        name: np.zeros(arranged.count, np.float64)
+        name: np.zeros(arranged.count, exact)
         for name, scale in plan.scales.items()
         if name == "none" or plan.weights.axes is not None
     }
@@ -83,7 +108,7 @@ def run_general(
         arguments = _read(loss, prepared, block, parts)
         terms = kernel(**arguments, **plan.settings)
         for name, scale in plan.scales.items():
-            _add_values(parts, kept, name, terms.value, _of(scale.value, block), block)
+            _add_values(parts, kept, name, terms.value, _of(scale.value, block), block, exact)
             asked = [wanted for wanted in arrays if wanted[1] == name]
             _store(loss, terms, plan, asked, _of(scale.gradient, block), block, rows, parts, arranged)
         return parts
@@ -96,7 +121,7 @@ def run_general(
     values: dict[str, Any] = dict(kept)
     for name in plan.scales:
         if name not in values:
-            values[name] = sum((parts.values[name] for parts in results), 0.0)
+            values[name] = sum((parts.values[name] for parts in results), exact(0))
     return Result(values, arrays, all(parts.distributions for parts in results))
 
 
@@ -119,13 +144,14 @@ def _allocate(loss: Loss, arranged: Arranged, plan: Plan) -> tuple[dict[Wanted, 
         placed = arranged.placed.get(wanted[2])
         if placed is None or placed.rows is None:
             shape = () if placed is None else placed.array.shape
-            arrays[wanted] = np.zeros(shape, np.float64)
+            arrays[wanted] = np.zeros(shape, WIDE if plan.wide else np.float64)
             continue
         shape, core = whole_shape(placed, arranged)
         # What something is still to be added to is not rounded to 16 bits before.
         dtype = arranged.computing if placed.spread else arranged.storage
         if loss.mass is not None and wanted[2] == loss.mass.of:
-            dtype = np.dtype(np.float64)  # what it owes to the denominator is still to be added
+            # What it owes to the denominator is still to be added.
+            dtype = np.dtype(WIDE if plan.wide else np.float64)
         arrays[wanted], rows[wanted] = empty_rows(
             shape, core, dtype, flat_core=placed.role.flat_core, zero=zero
         )
@@ -157,15 +183,21 @@ def _of(factor: Factor, block: Block) -> Factor:
 
 
 def _add_values(
-    parts: _Parts, kept: Mapping[str, Array], name: str, value: Array, factor: Factor, block: Block
+    parts: _Parts,
+    kept: Mapping[str, Array],
+    name: str,
+    value: Array,
+    factor: Factor,
+    block: Block,
+    exact: type[Any],
 ) -> None:
-    """Keep a block's values, or add them up in float64."""
+    """Keep a block's values, or add them up in ``exact``."""
     if name in kept:
         kept[name][block] = value * factor
-    elif isinstance(factor, float):
-        parts.values[name] = float(np.add.reduce(value, dtype=np.float64)) * factor
+    elif isinstance(factor, np.ndarray):
+        parts.values[name] = np.add.reduce(value * factor, dtype=exact)
     else:
-        parts.values[name] = float(np.add.reduce(value * factor, dtype=np.float64))
+        parts.values[name] = np.add.reduce(value, dtype=exact) * factor
 
 
 def _store(
@@ -183,7 +215,7 @@ def _store(
     for wanted in asked:
         kind, _, name = wanted
         lazy = _derivative(loss, terms, kind, name, plan, block, arranged)
-        scaled = _contract(loss, lazy, factor, wanted in rows, len(terms.value))
+        scaled = _contract(loss, lazy, factor, wanted in rows, len(terms.value), plan.wide)
         if wanted in rows:
             rows[wanted].write(block, scaled)
         else:
@@ -223,26 +255,27 @@ def _derivative(
     )
 
 
-def _contract(loss: Loss, lazy: Lazy, factor: Factor, by_rows: bool, count: int) -> Array:
+def _contract(loss: Loss, lazy: Lazy, factor: Factor, by_rows: bool, count: int, wide: bool) -> Array:
     """Multiply each row's derivative by its factor, and sum over the rows where they share the argument."""
     if loss.coupled:
-        upstream = np.full(count, factor) if isinstance(factor, float) else factor
         assert callable(lazy)
-        return lazy(upstream)
-    partial = forced(lazy)
+        return lazy(np.broadcast_to(np.asarray(factor, np.float64), count))
+    slope = forced(lazy)
     scaled: Array
     if by_rows:
-        scaled = partial * _column(factor, partial)
-    elif isinstance(factor, float):
-        scaled = np.add.reduce(partial, axis=0, dtype=np.float64) * factor
+        scaled = slope * _column(factor, slope, wide)
+    elif isinstance(factor, np.ndarray):
+        exact = np.result_type(slope, WIDE if wide else np.float64)
+        scaled = np.add.reduce(slope * _column(factor, slope, wide), axis=0, dtype=exact)
     else:
-        scaled = np.add.reduce(partial * _column(factor, partial), axis=0, dtype=np.float64)
+        exact = np.result_type(slope, WIDE if wide else np.float64)
+        scaled = np.add.reduce(slope, axis=0, dtype=exact) * factor
     return scaled
 
 
-def _column(factor: Factor, partial: Array) -> Any:
-    """Return a factor that multiplies ``(rows, *core)`` in its own type."""
-    real = partial.real.dtype if partial.dtype.kind == "c" else partial.dtype
+def _column(factor: Factor, slope: Array, wide: bool) -> Any:
+    """Return a factor that multiplies ``(rows, *core)`` in its own type, or in `WIDE`."""
+    real = np.dtype(WIDE) if wide else slope.real.dtype
     if isinstance(factor, np.ndarray):
-        return factor.astype(real).reshape(-1, *(1,) * (partial.ndim - 1))
+        return factor.astype(real).reshape(-1, *(1,) * (slope.ndim - 1))
     return real.type(factor)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lossd.engine.arrange import Arranged, Placed, real_numbers
+from lossd.engine.precision import Number, is_plain, trap
 from lossd.engine.reduce import (
     REDUCTIONS,
     Weights,
@@ -20,12 +21,13 @@ from lossd.engine.reduce import (
     holds_zero,
     legacy_reduction,
     normalise_axes,
+    widened,
 )
 from lossd.errors import invalid
 from lossd.losses.spec import Boosting, Loss
 from lossd.message import Array
 
-Factor = float | Array  # one for all rows, or (rows,)
+Factor = Number | Array  # one for all rows, or (rows,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Scale:
     """
 
     value: Factor
-    divisor: float | Array
+    divisor: Number | Array
     gradient: Factor
 
 
@@ -57,6 +59,7 @@ class Plan:
         boosting: What to make of the derivatives for gradient boosting; None leaves them.
         denominator: What the averaging reduction divides by, for the report.
         warnings: What the caller should know.
+        wide: Whether some factor or setting is too large or too small for the type of the arithmetic.
     """
 
     scales: Mapping[str, Scale]
@@ -68,6 +71,7 @@ class Plan:
     boosting: Boosting | None
     denominator: float | Array
     warnings: tuple[str, ...]
+    wide: bool = False
 
 
 def make_plan(loss: Loss, request: Mapping[str, Any], arranged: Arranged, selected: Array | None) -> Plan:
@@ -83,7 +87,11 @@ def make_plan(loss: Loss, request: Mapping[str, Any], arranged: Arranged, select
     warnings: list[str] = []
     names = _reductions(request, warnings)
     weights = _weights(loss, request, arranged, settings, names, selected)
-    scales = {name: _scale(name, weights, request, arranged) for name in names}
+    scales = _plain_scales(names, weights, request, arranged)
+    wide = scales is None
+    if scales is None:
+        weights = widened(weights)
+        scales = {name: _scale(name, weights, request, arranged) for name in names}
     averaging = next((name for name in names if REDUCTIONS[name].divisor), "mean")
     divisor = scales[averaging].divisor if averaging in scales else _quiet_divisor(weights, request)
     gbm = request["convention"] == "gbm"
@@ -95,8 +103,9 @@ def make_plan(loss: Loss, request: Mapping[str, Any], arranged: Arranged, select
         direction=None,
         settings=settings,
         boosting=loss.boosting if gbm else None,
-        denominator=divisor,
+        denominator=divisor.astype(np.float64) if isinstance(divisor, np.ndarray) else float(divisor),
         warnings=tuple(warnings),
+        wide=wide or not all(is_plain(settings[name], arranged.computing) for name in loss.smooth),
     )
 
 
@@ -217,6 +226,19 @@ def _per_row(array: Array, arranged: Arranged, name: str) -> Array:
         ) from None
 
 
+def _plain_scales(
+    names: list[str], weights: Weights, request: Mapping[str, Any], arranged: Arranged
+) -> dict[str, Scale] | None:
+    """Return the factors of every reduction, or None if some lose digits in float64 or in the call's arithmetic."""
+    try:
+        with trap(underflow=True):
+            scales = {name: _scale(name, weights, request, arranged) for name in names}
+    except FloatingPointError:
+        return None
+    factors = (factor for scale in scales.values() for factor in (scale.value, scale.gradient))
+    return scales if all(is_plain(factor, arranged.computing) for factor in factors) else None
+
+
 def _scale(name: str, weights: Weights, request: Mapping[str, Any], arranged: Arranged) -> Scale:
     """Return the factors of one reduction."""
     reduction = REDUCTIONS[name]
@@ -238,7 +260,8 @@ def _scale(name: str, weights: Weights, request: Mapping[str, Any], arranged: Ar
 def _over(value: Factor, divisor: Factor, empty: str) -> Factor:
     """Divide, where a divisor of zero gives what ``empty`` says."""
     if not holds_zero(divisor):
-        return value / divisor
+        quotient: Any = np.divide(value, divisor)  # which reports an overflow, as Python's division does not
+        return float(quotient) if isinstance(quotient, float) else quotient
     nothing = 0.0 if empty == "zero" else np.nan
     return np.where(np.equal(divisor, 0), nothing, np.divide(value, divisor)) + np.zeros(np.shape(value))
 
@@ -252,7 +275,7 @@ def _upstream(request: Mapping[str, Any], arranged: Arranged) -> Array | None:
     return real_numbers(upstream, "upstream").reshape(-1)
 
 
-def _quiet_divisor(weights: Weights, request: Mapping[str, Any]) -> float | Array:
+def _quiet_divisor(weights: Weights, request: Mapping[str, Any]) -> Number | Array:
     """Return the mean's denominator for the report of a call that does not average."""
     return denominator("mean", weights, "zero")
 

@@ -191,7 +191,7 @@ def _directed(loss: Loss, request: Mapping[str, Any], arranged: Arranged, plan: 
 def _is_small(plan: Plan) -> bool:
     """Return whether no factor is an array, as long as the call's own: those are not kept."""
     factors = [(scale.value, scale.divisor, scale.gradient) for scale in plan.scales.values()]
-    return all(isinstance(factor, float) for of_scale in factors for factor in of_scale)
+    return not any(isinstance(factor, np.ndarray) for of_scale in factors for factor in of_scale)
 
 
 def _forms(arrays: Mapping[str, Array]) -> tuple[_Form, ...]:

@@ -13,6 +13,7 @@ from lossd.engine.blocks import cut_blocks
 from lossd.engine.check import CheckedNames, anything_goes
 from lossd.engine.layout import Block, shape_by_rows
 from lossd.engine.plan import Plan
+from lossd.engine.precision import rounding_to
 from lossd.losses.domain import Shape
 from lossd.losses.spec import Loss
 
@@ -49,7 +50,7 @@ class Recipe:
     blocks: list[Block]
     reduction: str
     divisor: float
-    real: type[Any]
+    real: Callable[[Any], Any]
     in_place: bool
 
 
@@ -82,7 +83,7 @@ def make_recipe(
         blocks=cut_blocks(arranged, None, block_bytes),
         reduction=reduction,
         divisor=float(scale.divisor),
-        real=storage.type,
+        real=rounding_to(storage),
         in_place=storage == computing and all(inputs[name].shape is not None for name in plan.gradient),
     )
 
@@ -91,7 +92,7 @@ def _can_fuse(loss: Loss, arranged: Arranged, plan: Plan, checked: CheckedNames)
     """Return whether the tuned kernel of ``loss`` can answer a call."""
     if loss.tuned is None or loss.prepare is not None:
         return False
-    if len(plan.scales) != 1 or plan.hessian or plan.direction is not None:
+    if plan.wide or len(plan.scales) != 1 or plan.hessian or plan.direction is not None:
         return False
     weights, (scale,) = plan.weights, plan.scales.values()
     if weights.selected is not None or weights.axes is not None or "none" in plan.scales:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import reduce
+from dataclasses import dataclass, replace
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 
+from lossd.engine.precision import WIDE, Number, trap
 from lossd.errors import invalid
 from lossd.message import Array
 
@@ -39,7 +40,7 @@ class Weights:
     mass: Array | None = None
     mean_scale: Array | None = None
     axes: tuple[int, ...] | None = None
-    denominator: float | None = None
+    denominator: Number | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Reduction:
     """
 
     keeps_rows: bool = False
-    divisor: Callable[[Weights], float | Array] | None = None
+    divisor: Callable[[Weights], Number | Array] | None = None
     mean_scaled: bool = False
     weighs_mass: Callable[[Weights], Array | None] | None = None
 
@@ -66,8 +67,14 @@ def count(weights: Weights) -> int:
 
 
 def sum_over_axes(values: Array, weights: Weights) -> Array:
-    """Sum ``(rows,)`` over the caller's axes in float64; the axes that are left remain."""
-    total: Array = np.add.reduce(values.reshape(weights.batch), axis=weights.axes, dtype=np.float64)
+    """Sum ``(rows,)`` over the caller's axes, in float64 or wider; the axes that are left remain."""
+    summed = partial(np.add.reduce, values.reshape(weights.batch), axis=weights.axes)
+    total: Array
+    try:
+        with trap(underflow=False):
+            total = summed(dtype=np.result_type(values, np.float64))
+    except FloatingPointError:
+        total = summed(dtype=WIDE)
     return total
 
 
@@ -80,14 +87,15 @@ def of_selected(values: Array, weights: Weights) -> Array:
     return kept
 
 
-def _mass_sum(weights: Weights, sample: Array | None) -> float | Array:
+def _mass_sum(weights: Weights, sample: Array | None) -> Number | Array:
     """Sum the rows' mass, times their weight if one is given, over the rows that take part."""
     if weights.axes is None and sample is None and weights.mass is None:
         return float(count(weights))
-    factors = [np.asarray(f, np.float64) for f in (weights.mass, sample) if f is not None]
+    factors = [f.astype(np.result_type(f, np.float64)) for f in (weights.mass, sample) if f is not None]
     whole = of_selected(reduce(np.multiply, factors or [np.ones(math.prod(weights.batch))]), weights)
     if weights.axes is None:
-        return float(np.add.reduce(whole))
+        total: Any = np.add.reduce(whole)
+        return total if total.dtype == WIDE else float(total)
     return sum_over_axes(whole, weights)
 
 
@@ -108,7 +116,23 @@ REDUCTIONS: Mapping[str, Reduction] = {
 }
 
 
-def denominator(name: str, weights: Weights, empty: str) -> float | Array:
+def widened(weights: Weights) -> Weights:
+    """Return the weights in a type that holds their sums and products."""
+
+    def wide(factor: Array | None) -> Array | None:
+        return None if factor is None else factor.astype(WIDE)
+
+    own = weights.denominator
+    return replace(
+        weights,
+        sample=wide(weights.sample),
+        mass=wide(weights.mass),
+        mean_scale=wide(weights.mean_scale),
+        denominator=None if own is None else WIDE(own),
+    )
+
+
+def denominator(name: str, weights: Weights, empty: str) -> Number | Array:
     """Return what the reduction ``name`` divides by; over nothing, what makes ``empty`` come out.
 
     Raises:
@@ -126,9 +150,9 @@ def denominator(name: str, weights: Weights, empty: str) -> float | Array:
     return total
 
 
-def holds_zero(divisor: float | Array) -> bool:
+def holds_zero(divisor: Number | Array) -> bool:
     """Return whether there is anything that is divided by zero."""
-    return not divisor if isinstance(divisor, float) else not divisor.all()
+    return not (divisor.all() if isinstance(divisor, np.ndarray) else divisor)
 
 
 def legacy_reduction(size_average: bool | None, reduce: bool | None) -> str:

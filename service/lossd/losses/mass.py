@@ -48,4 +48,5 @@ class ClassMass:
         if target is None:
             return np.zeros(len(weight))
         taken = np.flatnonzero(upstream)
-        return np.bincount(np.asarray(target)[taken], upstream[taken], minlength=len(weight))
+        share = upstream[taken].astype(np.float64)
+        return np.bincount(np.asarray(target)[taken], share, minlength=len(weight))

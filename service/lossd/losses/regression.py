@@ -6,6 +6,8 @@ the one with respect to the input.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import inf
 from typing import Annotated, Any
 
 import numpy as np
@@ -18,6 +20,8 @@ from lossd.losses.spec import Boosting, Example, Terms, loss, tuned
 from lossd.losses.sums import dot, total
 from lossd.message import Array
 
+# A sum of products below this may have lost digits of every addend to underflow: for blocks of up to 2**20 rows.
+_LEAST: Mapping[np.dtype[Any], float] = {np.dtype(np.float32): 2.0**-100, np.dtype(np.float64): 2.0**-960}
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
 _HALF = "They are those of half the square; the value is the square."
 # Where the second derivative is zero, boosting libraries take the row's weight instead.
@@ -51,16 +55,16 @@ def mse(input: Real, target: Real, weight: RowWeight | None = None) -> Terms:
     return Terms(
         residual * residual,
         {"input": slope, "target": lambda: -slope},
-        lambda: np.full_like(residual, 2),
+        lambda: _curvature(residual, 2),
     ).times(weight)
 
 
 @tuned(mse)
 def mse_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
-    """Square by a dot product, in the gradient's own memory."""
-    np.subtract(input, target, out=out)
-    value = dot(out, out)
-    np.multiply(out, 2 * scale, out=out)
+    """Square by a dot product, in the gradient's own memory unless that is the input's."""
+    residual = np.subtract(input, target, out=_apart(input, out, scratch))
+    value = _products(dot(residual, residual), residual)
+    np.multiply(residual, 2 * scale, out=out)
     return value
 
 
@@ -90,7 +94,7 @@ def l1(input: Real, target: Real, weight: RowWeight | None = None) -> Terms:
     return Terms(
         np.abs(residual),
         {"input": slope, "target": lambda: -slope},
-        lambda: _flat(residual),
+        lambda: _curvature(residual, 0),
     ).times(weight)
 
 
@@ -98,12 +102,12 @@ def l1(input: Real, target: Real, weight: RowWeight | None = None) -> Terms:
 def l1_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
     """Take the sign as the difference of two comparisons: a third of the time of ``np.sign``."""
     residual = np.subtract(input, target, out=scratch.empty("residual", out))
-    value = total(np.abs(residual, out=out))
     above = np.greater(residual, 0, out=scratch.empty("above", out, bool)).view(np.int8)
     below = np.less(residual, 0, out=scratch.empty("below", out, bool)).view(np.int8)
+    value = total(np.abs(residual, out=residual))  # now the absolute residuals
+    if not value < inf:  # an overflow; or NaN, which is neither above nor below
+        raise FloatingPointError
     np.multiply(np.subtract(above, below, out=above), scale, out=out)
-    if value != value:  # NaN is neither above nor below
-        out[np.isnan(residual)] = np.nan
     return value
 
 
@@ -132,7 +136,7 @@ def huber(
             "target": lambda: -slope,
             "delta": lambda: np.maximum(np.abs(residual) - delta, 0),
         },
-        lambda: (np.abs(residual) < delta).astype(residual.dtype),
+        lambda: _curvature(residual, np.less(np.abs(residual), np.float64(delta))),
     ).times(weight)
 
 
@@ -142,8 +146,8 @@ def huber_block(
 ) -> float:
     """Take ``s (r - s/2)`` as two sums of products: s r is at least s s, so their difference loses no digits."""
     residual = np.subtract(input, target, out=scratch.empty("residual", out))
-    slope = np.clip(residual, -delta, delta, out=out)
-    value = dot(slope, residual) - 0.5 * dot(slope, slope)
+    slope = np.clip(residual, -delta, delta, out=_apart(input, out, scratch))
+    value = _products(dot(slope, residual) - 0.5 * dot(slope, slope), residual)
     np.multiply(slope, scale, out=out)
     return value
 
@@ -163,18 +167,20 @@ def smooth_l1(input: Real, target: Real, *, beta: Annotated[NonNegative, Differe
         slope = np.sign(residual)
         return Terms(
             np.abs(residual),
-            {"input": slope, "target": lambda: -slope, "beta": lambda: np.full_like(residual, -0.5)},
-            lambda: _flat(residual),
+            {"input": slope, "target": lambda: -slope, "beta": lambda: _curvature(residual, -0.5)},
+            lambda: _curvature(residual, 0),
         )
-    slope = np.clip(residual / beta, -1, 1)
+    near = np.clip(residual, -beta, beta)
+    exact = np.result_type(residual, np.float64).type(beta)
+    slope = near / beta
     return Terms(
-        slope * (residual - 0.5 * beta * slope),
+        slope * (residual - 0.5 * near),
         {
             "input": slope,
             "target": lambda: -slope,
             "beta": lambda: -0.5 * slope * slope,
         },
-        lambda: (np.abs(residual) < beta) / residual.dtype.type(beta),
+        lambda: _curvature(residual, np.less(np.abs(residual), exact) / exact),
     )
 
 
@@ -188,13 +194,34 @@ def smooth_l1_block(
     if beta == 1:
         return huber_block(input, target, delta=1.0, scale=scale, out=out, scratch=scratch)
     residual = np.subtract(input, target, out=scratch.empty("residual", out))
-    slope = np.multiply(residual, out.dtype.type(1 / beta), out=out)
+    slope = np.multiply(residual, out.dtype.type(1 / beta), out=_apart(input, out, scratch))
     np.clip(slope, -1.0, 1.0, out=slope)
-    value = dot(slope, residual) - 0.5 * beta * dot(slope, slope)
+    value = dot(slope, residual) - 0.5 * beta * _products(dot(slope, slope), residual)
+    if not value < inf:
+        raise FloatingPointError
     np.multiply(slope, scale, out=out)
     return value
 
 
-def _flat(residual: Array) -> Array:
-    """Return the second derivative of a piecewise linear function."""
-    return np.zeros_like(residual)
+def _curvature(residual: Array, second: Array | float) -> Array:
+    """Return a second derivative; that at NaN is NaN."""
+    return np.where(np.isnan(residual), residual, second).astype(residual.dtype, copy=False)
+
+
+def _apart(input: Array, out: Array, scratch: Scratch) -> Array:
+    """Return a place for a result that is not yet the gradient: ``out``, unless that is the input's own memory.
+
+    Where the residual overflows, the input is needed once more. Views of one array have one base.
+    """
+    return scratch.empty("apart", out) if out.base is input.base else out
+
+
+def _products(value: float, residual: Array) -> float:
+    """Return a sum of products of residuals, in whose range no digits of it are lost.
+
+    Raises:
+        FloatingPointError: Some of it overflowed, underflowed or is NaN.
+    """
+    if _LEAST[residual.dtype] <= value < inf or (value == 0 and not residual.any()):
+        return value
+    raise FloatingPointError

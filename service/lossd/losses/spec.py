@@ -302,7 +302,9 @@ def tuned(declared: Loss) -> Callable[[Callable[..., float]], Callable[..., floa
     argument in ``gradient`` if there are several) and ``scratch`` (a `Scratch`). It may rely on the domains of its
     arguments. A call with an argument that it does not name, with another than the default of a setting it does not
     name, or with values that are not to be checked, is computed by the kernel. ``out`` may be the memory of the
-    arguments themselves: what is still needed of an argument is read before its gradient is written.
+    arguments themselves: what is still needed of an argument is read before its gradient is written. Where a
+    result leaves the range of its type it may raise FloatingPointError, before it writes to ``out``: the block is then
+    computed by the kernel, in a wider type if need be.
     """
 
     def attach(kernel: Callable[..., float]) -> Callable[..., float]:

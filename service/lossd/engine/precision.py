@@ -1,0 +1,110 @@
+"""The number types of a call: the one for what overflows in its own, and the rounding to its answer's type.
+
+A call computes in float32 or float64. Where a result on the way leaves the range of that type, though the answer may
+not, the call is computed again in a type of more exponents: float32 in float64, float64 in `WIDE`, the platform's long
+double. Where that has no more exponents than float64, such an answer is infinite or zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import ml_dtypes
+import numpy as np
+
+from lossd.message import Array
+
+Result = TypeVar("Result")
+
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+WIDE = np.longdouble
+Number = float | np.longdouble
+_SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+_WIDER: Mapping[np.dtype[Any], np.dtype[Any]] = {
+    _SINGLE: _DOUBLE,
+    _DOUBLE: np.dtype(WIDE),
+    np.dtype(np.complex64): np.dtype(np.complex128),
+    np.dtype(np.complex128): np.dtype(np.clongdouble),
+}
+# Exponents of 2 within which a factor times any number of the type loses no digits, with room for the products of a
+# few such factors.
+_PLAIN_EXPONENT: Mapping[str, int] = {"f": 60, "F": 60, "d": 500, "D": 500}
+# Factors to look at at a time: what is made of them stays in cache.
+_PART = 1 << 14
+# NumPy reports these from the processor's own flags, at no cost while none is raised.
+_OVERFLOW: Mapping[str, Any] = {"over": "raise"}
+_OUT_OF_RANGE: Mapping[str, Any] = {"over": "raise", "under": "raise"}
+
+
+def wider(dtype: np.dtype[Any], *, than_double: bool = True) -> np.dtype[Any]:
+    """Return the type that a call computes in where ``dtype`` overflows; it may be no wider than float64."""
+    return _WIDER.get(dtype, dtype) if than_double or dtype.char in "fF" else dtype
+
+
+def trap(*, underflow: bool) -> np.errstate:
+    """Return a context in which arithmetic that leaves the range of its type raises FloatingPointError."""
+    return np.errstate(**(_OUT_OF_RANGE if underflow else _OVERFLOW))
+
+
+def in_range(compute: Callable[[np.dtype[Any]], Result], dtype: np.dtype[Any]) -> Result:
+    """Return what ``compute`` finds in ``dtype``, or in the wider type where that leaves the range of ``dtype``."""
+    try:
+        with trap(underflow=True):
+            return compute(dtype)
+    except FloatingPointError:
+        return compute(wider(dtype))
+
+
+def is_plain(factor: Any, dtype: np.dtype[Any]) -> bool:
+    """Return whether no factor is so large or so small that products with numbers of ``dtype`` lose digits.
+
+    Zero and NaN are plain: they are exact in any type.
+    """
+    exponent = _PLAIN_EXPONENT[dtype.char]
+    low, high = 2.0**-exponent, 2.0**exponent
+    if not isinstance(factor, np.ndarray):
+        return bool(low <= abs(factor) <= high or factor == 0 or factor != factor)
+    return all(_lies_within(factor[at : at + _PART], low, high) for at in range(0, factor.size, _PART))
+
+
+def _lies_within(part: Array, low: float, high: float) -> bool:
+    if low <= part.min() and part.max() <= high:  # as most weights do
+        return True
+    size = np.abs(part)
+    return not (((size < low) & (size != 0)) | (size > high)).any()
+
+
+def rounded(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Return ``values`` in ``dtype``, each rounded once.
+
+    A conversion to a 16-bit type may pass through float32, and the second rounding may undo what the first has left
+    of a tie. So the first rounds to odd (Boldo and Melquiond, 2008, Emulation of FMA and correctly rounded sums):
+    what is inexact in float32 gets the neighbour whose last bit is 1, which no tie of a shorter type has.
+    """
+    if values.dtype == dtype:
+        return values
+    if values.dtype.itemsize <= dtype.itemsize:
+        return values.astype(dtype)
+    with np.errstate(all="ignore"):
+        if dtype.itemsize == 2 and values.dtype.itemsize > 4:
+            values = _to_odd(values)
+        return values.astype(dtype)
+
+
+def rounding_to(dtype: np.dtype[Any]) -> Callable[[Any], Any]:
+    """Return the function that makes a number a scalar of ``dtype``, rounded once."""
+    if dtype.itemsize > 2:
+        return dtype.type
+    return lambda value: rounded(np.asarray(value), dtype)[()]
+
+
+def _to_odd(values: Array) -> Array:
+    single = values.astype(np.float32)
+    back = single.astype(values.dtype)
+    bits = single.reshape(-1).view(np.uint32)
+    inexact = ((back != values) & (values == values)).reshape(-1)
+    even = inexact & (bits & 1 == 0)
+    bits += even & (np.abs(values) > np.abs(back)).reshape(-1)
+    bits -= even & (np.abs(values) < np.abs(back)).reshape(-1)
+    return single

@@ -1,0 +1,221 @@
+"""Calls of the residual losses over the whole range of floats, and what is exact for them.
+
+A call is drawn with every number anywhere between the least subnormal and the largest float: residuals, settings,
+weights, upstream, denominators. What is exact comes with its size: what a relative error of each operand would change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from lossd.message import Answer, Call
+from tests.oracle import formulas
+from tests.oracle.exact import MP, Number
+
+NAMES = ("mse", "l1", "huber", "smooth_l1")
+SETTING = {"huber": "delta", "smooth_l1": "beta"}
+DIVIDED_BY_WEIGHT = ("mse", "l1")
+COMPLEX = {np.dtype(np.float32): np.dtype(np.complex64), np.dtype(np.float64): np.dtype(np.complex128)}
+# Where in the answer, what is exact there, and its size.
+Found = tuple[str, Any, Number, Number]
+
+
+def magnitudes(rng: np.random.Generator, dtype: Any, shape: Any = ()) -> Any:
+    """Draw numbers of either sign from all of a type's range, or from one corner of it."""
+    limits = np.finfo(dtype)
+    low, high = float(np.log2(limits.smallest_subnormal)), float(np.log2(limits.max)) - 1e-9
+    corners = [
+        (low, high),
+        (high - 3, high),
+        (low, low + 30),
+        (low / 2 - 2, low / 2 + 2),
+        (high / 2 - 2, high / 2 + 2),
+    ]
+    edges = [0.0, -0.0, 1.0, 0.5, 2.0, limits.max, limits.tiny, limits.smallest_subnormal]
+    corner = rng.integers(len(corners) + 2)
+    if corner == len(corners):
+        drawn = rng.standard_normal(shape)
+    elif corner > len(corners):
+        drawn = rng.choice(edges, shape)
+    else:
+        drawn = 2.0 ** rng.uniform(*corners[corner], shape)
+    return np.asarray(drawn * rng.choice([-1.0, 1.0], shape)).astype(dtype)
+
+
+def _coin(rng: np.random.Generator, chance: float) -> bool:
+    return bool(rng.random() < chance)
+
+
+def draw_call(name: str, rng: np.random.Generator, dtype: Any) -> Call:
+    """Draw a call: one that the fused kernel takes, or one with some of all that may be asked."""
+    shape = [(1,), (), (0,), (2,), (5,), (2, 3)][rng.integers(6)]
+    arrays: dict[str, Any] = {"input": magnitudes(rng, dtype, shape), "target": magnitudes(rng, dtype, shape)}
+    if _coin(rng, 0.4):
+        arrays["target"] = arrays["input"] if _coin(rng, 0.2) else np.zeros(shape, dtype)
+    setting = _draw_setting(rng, arrays["input"]) if name in SETTING else 0.0
+    options: dict[str, Any] = {SETTING[name]: setting} if name in SETTING else {}
+    if _coin(rng, 0.2):
+        options["denominator"] = setting or float(abs(magnitudes(rng, np.float64))) or 1.0
+    if _coin(rng, 0.4):
+        return Call(
+            arrays,
+            {**options, "reduction": str(rng.choice(["sum", "mean"])), "gradient": True, "empty": "zero"},
+        )
+    complex_ = _coin(rng, 0.3)
+    if complex_:
+        parts = ["input", "target"] if _coin(rng, 0.5) else ["input"]
+        for part in parts:
+            arrays[part] = (arrays[part] + 1j * magnitudes(rng, dtype, shape)).astype(
+                COMPLEX[np.dtype(dtype)]
+            )
+    if name != "smooth_l1" and _coin(rng, 0.4):
+        arrays["weight"] = abs(magnitudes(rng, dtype, shape))
+    if _coin(rng, 0.4):
+        arrays["sample_weight"] = abs(magnitudes(rng, rng.choice([np.float32, np.float64]), shape))
+    if _coin(rng, 0.3):
+        arrays["upstream"] = magnitudes(rng, np.float64, shape)
+    if _coin(rng, 0.3):
+        arrays["mask"] = np.asarray(rng.random(shape) < 0.7)
+    if not complex_ and _coin(rng, 0.5):
+        options["hessian"] = True
+        arrays["hvp"] = magnitudes(rng, dtype, shape)
+    named = [
+        key for key in ("input", "target", "weight", SETTING.get(name)) if key in arrays or key in options
+    ]
+    modes = rng.choice(["none", "sum", "mean", "batchmean", "weighted_mean"], 2, replace=False).tolist()
+    return Call(arrays, {**options, "reduction": modes, "gradient": named, "empty": "zero"})
+
+
+def _draw_setting(rng: np.random.Generator, input: Any) -> float:
+    """Draw a positive setting: of any size, of float32's sizes, usual, or at the tie."""
+    drawn = [2.0 ** rng.uniform(-1074, 1023), 2.0 ** rng.uniform(-149, 127), 1.0, 2.0 ** rng.uniform(-3, 20)]
+    tie = float(abs(input.reshape(-1)[0])) if input.size else 0.0
+    return float([*drawn, tie or 1.0][rng.integers(5)])
+
+
+def exact(value: Any) -> Any:
+    """Return a number as it is, complex or real."""
+    if np.iscomplexobj(value):
+        return MP.mpc(MP.mpf(float(value.real)), MP.mpf(float(value.imag)))
+    return MP.mpf(float(value))
+
+
+class Row:
+    """The exact loss of one row, without its weights: value, slope of the modulus, curvature, and their sizes."""
+
+    def __init__(self, name: str, input: Any, target: Any, setting: float) -> None:
+        residual = exact(input) - exact(target)
+        self.modulus = modulus = abs(residual)
+        self.direction = residual / modulus if modulus else modulus
+        given = {SETTING[name]: setting} if name in SETTING else {}
+        truth = getattr(formulas, name)(input=modulus, target=MP.mpf(0), **given)
+        self.value, self.slope = MP.fsum(truth.value), MP.fsum(truth.gradient["input"])
+        by_setting = truth.gradient[SETTING[name]] if given else (MP.mpf(0),)
+        self.by_setting, self.by_setting_size = MP.fsum(by_setting), 2 * MP.fsum(by_setting, absolute=True)
+        self.value_size = self.value + self.slope * modulus + MP.mpf(setting) * self.by_setting_size
+        inside = not given or modulus < setting
+        curvature = {
+            "mse": MP.mpf(2),
+            "l1": MP.mpf(0),
+            "huber": MP.mpf(1),
+            "smooth_l1": 1 / MP.mpf(setting or 1),
+        }
+        self.curvature = curvature[name] if inside else MP.mpf(0)
+        # Where the rounding of the residual may cross the kink, the curvature may be either.
+        self.kink = bool(given) and abs(modulus - setting) <= MP.mpf(2) ** -22 * setting
+
+
+def truths(name: str, call: Call, answer: Answer) -> Iterator[Found]:
+    """Pair every number of an answer with what is exact there."""
+    given, options = call.arrays, call.options
+    setting = options.get(SETTING.get(name, ""), 1.0 if name in SETTING else 0.0)
+    flat = {key: array.reshape(-1) for key, array in given.items()}
+    rows = [Row(name, x, t, setting) for x, t in zip(flat["input"], flat["target"], strict=True)]
+    ones = np.ones(len(rows))
+    weight, sample, upstream = (
+        [exact(w) for w in flat.get(key, ones)] for key in ("weight", "sample_weight", "upstream")
+    )
+    taken = [bool(m) for m in flat.get("mask", ones)]
+    for mode, loss in answer.loss.items():
+        mass = weight if name in DIVIDED_BY_WEIGHT else [MP.mpf(1)] * len(rows)
+        divisor, share = _divisor(mode, mass, sample, taken, given["input"].shape, options.get("denominator"))
+        if not divisor:
+            continue
+        factor = [s / divisor * t for s, t in zip(sample, taken, strict=True)]
+        weighed = [(row, w * f) for row, w, f in zip(rows, weight, factor, strict=True)]
+        values = [row.value * f for row, f in weighed]
+        sizes = [row.value_size * f for row, f in weighed]
+        whole = MP.fsum(values)
+        if mode == "none":
+            yield from _each("value", loss, values, sizes)
+            factor = [f * u for f, u in zip(factor, upstream, strict=True)]
+            weighed = [(row, w * f) for row, w, f in zip(rows, weight, factor, strict=True)]
+        else:
+            yield f"{mode} value", loss, whole, MP.fsum(sizes)
+        for key, found in answer.gradient[mode].items():
+            where = f"{mode} {key}"
+            if key == SETTING.get(name):
+                true = MP.fsum(row.by_setting * f for row, f in weighed)
+                yield where, found, true, MP.fsum(row.by_setting_size * abs(f) for row, f in weighed)
+            elif key == "weight":
+                dense = share if share and name in DIVIDED_BY_WEIGHT else [MP.mpf(0)] * len(rows)
+                owed = [whole * s / divisor * t for s, t in zip(dense, taken, strict=True)]
+                by = [row.value * f for row, f in zip(rows, factor, strict=True)]
+                sizes = [
+                    4 * (row.value_size * abs(f) + o) for row, f, o in zip(rows, factor, owed, strict=True)
+                ]
+                yield from _each(where, found, [b - o for b, o in zip(by, owed, strict=True)], sizes)
+            else:
+                sign = 1 if key == "input" else -1
+                by = [sign * row.slope * row.direction * f for row, f in weighed]
+                true = by if np.iscomplexobj(given[key]) else [b.real for b in by]
+                yield from _each(where, found, true, [row.slope * abs(f) for row, f in weighed])
+        for kind, direction in (("hessian", ones), ("hvp", flat.get("hvp", ones))):
+            if mode in getattr(answer, kind):
+                found = getattr(answer, kind)[mode]["input"].reshape(-1)
+                for (row, f), got, d in zip(weighed, found, direction, strict=True):
+                    second = row.curvature * f * exact(d)
+                    if not row.kink:
+                        yield f"{mode} {kind}", got, second, abs(second)
+
+
+def _divisor(
+    mode: str, mass: Any, sample: Any, taken: Any, shape: Any, own: float | None
+) -> tuple[Number, Any]:
+    """Return what a reduction divides by, and its derivative with respect to each row's weight, if any."""
+    if mode in ("none", "sum"):
+        return MP.mpf(1), None
+    if own is not None:
+        return MP.mpf(own), None
+    if mode == "batchmean":
+        return MP.mpf(shape[0] if shape else 1), None
+    share = sample if mode == "weighted_mean" else [MP.mpf(1)] * len(mass)
+    return MP.fsum(m * s for m, s, t in zip(mass, share, taken, strict=True) if t), share
+
+
+def _each(where: str, found: Any, values: list[Any], sizes: list[Number]) -> Iterator[Found]:
+    found = np.asarray(found).reshape(-1)
+    assert len(found) == len(values), where
+    yield from zip([where] * len(values), found, values, sizes, strict=True)
+
+
+def is_exact(got: Any, true: Any, size: Number, ulps: float = 8) -> bool:
+    """Return whether a number is ``ulps`` of its size, and 6 subnormal steps, from the true one at most."""
+    if np.iscomplexobj(got):
+        return is_exact(got.real, true.real, size, ulps) and is_exact(got.imag, true.imag, size, ulps)
+    limits: Any = np.finfo(got.dtype)
+    allowed = ulps * MP.mpf(float(limits.eps)) * size + 6 * MP.mpf(float(limits.smallest_subnormal))
+    most = MP.mpf(float(limits.max))
+    if np.isinf(got):
+        return allowed >= most or (
+            (got > 0) == (true > 0) and abs(true) + allowed >= most * (1 - MP.mpf(float(limits.eps)))
+        )
+    return bool(abs(MP.mpf(float(got)) - true) <= allowed)
+
+
+def describe(call: Call) -> Mapping[str, Any]:
+    """Return a call as a test's message shows it."""
+    return {**call.arrays, **call.options}
