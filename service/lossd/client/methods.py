@@ -182,7 +182,8 @@ class Losses(Generic[R]):
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
-            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
+                arrays.
             convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
@@ -235,7 +236,8 @@ class Losses(Generic[R]):
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
-            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
+                arrays.
             convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
@@ -288,7 +290,8 @@ class Losses(Generic[R]):
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
-            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
+                arrays.
             convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
@@ -339,7 +342,8 @@ class Losses(Generic[R]):
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
-            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
+                arrays.
             convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
@@ -400,7 +404,8 @@ class Losses(Generic[R]):
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
-            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
+                arrays.
             convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
@@ -456,7 +461,8 @@ class Losses(Generic[R]):
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
-            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
+                arrays.
             convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
@@ -511,7 +517,8 @@ class Losses(Generic[R]):
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
-            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
+                arrays.
             convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
@@ -567,7 +574,8 @@ class Losses(Generic[R]):
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
-            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
+                arrays.
             convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
@@ -620,7 +628,8 @@ class Losses(Generic[R]):
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
-            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
+                arrays.
             convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
@@ -674,7 +683,8 @@ class Losses(Generic[R]):
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
-            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
+                arrays.
             convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
@@ -736,7 +746,8 @@ class Losses(Generic[R]):
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
-            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
+                arrays.
             convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
@@ -790,7 +801,8 @@ class Losses(Generic[R]):
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
-            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
+                arrays.
             convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
@@ -854,7 +866,8 @@ class Losses(Generic[R]):
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
-            dtype: Type to compute in and to answer in; that of the arrays if absent.
+            dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
+                arrays.
             convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.

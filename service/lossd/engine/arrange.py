@@ -113,7 +113,7 @@ def arrange(loss: Loss, request: Mapping[str, Any]) -> Arranged:
         placed[argument.name] = place(argument, role, array, core, batch, request["broadcast"])
     asked = request["dtype"] is not None
     turned = frozenset(a.name for a, array in given.items() if array.dtype.kind == "c" or asked) & COMPLEX
-    arranged = Arranged(placed, batch, sizes, storage, COMPUTES_IN[storage], turned)
+    arranged = Arranged(placed, batch, sizes, storage, _computing(storage, given), turned)
     _check_work(loss, arranged)
     return arranged
 
@@ -145,6 +145,15 @@ def _storage(loss: Loss, given: Mapping[Argument, Array], asked: str | None) -> 
     # NumPy does not know how bfloat16 promotes; with any other type it is as float32.
     known = [np.dtype(np.float32) if dtype == BFLOAT16 else dtype for dtype in floats]
     return np.result_type(*known)
+
+
+def _computing(storage: np.dtype[Any], given: Mapping[Argument, Array]) -> np.dtype[Any]:
+    """Return the type to compute in: the widest of the answer's and the arrays', so that rounding comes last.
+
+    Whole numbers count as float64 where all arrays hold such; else they are rounded to the others' type.
+    """
+    floats = [array.dtype.newbyteorder("=") for array in given.values() if _is_inexact(array.dtype)]
+    return np.result_type(COMPUTES_IN[storage], *(COMPUTES_IN[dtype] for dtype in floats or [FLOAT64]))
 
 
 def _is_inexact(dtype: np.dtype[Any]) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lossd.engine.precision import rounded
 from lossd.message import Array
 
 Block = slice | Array
@@ -55,7 +56,7 @@ class FlatRows:
 
     def write(self, block: Block, values: Array) -> None:
         """Store values; those of a view are there already."""
-        self.array[block] = values
+        self.array[block] = rounded(values, self.array.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class SlabRows:
 
     def write(self, block: Block, values: Array) -> None:
         """Store values."""
+        values = rounded(values, self.array.dtype)
         if isinstance(block, slice):
             part = self._part(block)
             part[...] = values.reshape(part.shape)

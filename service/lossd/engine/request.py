@@ -88,7 +88,7 @@ class Options(BaseModel):
     check_target: Literal["domain", "strict", "none"] = "domain"
     """How far the values of the target are checked: also that probabilities sum to 1, or not at all."""
     dtype: Literal["float16", "bfloat16", "float32", "float64", "complex64", "complex128"] | None = None
-    """Type to compute in and to answer in; that of the arrays if absent."""
+    """Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the arrays."""
     convention: Literal["gbm"] | None = None
     """``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them."""
     size_average: bool | None = None
