@@ -104,6 +104,31 @@ REFUSALS = {
         "triplet_margin", {"anchor": np.ones((2, 3)), "positive": np.ones((2, 3)), "negative": np.ones((2, 4))},
         "negative", "D = 3", "4",
     ),
+    "pixels in another order": Refusal(
+        "dice", {"input": np.zeros((2, 3)), "target": np.zeros((3, 2))},
+        "target", "shape (2, 3) as input has", "(3, 2)",
+    ),
+    "pixels along axes in another order": Refusal(
+        "dice", {"input": np.zeros((2, 3, 4)), "target": np.zeros((2, 4, 3)), "axis": [1, 2]},
+        "target", "shape (2, 3, 4) as input has", "(2, 4, 3)",
+    ),
+    "pixels with one axis more": Refusal(
+        "dice", {"input": np.zeros(2), "target": np.zeros((1, 2))}, "target", "shape (2,) as input has", "(1, 2)",
+    ),
+    "pixels of other images": Refusal(
+        "dice", {"input": np.zeros((2, 3)), "target": np.zeros((4, 3)), "axis": 1}, "target", "(2,)", "(4,)",
+    ),
+    "pixels do not broadcast": Refusal(
+        "dice", {"input": np.zeros((2, 3)), "target": np.zeros((2, 1)), "axis": 1, "broadcast": True},
+        "target", "shape (2, 3) as input has", "(2, 1)",
+    ),
+    "items in two axes": Refusal(
+        "nt_xent", {"embeddings": np.ones((4, 3, 2)), "labels": np.zeros((4, 3), int)},
+        "embeddings", "shape (N, D)", "(4, 3, 2)",
+    ),
+    "one item without its axis": Refusal(
+        "nt_xent", {"embeddings": np.ones(2), "labels": 0}, "embeddings", "shape (N, D)", "(2,)",
+    ),
     "quantiles": Refusal(
         "multi_quantile", {"input": [[1.0, 2.0]], "target": [1.0], "quantiles": [0.5]}, "quantiles", "Q = 2", "1"
     ),
@@ -228,6 +253,7 @@ REFUSALS = {
     "axis out of range": Refusal("mse", mse(axis=1), "axis", "axes of the unreduced loss, which has 1", "1"),
     "axis twice": Refusal("mse", mse(axis=[0, -1]), "axis", "every axis once", "[0, -1]"),
     "dice axis out of range": Refusal("dice", mse(axis=2), "axis", "axes of an array that has 1", "2"),
+    "dice axis twice": Refusal("dice", mse(axis=[0, -1]), "axis", "every axis once", "[0, -1]"),
     "denominator 0": Refusal("mse", mse(denominator=0), "denominator", "a number > 0", "0"),
     "hvp of nt_xent": Refusal("nt_xent", items(hvp=np.eye(4)), "hvp", "and not nt_xent"),
     # nothing to average

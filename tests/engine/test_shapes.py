@@ -82,6 +82,36 @@ def test_dice_is_over_the_pixels_along_its_axes(axis):
     np.testing.assert_allclose(answer.gradient["sum"]["input"], slope, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0,), (2, 0)], ids=str)
+@pytest.mark.parametrize("options", [{}, {"broadcast": True}], ids=["strict", "broadcast"])
+def test_dice_over_no_axis_is_of_every_pixel_alone(shape, options):
+    """A number has no axis to sum over, and ``axis: []`` names none."""
+    pixels, truth = RNG.uniform(size=shape), np.asarray(RNG.integers(0, 2, shape), float)
+    asked = {"axis": [], "gradient": ["input", "target", "smooth"], "hessian": True, "empty": "nan"}
+    answer = ask("dice", asked | options, input=pixels, target=truth)
+    extent = pixels + truth + 1e-7
+    loss = (pixels + truth - 2 * pixels * truth) / extent
+    ratio = (2 * pixels * truth + 1e-7) / extent
+    slopes = {"input": (ratio - 2 * truth) / extent, "target": (ratio - 2 * pixels) / extent}
+    np.testing.assert_allclose(answer.loss["none"], loss, rtol=1e-14)
+    for name, slope in slopes.items():
+        np.testing.assert_allclose(answer.gradient["none"][name], slope, rtol=1e-12)
+    np.testing.assert_allclose(answer.gradient["sum"]["smooth"], np.sum(-loss / extent), rtol=1e-12)
+    np.testing.assert_allclose(answer.hessian["none"]["input"], -2 * slopes["input"] / extent, rtol=1e-12)
+    for found in (answer.loss["none"], answer.gradient["sum"]["input"], answer.hessian["sum"]["input"]):
+        assert np.shape(found) == shape
+
+
+@pytest.mark.parametrize("mask", [True, False])
+def test_dice_of_two_numbers_may_be_masked(mask):
+    asked = {"gradient": ["input", "smooth"], "hessian": True, "empty": "zero"}
+    answer = ask("dice", asked, input=np.array(0.5), target=np.array(1), mask=np.array(mask))
+    np.testing.assert_allclose(answer.loss["none"], mask / 3, rtol=1e-7)
+    np.testing.assert_allclose(answer.gradient["mean"]["input"], mask * -8 / 9, rtol=1e-6)
+    np.testing.assert_allclose(answer.hessian["mean"]["input"], mask * 32 / 27, rtol=1e-6)
+    np.testing.assert_allclose(answer.gradient["mean"]["smooth"], mask * -2 / 9, rtol=1e-6)
+
+
 FRAMES = RNG.standard_normal((6, 3, 4))
 TARGETS = np.array([[1, 2, 2], [3, 0, 0], [2, 1, 0]])  # zeros beyond a length are padding
 LENGTHS = {"input_lengths": np.array([6, 4, 5]), "target_lengths": np.array([3, 1, 2])}

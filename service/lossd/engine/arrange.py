@@ -14,7 +14,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from lossd.engine.layout import FlatRows, Rows, rows_of
+from lossd.engine.layout import Rows, rows_of
 from lossd.engine.modulus import COMPLEX
 from lossd.engine.precision import BFLOAT16
 from lossd.errors import Fault, InvalidCall, invalid
@@ -105,6 +105,8 @@ def arrange(loss: Loss, request: Mapping[str, Any]) -> Arranged:
     placed: dict[str, Placed] = {}
     sizes: dict[str, int] = {}
     batch = _batch(loss, given, request)
+    _check_rows(loss, given, batch)
+    _check_pixels(given, request)
     for argument, array in given.items():
         role = _form(argument, array, batch)
         _check_kind(argument, role, array, loss)
@@ -183,6 +185,29 @@ def _batch(loss: Loss, given: Mapping[Argument, Array], request: Mapping[str, An
     return batch if batch is not None else ()
 
 
+def _check_rows(loss: Loss, given: Mapping[Argument, Array], batch: Shape) -> None:
+    """Refuse rows of more or fewer axes than one where they affect each other: they are the items of one set."""
+    if loss.coupled and len(batch) != 1:
+        argument, array = next(iter(given.items()))
+        raise invalid(argument.name, f"shape {argument.role.shape}", _text(array.shape))
+
+
+def _check_pixels(given: Mapping[Argument, Array], request: Mapping[str, Any]) -> None:
+    """Refuse arrays whose lengths differ along the axes that a setting chooses: a kernel sees these as one axis."""
+    first: tuple[str, Array, Shape] | None = None
+    for argument, array in given.items():
+        if not isinstance(argument.role.axes, str):
+            continue
+        places = _chosen_places(request[argument.role.axes], array.ndim, argument.role.axes)
+        lengths = tuple(array.shape[place] for place in places)
+        if first is None:
+            first = argument.name, array, lengths
+        elif lengths != first[2]:
+            raise invalid(
+                argument.name, f"shape {_text(first[1].shape)} as {first[0]} has", _text(array.shape)
+            )
+
+
 def _form(argument: Argument, array: Array, batch: Shape) -> Role:
     """Return the form of an argument that has the array's number of axes."""
     role = argument.role
@@ -215,7 +240,10 @@ def _chosen_places(axis: int | list[int] | None, rank: int, name: str) -> tuple[
     for place in axes:
         if not -rank <= place < rank:
             raise invalid(name, f"axes of an array that has {rank}", place)
-    return tuple(sorted({place % rank for place in axes}))
+    unique = {place % rank for place in axes}
+    if len(unique) != len(axes):
+        raise invalid(name, "every axis once", axes)
+    return tuple(sorted(unique))
 
 
 def _batch_of(role: Role, array: Array, name: str, request: Mapping[str, Any]) -> Shape:
@@ -254,8 +282,7 @@ def place(
             if moved.shape != whole:
                 source, spread = _spread(moved, whole, argument.name), whole
                 places = tuple(range(len(batch), len(whole)))
-    rows = FlatRows(source.reshape(-1)) if not core else rows_of(source, places, role.flat_core)
-    return Placed(argument, role, array, core, rows, spread)
+    return Placed(argument, role, array, core, rows_of(source, places, role.flat_core), spread)
 
 
 def _spread(array: Array, shape: Shape, name: str) -> Array:

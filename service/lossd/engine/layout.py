@@ -115,8 +115,6 @@ def rows_of(array: Array, core: Sequence[int], flat_core: bool = False) -> Rows:
         core: Places of its core axes, in the order a kernel wants them.
         flat_core: Whether the core axes become one.
     """
-    if not core:
-        return FlatRows(array.reshape(-1))
     last = shape_by_rows(array.shape, core, flat_core)
     if last is not None:
         return FlatRows(array.reshape(last))
@@ -138,9 +136,6 @@ def empty_rows(
 ) -> tuple[Array, Rows]:
     """Return a new array of ``shape``, and a view of it by rows to write to."""
     allocate = np.zeros if zero else np.empty
-    if not core:
-        flat = allocate(math.prod(shape), dtype)
-        return flat.reshape(shape), FlatRows(flat)
     array = allocate(shape, dtype)
     rows = rows_of(array, core, flat_core)
     if np.may_share_memory(rows.array, array):

@@ -179,7 +179,7 @@ def whole_arguments(arranged: Arranged) -> dict[str, Any]:
     for name, placed in arranged.placed.items():
         if placed.rows is None:
             whole[name] = placed.array
-        elif not placed.core:
+        elif not placed.role.core:
             whole[name] = placed.rows.read(slice(0, arranged.count), None)
     return whole
 
