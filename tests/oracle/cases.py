@@ -176,6 +176,24 @@ def _dice(rng: np.random.Generator, limits: Any) -> Drawn:
     for smooth in (1e-7, 1.0):
         yield Case(f"smooth {smooth}", {"input": x, "target": t}, {"axis": 1, "smooth": smooth})
     yield Case("unsmoothed", {"input": x[1:], "target": t[1:]}, {"axis": -1, "smooth": 0.0})
+    yield Case("empty region", {"input": x[:1], "target": t[:1]}, {"axis": -1, "smooth": 0.0})
+    tiny, eps = float(limits.tiny), float(limits.eps)
+    spread = tiny ** rng.uniform(0, 1.1, (6, 5))  # down to subnormal
+    wrong = np.where(t == 1, 1 - eps * rng.integers(0, 4, t.shape), spread * eps)
+    pairs = {
+        "all but perfect": (wrong, t),
+        "all but hopeless": (1 - wrong, t),
+        "of every size": (spread, spread[::-1].copy()),
+        "soft and equal": (x, x),
+        "tiny": (tiny * x * 8, tiny * x[::-1] * 8),
+        "subnormal": (tiny * x / 8, tiny * x[::-1] / 8),
+        "one pixel": (wrong[:, :1], t[:, :1]),
+        "no pixel": (wrong[:, :0], t[:, :0]),
+    }
+    for name, (prediction, truth) in pairs.items():
+        for smooth in (0.0, 1e-300, 1e-7, 1.0, 1e300):
+            arrays = {"input": prediction, "target": truth}
+            yield Case(f"{name}, smooth {smooth}", arrays, {"axis": 1, "smooth": smooth})
 
 
 def _triplet_margin(rng: np.random.Generator, limits: Any) -> Drawn:

@@ -30,13 +30,16 @@ def dice(*, input, target, axis=None, smooth=1e-7) -> Truth:
     sigma, pixels = MP.mpf(smooth), list(zip(input, target, strict=True))
     overlap = 2 * MP.fsum(x * t for x, t in pixels) + sigma
     extent = MP.fsum(x + t for x, t in pixels) + sigma
-    share = overlap / extent
+    if extent == 0:
+        nothing = [(MP.nan,) for _ in pixels]
+        return Truth((MP.nan,), {"input": nothing, "target": nothing, "smooth": (MP.nan,)})
+    share, loss = overlap / extent, MP.fsum(x + t - 2 * x * t for x, t in pixels) / extent
     return Truth(
-        (MP.mpf(1), -share),
+        (loss,),
         {
             "input": [(share / extent, -2 * t / extent) for _, t in pixels],
             "target": [(share / extent, -2 * x / extent) for x, _ in pixels],
-            "smooth": (share / extent, -1 / extent),
+            "smooth": (-loss / extent,),
         },
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -105,17 +107,27 @@ def test_the_oracles_gradients_are_derivatives(name):
     with MP.workdps(60):
         for case in draw_cases(name, np.float64):
             few = _rows(name, case, slice(0, 4 if name in COUPLED else 2))
-            if case.name == "kink" or any(
-                np.abs(array).max(initial=0) > 1e3 for array in few.arrays.values()
+            if case.name == "kink" or not all(
+                map(_is_ordinary, [*few.arrays.values(), *few.settings.values()])
             ):
                 continue
-            for key, gradient in truth(name, few)[1].items():
+            values, gradients = truth(name, few)
+            if any(MP.isnan(addend) for value in values for addend in value):
+                continue
+            for key, gradient in gradients.items():
                 for place in np.ndindex(np.shape(few.arrays.get(key, 0.0))):
                     exact = MP.fsum(_at(gradient, place))
                     slope = MP.diff(_along(name, few, key, place), 0)
                     assert abs(slope - exact) < 1e-15 * (1 + abs(slope)), (case.name, key, place)
                     checked += 1
     assert checked
+
+
+def _is_ordinary(numbers: Any) -> bool:
+    """Return whether the steps of numerical differentiation, of an absolute size, fit the numbers."""
+    size = np.abs(np.asarray(numbers, float))
+    size = size[size > 0]
+    return not size.size or bool(size.min() > 1e-10 and size.max() <= 1e3)
 
 
 def _rows(name: str, case: Case, rows: slice, copies: int = 1) -> Case:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,11 @@ from lossd.losses.scratch import Scratch
 from lossd.losses.spec import Example, Terms, loss, tuned
 from lossd.losses.sums import row_dots, row_totals
 from lossd.message import Array
+
+# Pixels that are worked on at a time, whole runs of `row_dots`: a long region goes through the cache once.
+_PIXELS = 1 << 17
+# What a sum of as many products as there are pixels is to exceed: above it, underflow costs less than rounding does.
+_LEAST = {"f": 2.0**-124, "d": 2.0**-1020}
 
 
 @loss(
@@ -40,16 +45,15 @@ def dice(
 
     ``axis`` takes the place of the general option of that name: the axes that it leaves are the unreduced loss.
     """
-    ratio, base, step = _ratios(input, target, smooth)
-    extent = 2 / step[:, 0]
+    found = _regions(input, target, smooth, _difference(input, target, Scratch()), row_dots(input, target))
     return Terms(
-        1 - ratio,
+        found.loss[:, 0],
         {
-            "input": lambda: base - step * target,
-            "target": lambda: base - step * input,
-            "smooth": lambda: (ratio - 1) / extent,
+            "input": lambda: found.base - found.step * found.target,
+            "target": lambda: found.base - found.step * found.input,
+            "smooth": lambda: (-found.loss * found.step / 2 * found.shrink)[:, 0],
         },
-        lambda: step * (step * target - base),
+        lambda: found.step * (found.step * found.target - found.base) * found.shrink,
     )
 
 
@@ -57,16 +61,80 @@ def dice(
 def dice_block(
     input: Array, target: Array, *, axis: Any, smooth: float, scale: Any, out: Array, scratch: Scratch
 ) -> float:
-    """Write the gradient in place: a region may be as large as the whole call."""
-    ratio, base, step = _ratios(input, target, smooth)
-    np.multiply(target, (-scale * step).astype(out.dtype), out=out)
-    np.add(out, (scale * base).astype(out.dtype), out=out)
-    return float(np.add.reduce(1 - ratio))
+    """Write the gradient in place: a region may be as large as the whole call.
+
+    Where the difference is at least 3/8 of the extent, ``S - 2 I`` loses little more than a bit, and saves two passes.
+    """
+    both, extent = row_dots(input, target), row_totals(input) + row_totals(target)
+    difference = extent - 2 * both
+    if not (difference >= 0.375 * extent).all():
+        difference = _difference(input, target, scratch)
+    found = _regions(input, target, smooth, difference, both)
+    base, step = (scale * found.base).astype(out.dtype), (-scale * found.step).astype(out.dtype)
+    if found.target is target and np.isfinite(step).all():
+        np.multiply(target, step, out=out)
+        np.add(out, base, out=out)
+    else:
+        np.multiply(found.base - found.step * found.target, scale, out=out)
+    return float(np.add.reduce(found.loss[:, 0]))
 
 
-def _ratios(input: Array, target: Array, smooth: float) -> tuple[Array, Array, Array]:
-    """Return each region's Dice coefficient, and what its gradient ``base - step * target`` is made of."""
-    overlap = 2 * row_dots(input, target) + smooth
-    extent = row_totals(input) + row_totals(target) + smooth
-    ratio = overlap / extent
-    return ratio, (ratio / extent)[:, None], (2 / extent)[:, None]
+class _Regions(NamedTuple):
+    """The losses of regions, and the parts of their derivatives, in float64 of shape ``(rows, 1)``.
+
+    With D the region's extent ``S + smooth`` and F its loss, the slope of F with respect to a pixel of one array is
+    ``(1 - F - 2 y) / D``, where y is the other array's pixel, and its second derivative is that times ``-2 / D``.
+
+    Attributes:
+        loss: F.
+        base: ``(1 - F) / D``.
+        step: 2 over D times ``shrink``.
+        shrink: The power of two by which `input` and `target` are scaled, so that sums and products stay in range.
+        input: Pixels, ``(rows, n)``.
+        target: Pixels, ``(rows, n)``.
+    """
+
+    loss: Array
+    base: Array
+    step: Array
+    shrink: Array | float
+    input: Array
+    target: Array
+
+
+def _regions(input: Array, target: Array, smooth: float, difference: Array, both: Array) -> _Regions:
+    """Return each region's parts from its sums of ``x + t - 2 x t`` and of ``x t``, ``(rows,)`` each."""
+    overlap = 2 * both + smooth
+    extent = difference + overlap
+    least = input.shape[1] * _LEAST[input.dtype.char]
+    if not (np.minimum(difference, overlap).min() > least and extent.max() < np.inf):
+        return _regions_of_any_size(input, target, smooth)
+    loss, base, step = difference / extent, overlap / extent / extent, 2 / extent
+    return _Regions(loss[:, None], base[:, None], step[:, None], 1.0, input, target)
+
+
+def _regions_of_any_size(input: Array, target: Array, smooth: float) -> _Regions:
+    """Return the same from scaled pixels in float64, where a product or a sum may leave the range of floats."""
+    x, t = input.astype(np.float64), target.astype(np.float64)
+    largest = np.maximum(np.abs(x), np.abs(t)).max(axis=1, keepdims=True, initial=smooth)
+    shrink = np.ldexp(1.0, np.clip(-np.frexp(largest)[1], -1000, 1000))
+    small_x, small_t = x * shrink, t * shrink
+    difference = np.add.reduce(small_x * (1 - t) + small_t * (1 - x), axis=1, keepdims=True)
+    both = np.add.reduce(small_x * small_t, axis=1, keepdims=True)
+    extent = np.add.reduce(small_x + small_t, axis=1, keepdims=True) + smooth * shrink
+    base = 2 * both / extent / extent + smooth * shrink * shrink / extent / extent
+    return _Regions(difference / extent, base, 2 / extent, shrink, small_x, small_t)
+
+
+def _difference(input: Array, target: Array, scratch: Scratch) -> Array:
+    """Return each row's sum of ``x + t - 2 x t`` as that of ``x (1 - t) + t (1 - x)``, of which nothing cancels.
+
+    Where prediction and truth agree, ``S - 2 I`` holds rounding errors only.
+    """
+    found = np.zeros(len(input))
+    for first in range(0, input.shape[1], _PIXELS):
+        x, t = input[:, first : first + _PIXELS], target[:, first : first + _PIXELS]
+        rest = scratch.empty("rest", x)
+        found += row_dots(x, np.subtract(1, t, out=rest))
+        found += row_dots(t, np.subtract(1, x, out=rest))
+    return found
