@@ -132,10 +132,8 @@ def _make_room(recipe: Recipe, spent: Mapping[str, Array]) -> tuple[dict[str, Ar
                 shape, how.placed.core, storage, flat_core=how.placed.role.flat_core, zero=False
             )
         else:
-            given = spent.get(name)
-            if given is None or not _can_hold(given, storage):
-                given = np.empty(shape, storage)
-            arrays[name] = given
+            taken = name in spent and _can_hold(spent[name], storage) and _is_apart(name, spent)
+            arrays[name] = spent[name] if taken else np.empty(shape, storage)
             room = FlatRows(arrays[name].reshape(how.shape))
         rows.append(room)
     return arrays, rows
@@ -145,6 +143,15 @@ def _can_hold(array: Array, storage: np.dtype[Any]) -> bool:
     """Return whether a gradient of type ``storage`` can be written over ``array``."""
     flags = array.flags
     return bool(array.dtype == storage and flags.c_contiguous and flags.aligned and flags.writeable)
+
+
+def _is_apart(name: str, arrays: Mapping[str, Array]) -> bool:
+    """Return whether an array's memory, from its first to its last byte, is apart from that of all the others.
+
+    Where it is not, a gradient over it would change what is still to be read.
+    """
+    own = arrays[name]
+    return not any([np.may_share_memory(own, other) for key, other in arrays.items() if key != name])
 
 
 def _see(
