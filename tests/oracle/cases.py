@@ -206,6 +206,26 @@ def _triplet_margin(rng: np.random.Generator, limits: Any) -> Drawn:
         yield Case(f"{settings or 'plain'}", arrays, settings)
     yield Case("no eps", {name: array[1:] for name, array in arrays.items()}, {"eps": 0.0, "margin": -0.5})
     yield Case("origin", {name: array[:1] for name, array in arrays.items()}, {"eps": 0.0, "margin": 2.0})
+    top, least = float(limits.max), float(limits.smallest_subnormal)
+    near = np.array([[1.0, 1e-5, 0.0], [-2.0, 1.0, 0.5], [3.0, 3.0, 1e-4]])
+    sizes = {
+        "subnormal": least * 64,
+        "tiny": float(limits.tiny) * 4,
+        "huge": top / 16,
+        "overflowing": top / 4,
+    }
+    for name, size in sizes.items():
+        spread = {"anchor": near * size, "positive": -near * size, "negative": near[::-1] * size / 2}
+        for p in (1.0, 1.5, 2.0, 3.0, 100.0):
+            yield Case(f"{name}, p {p}", spread, {"p": p, "eps": 0.0, "margin": 0.0})
+        yield Case(f"{name}, swap", spread, {"eps": 0.0, "margin": 0.0, "swap": True})
+    uneven = {
+        "anchor": np.array([[top / 8, least, 1.0]]),
+        "positive": np.zeros((1, 3)),
+        "negative": np.zeros((1, 3)),
+    }
+    for p in (1.1, 1.5, 2.0):  # the share of the second element is below the type's smallest number
+        yield Case(f"uneven, p {p}", uneven, {"p": p, "eps": 0.0})
 
 
 def _nt_xent(rng: np.random.Generator, limits: Any) -> Drawn:
@@ -220,6 +240,21 @@ def _nt_xent(rng: np.random.Generator, limits: Any) -> Drawn:
     yield Case("no negatives", {"embeddings": x[:3], "labels": np.zeros(3, int)})
     apart = np.array([[1.0, 0.0], [2.0, 1e-3], [-1.0, 0.0], [-3.0, 0.0]])
     yield Case("easy", {"embeddings": apart, "labels": np.array([0, 0, 1, 1])}, {"temperature": 0.05})
+    known = np.array([[1.0, 0.0], [2.0, 0.5], [0.0, 1.0], [0.3, 3.0]])
+    pairs, top, tiny = np.array([0, 0, 1, 1]), float(limits.max), float(limits.tiny)
+    for scale in (top / 4, top**0.5, top**0.4, tiny**0.4, tiny**0.5, tiny, tiny / 8):
+        yield Case(f"times {scale:.0e}", {"embeddings": known * scale, "labels": pairs}, {"temperature": 1.0})
+    rows = np.array([[top / 4], [tiny * 2], [1.0], [tiny**0.5]])
+    for temperature in (0.5, 1e3, 1e10):
+        settings = {"temperature": temperature}
+        yield Case(f"uneven rows {temperature}", {"embeddings": known * rows, "labels": pairs}, settings)
+    close = np.array([0.6, -0.8, 0.3]) + 1e-4 * rng.standard_normal((6, 3))
+    for temperature in (0.07, 1.0):
+        labels = np.arange(6) % 2
+        yield Case(
+            f"close {temperature}", {"embeddings": close, "labels": labels}, {"temperature": temperature}
+        )
+    yield Case("one", {"embeddings": x[:1], "labels": np.zeros(1, int)})
 
 
 def _ctc(rng: np.random.Generator, limits: Any) -> Drawn:

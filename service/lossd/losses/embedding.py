@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from lossd.losses.alias import Alias, pytorch
+from lossd.losses.distances import curvature, distance, squares_are_exact
 from lossd.losses.roles import Differentiable, Embedding, Label, Positive
 from lossd.losses.scratch import Scratch
 from lossd.losses.spec import Arguments, Example, Role, Settings, Terms, forced, loss, tuned
-from lossd.losses.stable import log_sum_exp, sigmoid, softplus
-from lossd.losses.sums import total
+from lossd.losses.stable import sigmoid, softplus
+from lossd.losses.sums import dot, row_totals, total
 from lossd.message import Array
 
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
-# Norms whose square is neither infinite nor subnormal.
-_SAFE_NORM = {"f": (1e-15, 1e18), "d": (1e-140, 1e150)}
+# Scales that no safe norm divides to what is infinite or subnormal.
+_SAFE_SCALE = {"f": (1e-18, 1e18), "d": (1e-150, 1e150)}
+# What brings the distances of any finite numbers, but for hundreds of millions of dimensions, into range.
+_SHRINK = {"f": 2.0**-32, "d": 2.0**-64}
 Items = Annotated[Array, Role(shape="(N, D)", core=("D",))]
 
 
@@ -44,28 +47,27 @@ def triplet_margin(
     With ``swap`` the negative's distance is the lesser of those to the anchor and to the positive. At the
     margin the full gradient passes.
     """
-    near, pull = _distance(anchor - positive + eps, p)
-    far, push = _distance(anchor - negative + eps, p)
-    aside = np.zeros_like(push)
-    share = np.ones_like(far)
-    if swap:
-        other, aside = _distance(positive - negative + eps, p)
-        share = np.where(far < other, 1, np.where(far == other, 0.5, 0)).astype(far.dtype)
-        aside *= (1 - share)[:, None]
-        far = np.minimum(far, other)
-    push *= share[:, None]
-    reach = margin + (near - far)  # so that a large distance does not swallow the margin
-    active = 1 - (reach < 0).astype(reach.dtype)  # a NaN is not below zero, and goes on to the gradient
-    on = active[:, None]
+    sides = _sides(anchor, positive, negative, p, eps, swap)
+    if not np.isfinite(sides.reach).all():
+        sides = _shrunk_sides(anchor, positive, negative, p, eps, swap, sides)
+    reach = margin + sides.reach / sides.shrink  # so that a large distance does not swallow the margin
+    active = np.where(np.isnan(reach), reach, reach >= 0).astype(reach.dtype)
+    pull, push, aside = sides.pull, sides.push, sides.aside
+
+    def bend() -> Array:
+        far = _weighed(sides.share, curvature(sides.far, p))
+        apart: Array = (curvature(sides.near, p) - far) * np.reshape(sides.shrink, (-1, 1))
+        return apart
+
     return Terms(
         np.maximum(reach, 0),
         {
-            "anchor": lambda: on * (pull - push),
-            "positive": lambda: -on * (pull + aside),
-            "negative": lambda: on * (push + aside),
+            "anchor": lambda: _weighed(active, pull - push),
+            "positive": lambda: _weighed(active, -(pull + aside)),
+            "negative": lambda: _weighed(active, push + aside),
             "margin": lambda: active,
         },
-        lambda: on * (_bend(anchor - positive + eps, p) - share[:, None] * _bend(anchor - negative + eps, p)),
+        lambda: _weighed(active, bend()),
     )
 
 
@@ -86,7 +88,9 @@ def triplet_margin_block(
     np.add(np.subtract(anchor, positive, out=near), near.dtype.type(eps), out=near)
     np.add(np.subtract(anchor, negative, out=far), far.dtype.type(eps), out=far)
     pull, push = np.sqrt(np.vecdot(near, near)), np.sqrt(np.vecdot(far, far))
-    if not (_squares_are_exact(pull) and _squares_are_exact(push)):
+    # A scale beyond these over a norm may leave the range of floats although the gradient does not.
+    least, most = _SAFE_SCALE[near.dtype.char]
+    if not (squares_are_exact(pull) and squares_are_exact(push) and least < abs(scale) < most):
         terms = triplet_margin.kernel(anchor, positive, negative, margin=margin, eps=eps)
         for into, name in zip(out, triplet_margin.gradient, strict=True):
             np.multiply(forced(terms.gradient[name]), scale, out=into)
@@ -100,6 +104,58 @@ def triplet_margin_block(
     np.negative(near, out=out[1])
     np.copyto(out[2], far)
     return total(np.maximum(reach, 0, out=reach))
+
+
+class _Sides(NamedTuple):
+    """The differences of a triplet, ``(rows, D)``, their norms' gradients, and by how much the positive is farther.
+
+    Attributes:
+        near: Anchor less positive.
+        far: Anchor less negative.
+        pull: Gradient of the positive's distance.
+        push: That of the negative's distance to the anchor, as far as it is the one that counts.
+        aside: That of the negative's distance to the positive, likewise, with respect to the positive.
+        share: How far the negative's distance to the anchor counts, ``(rows,)``: 1 or 0, a half in a tie.
+        reach: The positive's distance less the negative's, ``(rows,)``.
+        shrink: What all of it was multiplied with, by rows.
+    """
+
+    near: Array
+    far: Array
+    pull: Array
+    push: Array
+    aside: Array | float
+    share: Array
+    reach: Array
+    shrink: Array | float = 1.0
+
+
+def _sides(
+    anchor: Array, positive: Array, negative: Array, p: float, eps: float | Array, swap: bool
+) -> _Sides:
+    near, far = anchor - positive + eps, anchor - negative + eps
+    (pulled, pull), (pushed, push) = distance(near, p), distance(far, p)
+    if not swap:
+        return _Sides(near, far, pull, push, 0.0, np.ones_like(pushed), pulled - pushed)
+    turned, aside = distance(positive - negative + eps, p)
+    share = np.where(pushed < turned, 1, np.where(pushed == turned, 0.5, 0)).astype(pushed.dtype)
+    least = np.minimum(pushed, turned)
+    return _Sides(near, far, pull, _weighed(share, push), _weighed(1 - share, aside), share, pulled - least)
+
+
+def _shrunk_sides(
+    anchor: Array, positive: Array, negative: Array, p: float, eps: float, swap: bool, plain: _Sides
+) -> _Sides:
+    """Return the sides with the rows shrunk whose distances overflowed: the difference of two may be finite."""
+    shrink = np.where(np.isfinite(plain.reach), 1, _SHRINK[anchor.dtype.char]).astype(anchor.dtype)
+    by = shrink[:, None]
+    return _sides(anchor * by, positive * by, negative * by, p, eps * by, swap)._replace(shrink=shrink)
+
+
+def _weighed(weight: Array, slopes: Array) -> Array:
+    """Multiply each row, ``(rows, D)``, by its weight; one without weight is 0 whatever it holds."""
+    column = weight[:, None]
+    return np.where(column == 0, 0, column * slopes)
 
 
 class _Pairs:
@@ -142,19 +198,23 @@ def nt_xent(
     An item's loss is the sum over its positives, each against all its negatives; the mean divides by the number of
     pairs. Likeness is the cosine, over ``temperature``.
     """
-    tau = embeddings.dtype.type(temperature)
-    norm = np.sqrt(np.vecdot(embeddings, embeddings))[:, None]
-    unit = embeddings / norm
-    likeness = unit @ unit.T / tau
+    # The type's smallest number, if it has none for the temperature: what is equal stays equal.
+    tau = max(embeddings.dtype.type(temperature), np.finfo(embeddings.dtype).smallest_subnormal)
+    unit, norm, exponent = _directions(embeddings)
     same = labels[:, None] == labels
     positive = same & ~np.eye(len(labels), dtype=bool)
-    negatives = log_sum_exp(np.where(same, -np.inf, likeness), axis=1)[:, None]
+    likeness = _nearness(unit)
+    top = np.where(same, -np.inf, likeness).max(axis=1, keepdims=True)
+    # Of the likest negative it is 0: no loss depends on more than the differences in a row.
+    likeness -= np.where(np.isneginf(top), 0, top)
+    likeness /= tau
+    negatives = np.log(row_totals(np.exp(np.where(same, -np.inf, likeness)))).astype(tau.dtype)[:, None]
     excess = negatives - likeness  # how far the negatives together outweigh each item
 
     def shares() -> tuple[Array, Array]:
         """Return the blame of each positive, its loss's slope with its excess, and the share of each negative."""
         blame = np.where(positive, sigmoid(excess), 0)
-        rivals = np.where(same, 0, np.exp(likeness - np.where(np.isneginf(negatives), 0, negatives)))
+        rivals = np.where(same, 0, np.exp(likeness - negatives))
         return blame, rivals
 
     def slope(upstream: Array) -> Array:
@@ -172,8 +232,9 @@ def nt_xent(
 
     def of_embeddings(upstream: Array) -> Array:
         turned = turn(upstream)
-        tangent: Array = (turned - unit * np.vecdot(unit, turned)[:, None]) / norm
-        return tangent
+        tangent = (turned - unit * np.vecdot(unit, turned)[:, None]) / norm
+        slopes: Array = np.ldexp(tangent, -exponent)
+        return slopes
 
     def curvature(upstream: Array) -> Array:
         turned = turn(upstream)
@@ -183,18 +244,41 @@ def nt_xent(
         blames = blame.sum(axis=1, keepdims=True)
         del blame  # four of its size are held already
         weight = upstream.astype(tau.dtype)[:, None]
-        moving = _bend_of_pairs(unit, likeness * tau, blames, bend, rivals, weight)
-        diagonal: Array = (moving / tau / tau + turning) / norm / norm
+        moving = _bend_of_pairs(unit, unit @ unit.T, blames, bend, rivals, weight)
+        diagonal: Array = np.ldexp((moving / tau / tau + turning) / norm / norm, -2 * exponent)
         return diagonal
 
     return Terms(
-        np.where(positive, softplus(excess), 0).sum(axis=1),
+        row_totals(np.where(positive, softplus(excess), 0)),
         {
             "embeddings": of_embeddings,
-            "temperature": lambda upstream: -np.vdot(slope(upstream), likeness) / temperature,
+            "temperature": lambda upstream: np.asarray(
+                -dot(slope(upstream).ravel(), likeness.ravel()) / temperature
+            ),
         },
         curvature,
     )
+
+
+def _directions(embeddings: Array) -> tuple[Array, Array, Array]:
+    """Return each row's unit vector, and its norm as a number near 1 and an exponent of two: squares stay in range."""
+    exponent = np.frexp(np.abs(embeddings).max(axis=1, keepdims=True, initial=0))[1]
+    scaled = np.ldexp(embeddings, -exponent)
+    norm = np.sqrt(np.vecdot(scaled, scaled))[:, None]
+    return scaled / norm, norm, exponent
+
+
+def _nearness(unit: Array) -> Array:
+    """Return the cosines of unit vectors, ``(N, N)``, each row less a number of its own.
+
+    With w what the vectors are less any one vector, their mean here, ``c_ij - 1 + |w_i|^2 / 2`` is
+    ``w_i w_j - |w_j|^2 / 2``. Its errors are those of the w: small where the vectors are close to each other, where
+    differences of cosines have the errors of 1.
+    """
+    apart = unit - unit.mean(axis=0)
+    nearness: Array = apart @ apart.T
+    nearness -= np.vecdot(apart, apart) / 2
+    return nearness
 
 
 def _bend_of_pairs(
@@ -240,36 +324,3 @@ def _bend_of_pairs(
     weight = upstream * (bend + blames * rivals) + (upstream * as_other).T
     bent: Array = second(weight) + upstream * means
     return bent
-
-
-def _distance(difference: Array, p: float) -> tuple[Array, Array]:
-    """Return the p-norm of each row, and its gradient with respect to the row; 0 at the origin."""
-    size = np.abs(difference)
-    if p == 1:
-        return size.sum(axis=1), np.sign(difference)
-    if p == 2:
-        norm = np.sqrt(np.vecdot(difference, difference))
-        if _squares_are_exact(norm):
-            return norm, difference / norm[:, None]
-    # Powers of the share of the largest element neither overflow nor vanish.
-    top = size.max(axis=1, keepdims=True, initial=0)
-    share = np.divide(size, top, out=np.zeros_like(size), where=top != 0)
-    unit_norm = (share**p).sum(axis=1, keepdims=True) ** (1 / p)
-    part = np.divide(share, unit_norm, out=np.zeros_like(share), where=unit_norm != 0)
-    slope = np.power(part, p - 1, out=np.zeros_like(part), where=part != 0)
-    return (top * unit_norm)[:, 0], np.sign(difference) * slope
-
-
-def _squares_are_exact(norm: Array) -> bool:
-    """Return whether no square under these Euclidean norms overflowed or vanished."""
-    least, most = _SAFE_NORM[norm.dtype.char]
-    return bool(not norm.size or (norm.min() > least and norm.max() < most))
-
-
-def _bend(difference: Array, p: float) -> Array:
-    """Return the second derivative of the p-norm of each row with respect to each element."""
-    if p == 1:
-        return np.zeros_like(difference)
-    norm = _distance(difference, p)[0][:, None]
-    part = np.abs(difference) / norm
-    return (p - 1) * part ** (p - 2) * (1 - part**p) / norm

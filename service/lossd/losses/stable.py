@@ -66,11 +66,3 @@ def times(factor: Array, value: Array) -> Array:
     if np.isnan(product).any():
         product[np.broadcast_to(factor == 0, product.shape) & ~np.isnan(value)] = 0
     return product
-
-
-def log_sum_exp(values: Array, axis: int) -> Array:
-    """Return ``log(sum(exp(x)))`` along an axis as ``m + log(sum(exp(x - m)))``; -inf where all are."""
-    top = np.maximum.reduce(values, axis=axis, keepdims=True)
-    top = np.where(np.isneginf(top), 0, top)
-    total: Array = np.squeeze(top, axis) + np.log(np.add.reduce(np.exp(values - top), axis=axis))
-    return total
