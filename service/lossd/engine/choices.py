@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lossd.engine.arrange import Arranged
+from lossd.errors import invalid
 from lossd.losses.domain import Domain, Index
 from lossd.losses.spec import Loss
 from lossd.message import Array
@@ -39,6 +40,24 @@ class Choice:
         if self.domain.forbidden(array, self.sizes) is not None:
             return False
         return self.ignored is None or not np.count_nonzero(np.equal(array, self.ignored))
+
+
+def check_ignored(loss: Loss, arranged: Arranged, settings: Mapping[str, Any]) -> None:
+    """Refuse an index to ignore where the argument was given in its form without indices.
+
+    Raises:
+        InvalidCall: The setting has another value than its default, which would have no effect.
+    """
+    if loss.ignored is None:
+        return
+    argument, setting = loss.ignored
+    placed = arranged.placed.get(argument)
+    default = loss.settings[setting][1]
+    if placed is None or placed.role.domain.integer or settings[setting] == default:
+        return
+    raise invalid(
+        setting, f"{default}, its default, as {argument} holds {placed.role.domain}", settings[setting]
+    )
 
 
 def choices_of(loss: Loss, arranged: Arranged, settings: Mapping[str, Any]) -> Iterator[Choice]:

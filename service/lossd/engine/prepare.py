@@ -15,7 +15,7 @@ import numpy as np
 
 from lossd.engine.arrange import Arranged, arrange, place, real_numbers
 from lossd.engine.check import CheckedNames, check_finite, check_shared, names_to_check
-from lossd.engine.choices import Choice, choices_of
+from lossd.engine.choices import Choice, check_ignored, choices_of
 from lossd.engine.plan import Plan, has_mass, make_plan, select_rows
 from lossd.engine.recipe import Recipe, make_recipe
 from lossd.engine.request import read_request
@@ -117,6 +117,7 @@ def _known_kind(
 def _kind(loss: Loss, request: Mapping[str, Any], block_bytes: int) -> _Kind:
     """Work out all that does not depend on values."""
     arranged = arrange(loss, request)
+    check_ignored(loss, arranged, request)
     checked = names_to_check(arranged, request["check_target"])
     if _plan_reads_values(loss, request, arranged):
         return _Kind(request, arranged, checked)

@@ -1,0 +1,36 @@
+"""What losses over classes make of the rare: one class, unused weights, empty batches, memory that arrays share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lossd.engine import evaluate
+from lossd.errors import InvalidCall
+from lossd.losses import LOSSES
+from lossd.message import Answer, Call
+
+NAN, INF = np.nan, np.inf
+FUSED = pytest.mark.parametrize("fused", [True, False], ids=["fused", "unfused"])
+TYPES = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
+
+
+def ask(name: str, fused: bool = True, **given: Any) -> Answer:
+    """Evaluate a loss, with its fused kernel or without."""
+    loss = LOSSES[name] if fused else replace(LOSSES[name])
+    arrays = {key: np.asarray(value) for key, value in given.items() if key in loss.tensors}
+    options = {key: value for key, value in given.items() if key not in arrays}
+    return evaluate(loss, Call(arrays, {"gradient": True, "reduction": "sum", **options}))
+
+
+def test_an_index_to_ignore_means_nothing_beside_probabilities():
+    given: dict[str, Any] = {"input": [[0.0, 1.0]], "target": [[0.5, 0.5]]}
+    for ignored in (1, -1):
+        with pytest.raises(InvalidCall) as refused:
+            ask("cross_entropy", **given, ignore_index=ignored)
+        assert [(fault.at, fault.got) for fault in refused.value.faults] == [("ignore_index", str(ignored))]
+    default = ask("cross_entropy", **given, ignore_index=-100)
+    assert default.loss["sum"] == ask("cross_entropy", **given).loss["sum"]
