@@ -34,3 +34,24 @@ def test_an_index_to_ignore_means_nothing_beside_probabilities():
         assert [(fault.at, fault.got) for fault in refused.value.faults] == [("ignore_index", str(ignored))]
     default = ask("cross_entropy", **given, ignore_index=-100)
     assert default.loss["sum"] == ask("cross_entropy", **given).loss["sum"]
+
+
+@pytest.mark.parametrize("target", [np.zeros(0, np.int64), np.zeros(0)], ids=["integers", "an empty list"])
+@pytest.mark.parametrize("name", ["cross_entropy", "nll"])
+def test_no_rows_with_class_weights_are_nothing(name, target):
+    given = {
+        "input": np.zeros((0, 3)),
+        "target": target,
+        "weight": np.ones(3),
+        "gradient": ["input", "weight"],
+    }
+    answer = ask(name, **given, **{"reduction": ["none", "sum"]})
+    assert answer.loss["none"].shape == (0,)
+    assert answer.loss["sum"] == answer.count == answer.denominator == 0
+    with pytest.raises(InvalidCall) as refused:
+        ask(name, **given, **{"reduction": "mean"})
+    assert [fault.at for fault in refused.value.faults] == ["reduction"]
+    for empty, expected in {"nan": NAN, "zero": 0.0}.items():
+        answer = ask(name, **given, **{"reduction": "mean", "empty": empty})
+        np.testing.assert_array_equal(answer.loss["mean"], expected)
+        assert not answer.gradient["mean"]["weight"].any()

@@ -39,7 +39,7 @@ class ClassMass:
         if weight is None or target is None:
             return None
         # An index out of range is found and named when its block is checked.
-        return np.take(weight, target, mode="clip")
+        return np.take(weight, _indices(target), mode="clip")
 
     def transpose(self, upstream: Array, arguments: Arguments, settings: Settings) -> Array:
         """Return what falls on each class: the sum of ``upstream`` over the rows whose target it is."""
@@ -49,4 +49,9 @@ class ClassMass:
             return np.zeros(len(weight))
         taken = np.flatnonzero(upstream)
         share = upstream[taken].astype(np.float64)
-        return np.bincount(np.asarray(target)[taken], share, minlength=len(weight))
+        return np.bincount(_indices(target)[taken], share, minlength=len(weight))
+
+
+def _indices(target: Array) -> Array:
+    """Return class indices as NumPy takes them: an empty list may have come as real numbers."""
+    return target.astype(np.intp, copy=False)
