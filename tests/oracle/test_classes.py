@@ -11,6 +11,7 @@ import pytest
 from lossd.engine import evaluate
 from lossd.errors import InvalidCall
 from lossd.losses import LOSSES
+from lossd.losses.sums import total_of_any_sign
 from lossd.message import Answer, Call
 
 NAN, INF = np.nan, np.inf
@@ -55,3 +56,13 @@ def test_no_rows_with_class_weights_are_nothing(name, target):
         answer = ask(name, **given, **{"reduction": "mean", "empty": empty})
         np.testing.assert_array_equal(answer.loss["mean"], expected)
         assert not answer.gradient["mean"]["weight"].any()
+
+
+@FUSED
+@pytest.mark.parametrize("rows", [3, 300, 4096])
+def test_values_of_either_sign_cancel_without_a_trace(rows, fused):
+    picked = np.resize(np.array([1e8, -1e8, 1], np.float32), rows)
+    x = np.stack([picked, picked * 0], axis=1)
+    exact = -float(picked.astype(np.float64).sum())
+    assert ask("nll", fused, input=x, target=np.zeros(rows, np.int64)).loss["sum"] == np.float32(exact)
+    assert total_of_any_sign(picked) == -exact

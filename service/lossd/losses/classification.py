@@ -27,7 +27,7 @@ from lossd.losses.roles import (
 from lossd.losses.scratch import Scratch
 from lossd.losses.spec import Boosting, Example, Loss, Terms, forced, loss, tuned
 from lossd.losses.stable import sigmoid, softmax, softplus, times
-from lossd.losses.sums import dot, total
+from lossd.losses.sums import dot, total, total_of_any_sign
 from lossd.message import Array
 
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
@@ -197,7 +197,7 @@ def nll(
 def nll_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
     """Read one number a row, and write one into a block that was cleared while it is in cache."""
     true = scratch.starts(input) + target
-    value = -total(input.reshape(-1)[true])
+    value = -total_of_any_sign(input.reshape(-1)[true])
     out.fill(0)
     out.reshape(-1)[true] = -scale
     return value

@@ -5,6 +5,10 @@ costs three times a plain sum. So short runs are added by BLAS in the numbers' o
 lanes keep the error at an ulp or two, and the runs' sums are added in float64. Where numbers are few, one
 call that adds in float64 is over before the calls that runs take. Runs start at fixed places: the bits of
 a sum depend on the numbers alone.
+
+A run's error is an ulp or two of the sum of its numbers' sizes. That is an ulp or two of the whole sum where all
+numbers, or all products, are of one sign, as losses are: `total`, `dot` and the sums of rows are for these.
+Numbers of either sign may cancel between runs and leave the runs' errors: `total_of_any_sign` is for those.
 """
 
 from __future__ import annotations
@@ -26,14 +30,21 @@ _ONES: Mapping[np.dtype[Any], Array] = {
 
 
 def total(values: Array) -> float:
-    """Return the sum of contiguous float32 or float64 values, ``(n,)``."""
+    """Return the sum of contiguous float32 or float64 values of one sign, ``(n,)``."""
     found = _total(values)
     # The sum of a run may overflow float32 where the sum of all does not overflow float64.
     return found if isfinite(found) else float(np.add.reduce(values, dtype=np.float64))
 
 
+def total_of_any_sign(values: Array) -> float:
+    """Return the sum of contiguous float32 or float64 values, ``(n,)``, that may cancel: in float64, if any is > 0."""
+    if np.maximum.reduce(values) <= 0:
+        return total(values)
+    return float(np.add.reduce(values, dtype=np.float64))
+
+
 def dot(left: Array, right: Array) -> float:
-    """Return the sum of products of contiguous float32 or float64 values, each ``(n,)``."""
+    """Return the sum of products of one sign of contiguous float32 or float64 values, each ``(n,)``."""
     found = _dot(left, right)
     return found if isfinite(found) else float(np.add.reduce(left * right, dtype=np.float64))
 
