@@ -11,6 +11,7 @@ import pytest
 from lossd.engine import evaluate
 from lossd.errors import InvalidCall
 from lossd.losses import LOSSES
+from lossd.losses.scratch import Scratch
 from lossd.losses.sums import total_of_any_sign
 from lossd.message import Answer, Call
 
@@ -56,6 +57,46 @@ def test_no_rows_with_class_weights_are_nothing(name, target):
         answer = ask(name, **given, **{"reduction": "mean", "empty": empty})
         np.testing.assert_array_equal(answer.loss["mean"], expected)
         assert not answer.gradient["mean"]["weight"].any()
+
+
+SHARING = {
+    "labels": ("bce_with_logits", np.array([0.0, 1, 1, 0, 1, 0])),
+    "soft": ("bce_with_logits", np.array([0.1, 0.7, 0.4, 1, 0, 0.2])),
+    "probable labels": ("bce", np.array([0.0, 1, 1, 0, 1, 0])),
+    "probable": ("bce", np.array([0.1, 0.7, 0.4, 0.9, 0.3, 0.2])),
+}
+
+
+@pytest.mark.parametrize("shift", [0, 1], ids=["the same array", "overlapping views"])
+@pytest.mark.parametrize("taken", ["input", "target"])
+@pytest.mark.parametrize("case", SHARING)
+def test_a_fused_kernel_reads_its_arguments_before_it_writes_over_them(case, taken, shift):
+    name, memory = SHARING[case][0], SHARING[case][1].copy()
+    given = {"input": memory[shift:], "target": memory[: len(memory) - shift]}
+    fused = LOSSES[name].tuned
+    assert fused is not None
+    out = np.empty(len(memory) - shift)
+    apart = {key: array.copy() for key, array in given.items()}
+    with np.errstate(all="ignore"):
+        value = fused.kernel(**apart, scale=np.float64(0.5), out=out, scratch=Scratch())
+        again = fused.kernel(**given, scale=np.float64(0.5), out=given[taken], scratch=Scratch())
+    assert again == value
+    np.testing.assert_array_equal(given[taken], out)
+
+
+@pytest.mark.parametrize(
+    "logits", [[0.0, 1, 2], [200.0, -900, 1e5], [INF, 0, 1]], ids=["near", "far", "certain"]
+)
+@pytest.mark.parametrize("name", ["cross_entropy", "nll"])
+def test_a_fused_kernel_of_classes_writes_over_its_input(name, logits):
+    fused = LOSSES[name].tuned
+    assert fused is not None
+    x, target, out = np.array([logits, [0.5, -1, 2]]), np.array([0, 2]), np.empty((2, 3))
+    with np.errstate(all="ignore"):
+        value = fused.kernel(x.copy(), target, scale=np.float64(0.5), out=out, scratch=Scratch())
+        again = fused.kernel(x, target, scale=np.float64(0.5), out=x, scratch=Scratch())
+    assert again == value
+    np.testing.assert_array_equal(x, out)
 
 
 @FUSED

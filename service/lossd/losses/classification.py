@@ -351,7 +351,7 @@ def _soft_bce_with_logits(
     up = np.exp(input, out=scratch.empty("odds", input))
     down = np.divide(one, up, out=scratch.empty("down", input))
     small = np.minimum(up, down, out=negative)
-    value += total(np.log1p(small, out=out))
+    value += total(np.log1p(small, out=scratch.empty("whole", input)))
     np.minimum(up, one, out=up)
     np.minimum(down, one, out=down)
     np.multiply(up, rest, out=up)
@@ -378,5 +378,6 @@ def _one_hot(target: Array, like: Array) -> Array:
 def _leave_to_kernel(declared: Loss, input: Array, target: Array, scale: Any, out: Array) -> float:
     """Compute a block whose exponentials overflow, or mean nothing, as the declaration does."""
     terms = declared.kernel(input, target)
+    value = total(terms.value)
     np.multiply(forced(terms.gradient["input"]), scale, out=out)
-    return total(terms.value)
+    return value
