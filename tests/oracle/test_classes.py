@@ -28,6 +28,25 @@ def ask(name: str, fused: bool = True, **given: Any) -> Answer:
     return evaluate(loss, Call(arrays, {"gradient": True, "reduction": "sum", **options}))
 
 
+@pytest.mark.parametrize("value", [INF, -INF, NAN])
+def test_a_loss_that_has_no_weight_does_not_matter(value):
+    """Rule: what has no weight adds nothing, whatever it holds."""
+    for name in ("cross_entropy", "nll"):
+        answer = ask(name, input=[[value, 0.0], [0.0, -1.0]], target=[0, 1], weight=[0.0, 1.0])
+        rest = ask(name, input=[[0.0, -1.0]], target=[1])
+        assert answer.loss["sum"] == rest.loss["sum"]
+    answer = ask("bce_with_logits", input=[value, 1.0], target=[0.0, 1.0], weight=[0.0, 1.0])
+    assert answer.loss["sum"] == ask("bce_with_logits", input=[1.0], target=[1.0]).loss["sum"]
+    assert answer.gradient["sum"]["input"][0] == 0
+    for name in ("bce", "bce_with_logits"):
+        answer = ask(name, input=[0.5, 0.5], target=[NAN, 1.0], weight=[0.0, 1.0])
+        assert np.isfinite(answer.loss["sum"])
+    unused = ask("bce_with_logits", input=[2.0], target=[0.0], pos_weight=[value])
+    plain = ask("bce_with_logits", input=[2.0], target=[0.0])
+    assert unused.loss["sum"] == pytest.approx(plain.loss["sum"], rel=1e-15)
+    np.testing.assert_allclose(unused.gradient["sum"]["input"], plain.gradient["sum"]["input"], rtol=1e-15)
+
+
 def test_an_index_to_ignore_means_nothing_beside_probabilities():
     given: dict[str, Any] = {"input": [[0.0, 1.0]], "target": [[0.5, 0.5]]}
     for ignored in (1, -1):

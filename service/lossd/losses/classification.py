@@ -177,17 +177,18 @@ def nll(
 
     The mean divides by the sum of the samples' class weights. Samples whose target is ``ignore_index`` take no part.
     """
-    true = np.take_along_axis(input, target[:, None], axis=1)
-    own = 1 if weight is None else weight[target][:, None]
+    rows = np.arange(len(target))
+    surprise = np.subtract(0, input[rows, target], dtype=np.float64)
+    own: Array | float = 1.0 if weight is None else weight[target]
 
-    def spread(values: Array | int) -> Array:
-        spread = np.zeros_like(input)
-        np.put_along_axis(spread, target[:, None], values, axis=1)
-        return spread
+    def at_true_class(values: Array | float) -> Array:
+        placed = np.zeros_like(input)
+        placed[rows, target] = values
+        return placed
 
     return Terms(
-        (-true * own)[:, 0],
-        {"input": lambda: -spread(own), "weight": lambda: -spread(true)},
+        times(own, surprise),
+        {"input": lambda: at_true_class(-own), "weight": lambda: at_true_class(surprise)},
         lambda: np.zeros_like(input),
         lambda direction: np.zeros_like(input),
     )
@@ -223,16 +224,23 @@ def bce(input: Probability, target: Probability, weight: Factor | None = None) -
     As its source defines them, logarithms are at least -100 and the gradient's denominator ``x (1 - x)`` is at
     least 1e-12, so the loss stays finite at 0 and 1. Logits have no such limits: see ``bce_with_logits``.
     """
-    log_x = np.maximum(np.log(input), _LOG_FLOOR)
-    log_rest = np.maximum(np.log1p(-input), _LOG_FLOOR)
+    missed = np.minimum(0 - np.log(input), -_LOG_FLOOR)  # what a positive costs
+    false = np.minimum(0 - np.log1p(-input), -_LOG_FLOOR)  # what a negative costs
     return Terms(
-        -(target * log_x + (1 - target) * log_rest),
+        target * missed + (1 - target) * false,
         {
             "input": lambda: (input - target) / np.maximum(input * (1 - input), _SLOPE_FLOOR),
-            "target": lambda: log_rest - log_x,
+            "target": lambda: missed - false,
         },
-        lambda: times(target, input**-2) + times(1 - target, (1 - input) ** -2),
+        lambda: _over_square(target, input) + _over_square(1 - target, 1 - input),
     ).times(weight)
+
+
+def _over_square(weight: Array, value: Array) -> Array:
+    """Return ``w / x^2``, in float64 and by two divisions, for the square underflows first; what has no weight is 0."""
+    quotient: Array = weight.astype(np.float64) / value / value
+    quotient[weight == 0] = 0
+    return quotient
 
 
 @tuned(bce)
@@ -295,14 +303,16 @@ def bce_with_logits(
 
     ``pos_weight`` multiplies the part of the positive class. Both parts are non-negative, so nothing cancels.
     """
-    positive = target if pos_weight is None else target * pos_weight
+    # In float64, where no product of two float32 numbers is subnormal.
+    positive = target if pos_weight is None else times(target.astype(np.float64), pos_weight)
     negative = 1 - target
     missed, false = softplus(-input), softplus(input)  # what a positive costs, what a negative costs
     return Terms(
         times(positive, missed) + times(negative, false),
         {
             "input": lambda: negative * sigmoid(input) - positive * sigmoid(-input),
-            "target": lambda: (missed if pos_weight is None else pos_weight * missed) - false,
+            # sp(-x) - sp(x) = -x
+            "target": lambda: 0 - input if pos_weight is None else times(pos_weight, missed) - false,
             "pos_weight": lambda: times(target, missed),
         },
         lambda: (positive + negative) * sigmoid(input) * sigmoid(-input),
@@ -370,9 +380,9 @@ def _are_labels(target: Array, rest: Array) -> bool:
 
 def _one_hot(target: Array, like: Array) -> Array:
     """Return ``(rows, C)`` with a one at each row's class."""
-    belief = np.zeros_like(like)
-    belief[np.arange(len(target)), target] = 1
-    return belief
+    probability = np.zeros_like(like)
+    probability[np.arange(len(target)), target] = 1
+    return probability
 
 
 def _leave_to_kernel(declared: Loss, input: Array, target: Array, scale: Any, out: Array) -> float:

@@ -32,6 +32,7 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args, get_origin, get
 
 from lossd.losses.alias import Alias
 from lossd.losses.domain import REAL, Domain
+from lossd.losses.stable import times
 from lossd.message import Array
 
 Lazy = Array | Callable[..., Array]
@@ -64,12 +65,15 @@ class Terms(NamedTuple):
     weight: Array | float = 1.0
 
     def times(self, weight: Array | None) -> Terms:
-        """Multiply the loss of each row by its ``weight``, an argument of that name; None means one."""
+        """Multiply the loss of each row by its ``weight``, an argument of that name; None means one.
+
+        A row of weight 0 adds nothing, whatever its loss.
+        """
         if weight is None:
             return self
         gradient = {name: _scaled(lazy, weight) for name, lazy in self.gradient.items()}
         hessian = None if self.hessian is None else _scaled(self.hessian, weight)
-        return Terms(self.value * weight, {**gradient, "weight": self.value}, hessian, weight=weight)
+        return Terms(times(weight, self.value), {**gradient, "weight": self.value}, hessian, weight=weight)
 
 
 Kernel = Callable[..., Terms]
@@ -343,7 +347,7 @@ def forced(lazy: Lazy, *upstream: Array) -> Array:
 
 def _scaled(lazy: Lazy, weight: Array) -> Lazy:
     """Return a partial derivative times the weight of its row, still as lazy as it was."""
-    return (lambda: forced(lazy) * weight) if callable(lazy) else lazy * weight
+    return (lambda: times(weight, forced(lazy))) if callable(lazy) else times(weight, lazy)
 
 
 def _marks(hint: Any) -> tuple[Any, ...]:

@@ -60,9 +60,9 @@ def sigmoid(values: Array) -> Array:
     return whole
 
 
-def times(factor: Array, value: Array) -> Array:
-    """Return the product in which 0 times infinity is 0: what has no weight adds nothing."""
-    product = factor * value
+def times(factor: Array | float, value: Array) -> Array:
+    """Return the product in which 0 times anything is 0: what has no weight adds nothing, whatever it holds."""
+    product: Array = factor * value
     if np.isnan(product).any():
-        product[np.broadcast_to(factor == 0, product.shape) & ~np.isnan(value)] = 0
+        product[np.broadcast_to(np.equal(factor, 0), product.shape)] = 0
     return product
