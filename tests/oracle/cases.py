@@ -126,6 +126,51 @@ def _cross_entropy(rng: np.random.Generator, limits: Any) -> Drawn:
     yield Case(
         "smoothed belief", {"input": finite, "target": soft, "weight": weight}, {"label_smoothing": 0.3}
     )
+    yield from _cross_entropy_at_the_edges(rng, limits)
+
+
+def _cross_entropy_at_the_edges(rng: np.random.Generator, limits: Any) -> Drawn:
+    """Draw logits off the grid, whose differences are rounded, and all that a row, a weight or a setting may be."""
+    rough = rng.standard_normal((9, 3)) * np.array([[0.01], [3], [60], [600], [1], [1], [1], [1], [1e-30]])
+    rough[4:8, 0] += [20, 80, 300, -300]
+    hard, soft = rng.integers(0, 3, 9), rng.dirichlet(np.ones(3), 9)
+    yield Case("off the grid", {"input": rough, "target": hard})
+    yield Case("off the grid by probabilities", {"input": rough, "target": soft})
+    least, most = float(limits.smallest_subnormal), float(limits.max)
+    soft[:3] = [[1, 0, least], [0, 1 - float(limits.eps), float(limits.eps)], [0.5, 0.5, 0]]
+    for eps in (1e-300, 1e-40, 1e-20, 1e-9, 1e-3, 0.5, 1.0):
+        weight = np.array([0.7, 0.0, 2.0])
+        settings = {"label_smoothing": eps}
+        yield Case(f"smoothed off the grid {eps}", {"input": rough, "target": hard}, settings)
+        arrays = {"input": rough, "target": soft, "weight": weight}
+        yield Case(f"smoothed off the grid {eps}, all at once", arrays, settings)
+    masked = np.where(rng.uniform(size=rough.shape) < 0.3, -np.inf, rough)
+    yield Case("smoothed and ruled out", {"input": masked, "target": hard}, {"label_smoothing": 1e-300})
+    for name, weight in {
+        "subnormal": [least, 5 * least, 1.0], "huge": [most / 1e4, 1.0, 0.0], "negative": [-1.0, 2.0, 0.5],
+    }.items():  # fmt: skip
+        arrays = {"input": rough[:2], "target": hard[:2], "weight": np.array(weight)}
+        yield Case(f"{name} weights", arrays)
+        yield Case(f"{name} weights, smoothed", arrays, {"label_smoothing": 1e-3})
+    for unused in (np.nan, np.inf, -np.inf):
+        weight, rows = np.array([unused, 2.0, 0.0]), np.concatenate([rough, [[-np.inf, 1, np.inf]]])
+        absent = 1 + np.arange(10) % 2
+        yield Case(f"weight {unused} of an absent class", {"input": rows, "target": absent, "weight": weight})
+        likely = np.eye(3)[absent] * 0.5
+        yield Case(f"weight {unused} of no one", {"input": rows[:3], "target": likely[:3], "weight": weight})
+    yield Case(
+        "one class", {"input": np.array([[3.0], [-40], [most], [np.inf], [0]]), "target": np.zeros(5, int)}
+    )
+    far = np.array([[most, -most / 4], [most, most], [-most, 0], [-most, most / 2], [least, -least]])
+    yield Case("as far as numbers go", {"input": far, "target": np.array([0, 1, 1, 1, 0])})
+    inf, nan = np.inf, np.nan
+    mixed = np.array(
+        [[inf, 0], [0, inf], [inf, inf], [-inf, -inf], [nan, 0], [0, nan], [inf, nan], [nan, nan], [0, -inf]]
+    )
+    for true in (0, 1):
+        yield Case(f"not finite {true}", {"input": mixed, "target": np.full(9, true)})
+    yield Case("not finite, one class", {"input": mixed[4:, :1][[0, 2, 3]], "target": np.zeros(3, int)})
+    yield Case("no class possible", {"input": np.full((2, 1), -inf), "target": np.zeros(2, int)})
 
 
 def _nll(rng: np.random.Generator, limits: Any) -> Drawn:
@@ -138,6 +183,20 @@ def _nll(rng: np.random.Generator, limits: Any) -> Drawn:
     weight = np.array([0.25, 3.0, 1.0])
     yield Case("weighted", {"input": x, "target": target, "weight": weight})
     yield Case("ignored", {"input": x, "target": target, "weight": weight}, {"ignore_index": 1})
+    least, most, inf = float(limits.smallest_subnormal), float(limits.max), np.inf
+    values = np.array(
+        [[least, -least, 0.0], [-0.0, 1e8, -1e8], [most, -most, 1], [inf, -inf, np.nan], [-3, 2, 1e-30]]
+    )
+    for true in range(3):
+        given = {"input": values, "target": np.full(5, true)}
+        yield Case(f"of any value {true}", given)
+        for factor in (0.0, least, 1e30 * least, most / 1e4, inf, np.nan):
+            weight = np.full(3, np.nan)
+            weight[true] = factor  # of the only class that is used
+            few = 2 if factor > 1e30 else 5  # infinities of both signs would leave no sum
+            arrays = {"input": values[:few], "target": given["target"][:few], "weight": weight}
+            yield Case(f"of any value {true} and weight {factor}", arrays)
+    yield Case("one class", {"input": values[:, :1], "target": np.zeros(5, int)})
 
 
 def _bce(rng: np.random.Generator, limits: Any) -> Drawn:
@@ -147,6 +206,19 @@ def _bce(rng: np.random.Generator, limits: Any) -> Drawn:
     t = np.concatenate([rng.uniform(0, 1, 10), np.zeros(10), np.ones(10), rng.uniform(0, 1, 10)])
     yield Case("plain", {"input": x, "target": t})
     yield Case("weighted", {"input": x, "target": t, "weight": rng.uniform(0, 2, 40)})
+    least = float(limits.smallest_subnormal)
+    near = np.array(
+        [0.3, 0.7, 0.0, least, 9 * least, tiny, 1e-13, 1e-12, 1e-4, 0.5, 1 - 1e-4, 1 - eps, 1 - eps / 2, 1]
+    )
+    for off in (0.0, eps, 4 * eps, 1e-3):  # targets that all but are the input
+        yield Case(f"near the target by {off}", {"input": near, "target": np.clip(near * (1 + off), 0, 1)})
+    x, t = (array.reshape(-1) for array in np.meshgrid(near, near))
+    yield Case("all pairs", {"input": x, "target": t})
+    x, t, weight = (
+        a.reshape(-1)
+        for a in np.meshgrid([0.5, 0.25, 0, 1, np.nan], [0, 0.5, 1, np.nan], [0, 1, least, np.nan, np.inf])
+    )
+    yield Case("not numbers", {"input": x, "target": t, "weight": weight})
 
 
 def _bce_with_logits(rng: np.random.Generator, limits: Any) -> Drawn:
@@ -160,6 +232,18 @@ def _bce_with_logits(rng: np.random.Generator, limits: Any) -> Drawn:
     weight = rng.uniform(0, 2, x.shape)
     yield Case("soft", {"input": x, "target": soft})
     yield Case("weighted", {"input": x, "target": soft, "weight": weight, "pos_weight": weight[::-1].copy()})
+    least, most, eps = float(limits.smallest_subnormal), float(limits.max), float(limits.eps)
+    x, t = (
+        a.reshape(-1)
+        for a in np.meshgrid([*edges, -30, -1, 0, 0.3, 30, 79], [0, least, eps, 0.5, 1 - eps, 1])
+    )
+    yield Case("all pairs", {"input": x, "target": t})
+    everything = [0.0, 1.0, 100 * least, most / 1e4, np.inf, np.nan]
+    x, t, p = (
+        a.reshape(-1) for a in np.meshgrid([np.inf, -np.inf, np.nan, 2], [0, 0.25, 1, np.nan], everything)
+    )
+    yield Case("weights of all kinds", {"input": x, "target": t, "weight": p})
+    yield Case("positive weights of all kinds", {"input": x, "target": t, "pos_weight": p})
 
 
 def _multi_quantile(rng: np.random.Generator, limits: Any) -> Drawn:

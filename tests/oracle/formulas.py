@@ -22,6 +22,8 @@ class Truth(NamedTuple):
 def weighted(value: Addends, gradient: Mapping[str, Any], weight: Number | None) -> Truth:
     if weight is None:
         return Truth(value, gradient)
+    if MP.isinf(weight):  # of addends that differ in sign or vanish it would leave nothing
+        value, gradient = (MP.fsum(value),), {name: (MP.fsum(part),) for name, part in gradient.items()}
     by = {name: scaled(partial, weight) for name, partial in gradient.items()}
     return Truth(scaled(value, weight), {**by, "weight": value})
 
@@ -62,21 +64,30 @@ def cross_entropy(*, input, target, weight=None, ignore_index=-100, label_smooth
         return Truth((MP.mpf(0),), {"input": nothing, "weight": nothing})
     belief = target if isinstance(target, list) else [MP.mpf(c == target) for c in classes]
     eps, w = MP.mpf(label_smoothing), weight or [MP.mpf(1)] * len(input)
-    q = [(1 - eps) * belief[c] + eps / len(input) for c in classes]
-    total = MP.fsum(exp(x) for x in _below(input))
-    log_s = [x - MP.log(total) for x in _below(input)]
-    s = [exp(lp) for lp in log_s]
-    rest = [MP.fsum(s[j] for j in classes if j != c) for c in classes]  # 1 - s
-    pull = [MP.fsum(w[j] * q[j] for j in classes if j != c) for c in classes]
+    q = [times(1 - eps, belief[c]) + eps / len(input) for c in classes]
+    a = [times(q[c], w[c]) for c in classes]
+    log_s, s, rest = _softmax(input)
+    pull = [MP.fsum(a[j] for j in classes if j != c) for c in classes]
     return Truth(
-        tuple(-times(w[c] * q[c], log_s[c]) for c in classes),
+        tuple(-times(a[c], log_s[c]) for c in classes),
         {
             # s_c sum_j w_j q_j - w_c q_c, the terms that would cancel taken out
-            "input": [(s[c] * pull[c], -w[c] * q[c] * rest[c]) for c in classes],
-            "target": [(-times((1 - eps) * w[c], log_s[c]),) for c in classes],
+            "input": [(s[c] * pull[c], -a[c] * rest[c]) for c in classes],
+            "target": [(-times(times(1 - eps, w[c]), log_s[c]),) for c in classes],
             "weight": [(-times(q[c], log_s[c]),) for c in classes],
         },
     )
+
+
+def _softmax(logits: list[Number]) -> tuple[list[Number], list[Number], list[Number]]:
+    """Return log s, s and 1 - s; nothing where no class is possible, or more than one is certain."""
+    classes = range(len(logits))
+    top = max(logits, key=lambda x: MP.inf if MP.isnan(x) else x)
+    below = [MP.mpf(0) if x == top == MP.inf and logits.count(x) == 1 else x - top for x in logits]
+    total = MP.fsum(exp(x) for x in below)
+    log_s = [x - MP.log(total) for x in below]
+    s = [exp(lp) for lp in log_s]
+    return log_s, s, [MP.fsum(s[j] for j in classes if j != c) if len(s) > 1 else 0 * s[0] for c in classes]
 
 
 def nll(*, input, target, weight=None, ignore_index=-100) -> Truth:
@@ -84,9 +95,9 @@ def nll(*, input, target, weight=None, ignore_index=-100) -> Truth:
     own = MP.mpf(1) if weight is None or target == ignore_index else weight[target]
     hit = [MP.mpf(c == target != ignore_index) for c in classes]
     return Truth(
-        tuple(-times(own * hit[c], input[c]) for c in classes),
+        tuple(-times(times(hit[c], own), input[c]) for c in classes),
         {
-            "input": [(-own * hit[c],) for c in classes],
+            "input": [(-times(hit[c], own),) for c in classes],
             "weight": [(-times(hit[c], input[c]),) for c in classes],
         },
     )
@@ -94,7 +105,7 @@ def nll(*, input, target, weight=None, ignore_index=-100) -> Truth:
 
 def bce(*, input, target, weight=None) -> Truth:
     log_x, log_rest = _bounded_log(input), _bounded_log(1 - input)
-    slope = (input - target) / max(input * (1 - input), MP.mpf(1e-12))
+    slope = (input - target) / _at_least(input * (1 - input), MP.mpf(1e-12))
     gradient = {"input": (slope,), "target": (log_rest, -log_x)}
     return weighted((-target * log_x, -(1 - target) * log_rest), gradient, weight)
 
@@ -102,25 +113,26 @@ def bce(*, input, target, weight=None) -> Truth:
 def bce_with_logits(*, input, target, weight=None, pos_weight=None) -> Truth:
     p = MP.mpf(1) if pos_weight is None else pos_weight
     missed, false = _softplus(-input), _softplus(input)
+    positive = times(target, p)
     gradient = {
-        "input": ((1 - target) * _sigmoid(input), -p * target * _sigmoid(-input)),
-        "target": (p * missed, -false),
+        "input": ((1 - target) * _sigmoid(input), -positive * _sigmoid(-input)),
+        "target": (-input,) if pos_weight is None else (times(p, missed), -false),
         "pos_weight": (times(target, missed),),
     }
-    return weighted((times(p * target, missed), times(1 - target, false)), gradient, weight)
-
-
-def _below(logits: list[Number]) -> list[Number]:
-    """Return logits relative to the largest: the same softmax, without numbers of 1e300 digits."""
-    top = max(logits)
-    return [x - top for x in logits]
+    return weighted((times(positive, missed), times(1 - target, false)), gradient, weight)
 
 
 def _bounded_log(x: Number) -> Number:
-    return MP.mpf(-100) if x == 0 else max(MP.log(x), MP.mpf(-100))
+    return MP.mpf(-100) if x == 0 else _at_least(MP.log(x), MP.mpf(-100))
+
+
+def _at_least(x: Number, bound: Number) -> Number:
+    return x if MP.isnan(x) else max(x, bound)
 
 
 def _softplus(x: Number) -> Number:
+    if x == MP.ninf:
+        return MP.mpf(0)
     return MP.log(1 + exp(x)) if x < 0 else x + MP.log(1 + exp(-x))
 
 

@@ -12,8 +12,10 @@ from lossd.engine import evaluate
 from lossd.errors import InvalidCall
 from lossd.losses import LOSSES
 from lossd.losses.scratch import Scratch
+from lossd.losses.stable import softmax
 from lossd.losses.sums import total_of_any_sign
 from lossd.message import Answer, Call
+from tests.oracle.exact import MP
 
 NAN, INF = np.nan, np.inf
 FUSED = pytest.mark.parametrize("fused", [True, False], ids=["fused", "unfused"])
@@ -26,6 +28,70 @@ def ask(name: str, fused: bool = True, **given: Any) -> Answer:
     arrays = {key: np.asarray(value) for key, value in given.items() if key in loss.tensors}
     options = {key: value for key, value in given.items() if key not in arrays}
     return evaluate(loss, Call(arrays, {"gradient": True, "reduction": "sum", **options}))
+
+
+@FUSED
+@pytest.mark.parametrize(
+    ("logit", "value"),
+    [(NAN, NAN), (-INF, NAN), (INF, 0.0), (3.0, 0.0)],
+    ids=["nan", "-inf", "inf", "finite"],
+)
+def test_the_only_class_is_certain_unless_it_is_no_number_or_ruled_out(logit, value, fused):
+    answer = ask("cross_entropy", fused, input=[[logit]], target=[0])
+    np.testing.assert_array_equal(answer.loss["sum"], value)
+    np.testing.assert_array_equal(answer.gradient["sum"]["input"], [[value]])
+
+
+def test_a_row_that_has_no_softmax_is_nan_in_all_of_it():
+    rows = np.array([[NAN, 0], [0, NAN], [INF, INF], [-INF, -INF], [INF, NAN]])
+    with np.errstate(all="ignore"):
+        for part in (*softmax(rows), *softmax(np.array([[NAN], [-INF]]))):
+            assert np.isnan(part).all()
+        certain = softmax(np.array([[INF, 0, -INF]]))
+    np.testing.assert_array_equal(certain.probability, [[1, 0, 0]])
+
+
+@TYPES
+def test_a_difference_of_logits_that_is_rounded_costs_no_digits(dtype):
+    """Logits of up to 600 apart: an exponent's half ulp would be as many as 300 ulp of the exponential."""
+    rng = np.random.default_rng(0)
+    x = (rng.uniform(-1, 1, (200, 3)) * (300 if dtype is np.float64 else 40)).astype(dtype)
+    probability = softmax(x).probability
+    ulp = float(np.finfo(dtype).eps)
+    for row, got in zip(x.tolist(), probability.tolist(), strict=True):
+        powers = [MP.exp(MP.mpf(c)) for c in row]
+        for power, p in zip(powers, got, strict=True):
+            exact = power / MP.fsum(powers)
+            assert abs(p - exact) <= 6 * ulp * exact
+
+
+def test_a_smoothed_gradient_near_its_target_keeps_its_digits():
+    x = np.array([[1.105303, -6.783316]], np.float32)
+    found = ask("cross_entropy", input=x, target=[0], label_smoothing=1e-3).gradient["sum"]["input"]
+    s = 1 / (1 + MP.exp(MP.mpf(float(x[0, 0])) - MP.mpf(float(x[0, 1]))))  # of the other class
+    exact = float(MP.mpf(1e-3) / 2 * (1 - s) - (1 - MP.mpf(1e-3) / 2) * s)
+    # A difference of numbers up to 5e-4: a few ulp of these.
+    np.testing.assert_allclose(found, [[exact, -exact]], rtol=0, atol=4 * 2**-23 * 5e-4)
+
+
+@pytest.mark.parametrize("unused", [NAN, INF, -INF])
+@pytest.mark.parametrize("reduction", ["sum", "mean", "weighted_mean"])
+def test_the_weight_of_an_absent_class_does_not_matter(unused, reduction):
+    given: dict[str, Any] = {
+        "input": [[100.0, 0, 1], [0, 0, 0]],
+        "target": [2, 1],
+        "gradient": ["input", "weight"],
+        "reduction": reduction,
+    }
+    for name in ("cross_entropy", "nll"):
+        found = ask(name, **given, weight=[unused, 1.0, 1.0])
+        plain = ask(name, **given, weight=[7.0, 1.0, 1.0])
+        assert found.denominator == plain.denominator == 2
+        np.testing.assert_array_equal(found.loss[reduction], plain.loss[reduction])
+        for key, gradient in plain.gradient[reduction].items():
+            np.testing.assert_array_equal(found.gradient[reduction][key], gradient)
+    mean = ask("cross_entropy", **{**given, "reduction": "mean"}, weight=[unused, 1.0, 1.0]).loss["mean"]
+    assert mean == pytest.approx((99 + np.log(3)) / 2, rel=1e-15)
 
 
 @pytest.mark.parametrize("value", [INF, -INF, NAN])
@@ -126,3 +192,26 @@ def test_values_of_either_sign_cancel_without_a_trace(rows, fused):
     exact = -float(picked.astype(np.float64).sum())
     assert ask("nll", fused, input=x, target=np.zeros(rows, np.int64)).loss["sum"] == np.float32(exact)
     assert total_of_any_sign(picked) == -exact
+
+
+@TYPES
+@FUSED
+def test_a_small_part_of_a_sum_of_exponentials_keeps_its_digits(dtype, fused):
+    """A power that is subnormal has few digits; over a sum that is small too it may be an ordinary probability."""
+    x = np.array([[-40.5, -41, -100]] if dtype is np.float32 else [[-344, -344.5, -725]], dtype)
+    found = ask("cross_entropy", fused, input=x, target=[0]).gradient["sum"]["input"]
+    powers = [MP.exp(MP.mpf(float(c))) for c in x[0]]
+    for c in (1, 2):
+        exact = powers[c] / MP.fsum(powers)
+        assert abs(float(found[0, c]) - exact) <= 8 * float(np.finfo(dtype).eps) * exact
+
+
+@TYPES
+@FUSED
+def test_a_mean_of_heavy_classes_is_finite(dtype, fused):
+    """Weights that take each row's loss out of the type's range are divided out of the mean."""
+    weight = np.full(2, 1e38 if dtype is np.float32 else 1e305, dtype)
+    x = np.array([[0, 100], [50, 0]], dtype)
+    for name, expected in {"cross_entropy": 75.0, "nll": -0.0}.items():
+        answer = ask(name, fused, input=x, target=[0, 1], weight=weight, reduction="mean", gradient=False)
+        np.testing.assert_allclose(answer.loss["mean"], expected, rtol=1e-6)

@@ -26,13 +26,14 @@ from lossd.losses.roles import (
 )
 from lossd.losses.scratch import Scratch
 from lossd.losses.spec import Boosting, Example, Loss, Terms, forced, loss, tuned
-from lossd.losses.stable import sigmoid, softmax, softplus, times
+from lossd.losses.stable import exp_below, sigmoid, softmax, softplus, sums_of_others, sums_of_products, times
 from lossd.losses.sums import dot, total, total_of_any_sign
 from lossd.message import Array
 
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
 _LOG_FLOOR = -100.0  # PyTorch's BCELoss defines its logarithms so
 _SLOPE_FLOOR = 1e-12  # and bounds its gradient so
+_ORDINARY = (1e-9, 1e9)  # sizes of weights whose products with probabilities are normal numbers
 # Logits whose exponential and its inverse are both normal numbers.
 _EXP_RANGE = {"f": 80.0, "d": 700.0}
 
@@ -72,27 +73,50 @@ def cross_entropy(
 
     The target is a class index per sample, or a probability per class. With indices the mean divides by the
     sum of the samples' class weights, with probabilities by the number of samples. Samples whose
-    index is ``ignore_index`` take no part. For gradient boosting the Hessian is twice the diagonal.
+    index is ``ignore_index`` take no part. A logit of minus infinity rules its class out; one of infinity
+    makes it certain; a row with no possible class, or two certain ones, is NaN. For gradient boosting the
+    Hessian is twice the diagonal.
     """
     log_s, s, complement = softmax(input)
-    belief = target if target.ndim == 2 else _one_hot(target, input)
-    classes = input.shape[1]
-    q = belief if label_smoothing == 0 else (1 - label_smoothing) * belief + label_smoothing / classes
-    weighted = q if weight is None else q * weight
-    mass = weighted.sum(axis=1, keepdims=True)
+    surprise = 0 - log_s
+    kind = _type_of_products(input, weight, label_smoothing)
+    factor = np.ones(input.shape[1], kind) if weight is None else weight.astype(kind, copy=False)
+    q = _smoothed(target if target.ndim == 2 else _one_hot(target, input), label_smoothing, kind)
+    weighted = q if weight is None else times(q, factor)
+
+    def curved(direction: Array) -> Array:
+        """Return ``Q s (v - sum s v)``, in which what cancels is taken out as in the gradient."""
+        whole: Array = weighted.sum(axis=1, keepdims=True)
+        product: Array = whole * s * (direction * complement - sums_of_others(s * direction))
+        return product
+
     return Terms(
-        -times(weighted, log_s).sum(axis=1),
+        sums_of_products(weighted, surprise),
         {
-            # s Q - q without cancellation: both terms are exact where s rounds to 1
-            "input": lambda: s * (mass - weighted) - weighted * complement,
-            "target": lambda: (
-                (label_smoothing - 1) * times(np.ones_like(s) if weight is None else weight, log_s)
-            ),
-            "weight": lambda: -times(q, log_s),
+            # s Q - q, with what cancels taken out: s (Q - q) - (1 - s) q
+            "input": lambda: s * sums_of_others(weighted) - weighted * complement,
+            "target": lambda: times(times(1 - label_smoothing, factor), surprise),
+            "weight": lambda: times(q, surprise),
         },
-        lambda: mass * s * complement,
-        lambda direction: mass * s * (direction - (s * direction).sum(axis=1, keepdims=True)),
+        lambda: weighted.sum(axis=1, keepdims=True) * (s * complement),
+        curved,
     )
+
+
+def _type_of_products(input: Array, weight: Array | None, label_smoothing: float) -> np.dtype[Any]:
+    """Return the type for products with weights: float64 where those of float32 might leave its normal range."""
+    sizes = np.abs([label_smoothing] if weight is None else [*weight, label_smoothing])
+    ordinary = ((sizes > _ORDINARY[0]) & (sizes < _ORDINARY[1])) | (sizes == 0)
+    return input.dtype if ordinary.all() else np.dtype(np.float64)
+
+
+def _smoothed(probability: Array, label_smoothing: float, kind: np.dtype[Any]) -> Array:
+    """Return the classes' probabilities ``(rows, C)`` with a part of each row given to all classes alike."""
+    if label_smoothing == 0:
+        return probability
+    own = times(1 - label_smoothing, probability.astype(kind, copy=False))
+    smoothed: Array = own + label_smoothing / probability.shape[1]
+    return smoothed
 
 
 # Sums of exponentials, and what one is to another, whose products below are all normal numbers.
@@ -118,7 +142,9 @@ def cross_entropy_block(input: Array, target: Array, *, scale: Any, out: Array, 
         normaliser @ normaliser < most**2
         and odds @ odds < most**2
         and np.minimum.reduce(others) > least
-        and abs(scale) > _LEAST_SCALE[kind]
+        and _LEAST_SCALE[kind] < abs(scale) <= 1
+        # What of a subnormal power is rounded off stays below what the smallest numbers round off.
+        and (np.minimum.reduce(normaliser) > 0.25 or np.minimum.reduce(input, axis=None) > -_EXP_RANGE[kind])
     ):
         return _cross_entropy_below_top(input, target, scale, out, scratch)
     _slopes(power, true, others, normaliser, scale, out)
@@ -134,9 +160,10 @@ def _cross_entropy_below_top(input: Array, target: Array, scale: Any, out: Array
     top = np.maximum.reduce(input, axis=1)
     if not top @ top < np.inf:
         return _leave_to_kernel(cross_entropy, input, target, scale, out)  # a certain or a meaningless logit
-    power = np.subtract(input, top[:, None], out=scratch.empty("power", input))
-    below = power.reshape(-1)[true]
-    own, others, normaliser = _split(np.exp(power, out=power), true, scratch)
+    difference = np.subtract(input, top[:, None], out=scratch.empty("power", input))
+    below = difference.reshape(-1)[true]
+    power = exp_below(input, top, difference)
+    own, others, normaliser = _split(power, true, scratch)
     seen = own > _SUM_RANGE[input.dtype.char][0]
     value = np.where(seen, np.log1p(others / own), np.log(normaliser) - below)
     _slopes(power, true, others, normaliser, scale, out)

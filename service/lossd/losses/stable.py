@@ -12,6 +12,11 @@ import numpy as np
 
 from lossd.message import Array
 
+# Exponents smaller than this are rounded by no more than two ulp of one.
+_NEAR = 8.0
+# The exponential is 0 of all that is this far below 0, in both types.
+_FAR = 4096.0
+
 
 class Softmax(NamedTuple):
     """The softmax of rows of logits ``(rows, C)``, with exact tails.
@@ -32,20 +37,62 @@ def softmax(logits: Array) -> Softmax:
 
     With m the row's maximum and o the sum of ``exp(x_c - m)`` over all classes but one at the maximum,
     ``log s_c = x_c - m - log1p(o)``. Where s rounds to 1, o is what is left of the loss: adding it to the
-    maximum's own 1 would lose it. Range: all finite logits, -inf for classes ruled out, +inf for one that is certain.
+    maximum's own 1 would lose it. Range: all finite logits, -inf for classes ruled out, +inf for the one that is
+    certain. A row in which all are ruled out, two are certain or one is NaN has no softmax: it is NaN.
     """
-    rows = np.arange(len(logits))
-    top = logits.argmax(axis=1)
-    shifted = logits - logits[rows, top][:, None]
-    shifted[rows, top] = 0  # also where it is infinity less itself
-    exponential = np.exp(shifted)
-    exponential[rows, top] = 0
-    others = exponential.sum(axis=1)
-    exponential[rows, top] = 1
-    probability = exponential / (1 + others)[:, None]
+    place = _starts(logits) + logits.argmax(axis=1)
+    top = logits.reshape(-1)[place]
+    shifted = logits - top[:, None]
+    # The maximum less itself: 0, also of infinity, but not of NaN and not where all are ruled out.
+    shifted.reshape(-1)[place] = np.where(np.isposinf(top), 0, top - top)
+    exponential = exp_below(logits, top, shifted)
+    own = exponential.reshape(-1)[place]
+    exponential.reshape(-1)[place] = 0
+    others = _row_sums(exponential)
+    exponential.reshape(-1)[place] = own
+    whole = own + others
+    probability = np.divide(exponential, whole[:, None], out=exponential)
     complement = 1 - probability
-    complement[rows, top] = others / (1 + others)
+    complement.reshape(-1)[place] = others / whole
     return Softmax(shifted - np.log1p(others)[:, None], probability, complement)
+
+
+def exp_below(values: Array, top: Array, difference: Array) -> Array:
+    """Return ``exp(x - m)`` of rows ``(rows, n)`` with maxima ``(rows,)``, to a few ulp however far x is below m.
+
+    ``difference`` is x - m, rounded: by e, say. Its exponential is wrong by the factor exp(e) = 1 + e, which Knuth's
+    TwoSum tells (The Art of Computer Programming, volume 2, 4.2.2).
+    """
+    exponential: Array = np.exp(difference)
+    if not difference.size or np.minimum.reduce(difference, axis=None) > -_NEAR:
+        return exponential
+    minuend = np.where(np.isfinite(top), top, 0)[:, None]
+    # Clipped to what is finite: what is farther below has no exponential to correct.
+    near = np.clip(values, minuend - _FAR, minuend)
+    rounded = near - minuend
+    virtual = rounded - near
+    rounded -= virtual
+    virtual += minuend
+    near -= rounded
+    near -= virtual  # now the error of the difference
+    near *= exponential
+    exponential += near
+    return exponential
+
+
+def sums_of_others(values: Array) -> Array:
+    """Return for each number of a row ``(rows, n)`` the sum of the row's other numbers.
+
+    The row's sum less the number cancels for the largest alone: the others of that one are added up without it.
+    """
+    place = _starts(values) + np.abs(values).argmax(axis=1)
+    own = values.reshape(-1)[place]
+    rest = values.copy()
+    rest.reshape(-1)[place] = 0
+    others = _row_sums(rest)
+    result: Array = np.subtract((others + own)[:, None], values, out=rest)
+    result.reshape(-1)[place] = others
+    return result
 
 
 def softplus(values: Array) -> Array:
@@ -66,3 +113,22 @@ def times(factor: Array | float, value: Array) -> Array:
     if np.isnan(product).any():
         product[np.broadcast_to(np.equal(factor, 0), product.shape)] = 0
     return product
+
+
+def sums_of_products(factor: Array, value: Array) -> Array:
+    """Return the sum of each row of the `times` of two arrays ``(rows, n)``, in float64 if it is not finite else."""
+    sums: Array = np.vecdot(factor, value)
+    if not np.isfinite(sums).all():
+        sums = times(factor.astype(np.float64, copy=False), value).sum(axis=1)
+    return sums
+
+
+def _row_sums(rows: Array) -> Array:
+    """Return the sum of each row of ``(rows, n)``; for short rows a dot product is twice as fast as `numpy.sum`."""
+    sums: Array = np.vecdot(rows, np.ones(rows.shape[1], rows.dtype))
+    return sums
+
+
+def _starts(rows: Array) -> Array:
+    """Return where each row of ``(rows, n)`` starts in its flat form."""
+    return np.arange(0, rows.size, rows.shape[1])
