@@ -380,8 +380,9 @@ class Losses(Generic[R]):
 
         The target is a class index per sample, or a probability per class. With indices the mean
         divides by the sum of the samples' class weights, with probabilities by the number of samples.
-        Samples whose index is ``ignore_index`` take no part. For gradient boosting the Hessian is twice
-        the diagonal.
+        Samples whose index is ``ignore_index`` take no part. A logit of minus infinity rules its class
+        out; one of infinity makes it certain; a row with no possible class, or two certain ones, is
+        NaN. For gradient boosting the Hessian is twice the diagonal.
 
         Args:
             input: numbers, of shape (C), (N, C) or (N, C, d1, ..., dK)
