@@ -278,7 +278,7 @@ def loss(
         summary, _, description = (inspect.getdoc(kernel) or "").partition("\n")
         return Loss(
             name=kernel.__name__,
-            family=kernel.__module__.rpartition(".")[2],
+            family=kernel.__module__.removeprefix("lossd.losses.").partition(".")[0],
             summary=summary,
             description=description.strip(),
             formula=formula,
