@@ -158,7 +158,7 @@ def _cross_entropy_below_top(input: Array, target: Array, scale: Any, out: Array
         return leave_to_kernel(cross_entropy, input, target, scale, out)  # a certain or a meaningless logit
     difference = np.subtract(input, top[:, None], out=scratch.empty("power", input))
     below = difference.reshape(-1)[true]
-    power = exp_below(input, top, difference)
+    power = exp_below(input, top, difference, scratch)
     own, others, normaliser = _split(power, true, scratch)
     seen = own > _SUM_RANGE[input.dtype.char][0]
     value = np.where(seen, np.log1p(others / own), np.log(normaliser) - below)
