@@ -215,3 +215,21 @@ def test_a_mean_of_heavy_classes_is_finite(dtype, fused):
     for name, expected in {"cross_entropy": 75.0, "nll": -0.0}.items():
         answer = ask(name, fused, input=x, target=[0, 1], weight=weight, reduction="mean", gradient=False)
         np.testing.assert_allclose(answer.loss["mean"], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.25, 1e-30, INF, -INF, NAN])
+@pytest.mark.parametrize("name", ["cross_entropy", "nll", "bce", "bce_with_logits"])
+def test_a_single_sample_is_a_batch_of_one(name, value):
+    """Arrays without an axis for samples mean what a row means, at the edges too."""
+    if name == "bce" and np.isinf(value):
+        value = 1.0
+    classes = name in ("cross_entropy", "nll")
+    x, target = (np.array([value, -1.0]), np.array(0)) if classes else (np.array(value), np.array(0.0))
+    weight = np.array([2.0, NAN]) if classes else np.array(2.0)
+    alone = {"input": x, "target": target, "weight": weight}
+    rows = {key: array if key == "weight" and classes else array[None] for key, array in alone.items()}
+    for reduction in ("none", "sum", "mean"):
+        one, row = (ask(name, **given, reduction=reduction) for given in (alone, rows))
+        np.testing.assert_array_equal(one.loss[reduction], np.squeeze(row.loss[reduction]))
+        found, expected = (answer.gradient[reduction]["input"] for answer in (one, row))
+        np.testing.assert_array_equal(found[None], expected)
