@@ -40,8 +40,6 @@ def bound(name: str, case: Case) -> float:
     if name == "ctc":  # the logarithm of a path's probability is the sum over its frames
         frames = case.arrays.get("log_probs", case.arrays.get("logits"))
         return BOUNDS[name] + 2 * float(np.abs(frames).max(axis=2).sum(axis=1).max())
-    if name == "cross_entropy" and case.name == "off the grid":  # the logits' differences are rounded
-        return BOUNDS[name] + 0.5 * float(np.ptp(case.arrays["input"]))
     return BOUNDS[name]
 
 
