@@ -126,7 +126,7 @@ def test_the_oracles_gradients_are_derivatives(name):
 def _is_ordinary(numbers: Any) -> bool:
     """Return whether the steps of numerical differentiation, of an absolute size, fit the numbers."""
     size = np.abs(np.asarray(numbers, float))
-    size = size[size > 0]
+    size = size[size != 0]
     return not size.size or bool(size.min() > 1e-10 and size.max() <= 1e3)
 
 
