@@ -120,6 +120,7 @@ FAULTS: Mapping[Callable[[Case], None], Fault] = {
     reductions.check_legacy_arguments: deaf("size_average", "reduce"),
     reductions.check_samples_may_be_permuted: Fault("mse", depends_on_place),
     selection.check_mask: deaf("mask"),
+    selection.check_no_weight: deaf("sample_weight"),
     selection.check_mask_denominator: deaf("mask"),
     selection.check_nan_propagates: Fault("mse", hides_nan),
     selection.check_finite_is_demanded: deaf("check_finite"),

@@ -46,6 +46,31 @@ def check_mask(case: Case) -> None:
             assert_close(found, true, **TOLERANCE, of=f"{mode} {name}")
 
 
+def check_no_weight(case: Case) -> None:
+    """A sample that weighs nothing adds nothing, whatever numbers it holds."""
+    if case.loss.coupled:
+        return
+    mask, rows, others = _selection(case)
+    names = [name for name in case.differentiable if name in case.form.roles]
+    asked = {"reduction": ["none", "sum"], "gradient": names}
+    expected = evaluate(case.loss, with_names(take_rows(case, rows), **asked))
+    spoilt = {
+        name: _with_nan(case, name, others)
+        for name, role in case.form.roles.items()
+        if not role.domain.integer and batch_axis(case, name) is not None
+    }
+    call = with_names(with_arrays(case.call, spoilt), sample_weight=mask.astype(float), **asked)
+    actual = evaluate(case.loss, call)
+    assert not actual.loss["none"][others].any()
+    assert_close(actual.loss["sum"], expected.loss["sum"], **TOLERANCE, of="sum")
+    for name in names:
+        found = actual.gradient["sum"][name]
+        if batch_axis(case, name) is not None:
+            assert not take(case, name, found, others).any()
+            found = take(case, name, found, rows)
+        assert_close(found, expected.gradient["sum"][name], **TOLERANCE, of=name)
+
+
 def check_mask_denominator(case: Case) -> None:
     """What a mask leaves out leaves the denominator too; a mask of ones changes nothing."""
     ones = ask(case, mask=np.ones(case.batch, np.int64))
@@ -113,4 +138,10 @@ def _with_nan(case: Case, name: str, rows: Array | list[int]) -> Array:
     return array
 
 
-PROPERTIES = (check_mask, check_mask_denominator, check_nan_propagates, check_finite_is_demanded)
+PROPERTIES = (
+    check_mask,
+    check_no_weight,
+    check_mask_denominator,
+    check_nan_propagates,
+    check_finite_is_demanded,
+)

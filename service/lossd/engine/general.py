@@ -193,9 +193,9 @@ def _add_values(
 ) -> None:
     """Keep a block's values, or add them up in ``exact``."""
     if name in kept:
-        kept[name][block] = value * factor
+        kept[name][block] = _weighed(value, factor)
     elif isinstance(factor, np.ndarray):
-        parts.values[name] = np.add.reduce(value * factor, dtype=exact)
+        parts.values[name] = np.add.reduce(_weighed(value, factor), dtype=exact)
     else:
         parts.values[name] = np.add.reduce(value, dtype=exact) * factor
 
@@ -263,14 +263,22 @@ def _contract(loss: Loss, lazy: Lazy, factor: Factor, by_rows: bool, count: int,
     slope = forced(lazy)
     scaled: Array
     if by_rows:
-        scaled = slope * _column(factor, slope, wide)
+        scaled = _weighed(slope, _column(factor, slope, wide))
     elif isinstance(factor, np.ndarray):
         exact = np.result_type(slope, WIDE if wide else np.float64)
-        scaled = np.add.reduce(slope * _column(factor, slope, wide), axis=0, dtype=exact)
+        scaled = np.add.reduce(_weighed(slope, _column(factor, slope, wide)), axis=0, dtype=exact)
     else:
         exact = np.result_type(slope, WIDE if wide else np.float64)
         scaled = np.add.reduce(slope, axis=0, dtype=exact) * factor
     return scaled
+
+
+def _weighed(values: Array, factor: Any) -> Array:
+    """Multiply each row by its factor: what has no weight adds nothing, even where it is infinite or NaN."""
+    product: Array = values * factor
+    if isinstance(factor, np.ndarray) and not factor.all():
+        np.copyto(product, 0, where=factor == 0)
+    return product
 
 
 def _column(factor: Factor, slope: Array, wide: bool) -> Any:
