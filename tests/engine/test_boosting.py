@@ -11,8 +11,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lossd.api.entry import describe
 from lossd.engine import evaluate
-from lossd.losses import find
+from lossd.losses import LOSSES, find
 from lossd.losses.spec import Boosting
 from lossd.message import Call
 
@@ -85,3 +86,57 @@ def test_items_that_affect_each_other_have_both():
             expected = factor * getattr(plain, kind)["sum"]["embeddings"]
             assert expected.any()
             np.testing.assert_array_equal(getattr(answer, kind)["sum"]["embeddings"], expected)
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=lambda loss: loss.name)
+def test_the_catalogue_says_whose_objective_it_is(loss):
+    """A loss whose derivatives differ from the plain ones for boosting follows a library, and says which."""
+    assert describe(loss).boosting == loss.boosting.library
+    assert loss.boosting.library or loss.boosting == Boosting()
+
+
+# LightGBM's objective to our loss, its arguments beside the labels, and LightGBM's parameters.
+BUILT_IN = {
+    "regression": ("mse", {}, {}),
+    "regression_l1": ("l1", {}, {}),
+    "huber": ("huber", {"delta": 0.75}, {"alpha": 0.75}),
+    "quantile": ("multi_quantile", {"quantiles": np.array([0.75])}, {"alpha": 0.75}),
+    "binary": ("bce_with_logits", {}, {}),
+}
+
+
+@pytest.mark.parametrize("objective", BUILT_IN)
+def test_lightgbm_s_first_split_gains_what_our_derivatives_say(objective):
+    """With sums G and H of gradient and Hessian on each side, a split gains ``sum G^2 / H`` less that of both.
+
+    On one side every score equals its label, so ties decide the gain.
+    """
+    lightgbm = pytest.importorskip("lightgbm")
+    name, given, parameters = BUILT_IN[objective]
+    side = np.repeat([0.0, 1.0], 40)
+    labels = side if objective == "binary" else side + np.tile([0.0, 0.25], 40)
+    scores = labels + side * np.tile([0.0, 0.5, -1.0, -2.0], 20)
+    options = {key: value for key, value in given.items() if not isinstance(value, np.ndarray)}
+    arrays = {key: value for key, value in given.items() if isinstance(value, np.ndarray)}
+    call = Call(
+        {"input": scores[:, None] if arrays else scores, "target": labels, **arrays},
+        {"convention": "gbm", **options},
+    )
+    answer = evaluate(find(name), call)
+    gradient, hessian = (
+        getattr(answer, kind)["sum"]["input"].reshape(-1) for kind in ("gradient", "hessian")
+    )
+    settings = {"objective": objective, "num_leaves": 2, "min_data_in_leaf": 1, **parameters}
+    quiet = {"verbosity": -1, "num_threads": 1, "boost_from_average": False, "min_sum_hessian_in_leaf": 0.0}
+    booster = lightgbm.Booster(
+        {**settings, **quiet}, lightgbm.Dataset(side[:, None], labels, init_score=scores, params=quiet)
+    )
+    booster.update()
+    tree = booster.dump_model()["tree_info"][0]["tree_structure"]
+
+    def strength(rows):
+        return gradient[rows].sum() ** 2 / hessian[rows].sum()
+
+    gain = strength(side == 0) + strength(side == 1) - strength(side >= 0)
+    assert gain > 0.1
+    np.testing.assert_allclose(tree["split_gain"], gain, rtol=1e-5)

@@ -251,6 +251,20 @@ def _multi_quantile(rng: np.random.Generator, limits: Any) -> Drawn:
     wide = np.stack([x, x - 1, x + 2], 1)
     yield Case("plain", {"input": wide, "target": t, "quantiles": np.array([0.1, 0.5, 0.99])})
     yield Case("kink", {"input": t[:, None], "target": t, "quantiles": np.array([0.3])})
+    tiny, most = float(limits.tiny), float(limits.max)
+    ends = np.array([tiny, float(limits.smallest_subnormal), 1 - float(limits.epsneg)])
+    yield Case("quantiles near 0 and 1", {"input": wide, "target": t, "quantiles": ends})
+    least = np.array([0.0, tiny, -tiny, tiny * 1.5, tiny * 0.75])
+    yield Case(
+        "kink, subnormal", {"input": least[:, None], "target": least[::-1], "quantiles": np.array([0.25])}
+    )
+    far = np.array([most, most, most * 0.75])
+    near = np.array([[-most, most, 0.0], [1.0, -most, most], [-most, -most / 2, 1.0]])
+    for share in (0.125, 0.5, 0.9):  # the difference overflows; the loss may not
+        quantiles = np.array([share, 0.1, 1 - share])
+        yield Case(f"far above {share}", {"input": near, "target": far, "quantiles": quantiles})
+        yield Case(f"far below {share}", {"input": -near, "target": -far, "quantiles": quantiles})
+    yield Case("far, one", {"input": near[:, :1], "target": far, "quantiles": np.array([0.125])})
 
 
 def _dice(rng: np.random.Generator, limits: Any) -> Drawn:

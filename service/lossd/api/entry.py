@@ -70,6 +70,8 @@ class LossEntry(LossSummary):
     source: str
     alias_details: list[AliasEntry]
     """The aliases with their frameworks, and what each changes."""
+    boosting: str
+    """Whose objective `convention: gbm` follows, at ties and in factors; empty where no library has the loss."""
     arguments: list[ArgumentEntry]
     settings: dict[str, Any] = Field(json_schema_extra={"additionalProperties": {"type": "object"}})
     """Setting to its JSON Schema."""
@@ -111,6 +113,7 @@ def describe(loss: Loss) -> LossEntry:
             )
             for alias in loss.aliases
         ],
+        boosting=loss.boosting.library,
         arguments=[
             ArgumentEntry(
                 name=argument.name,

@@ -184,7 +184,8 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+                entry names.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
         """
@@ -238,7 +239,8 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+                entry names.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
         """
@@ -292,7 +294,8 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+                entry names.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
         """
@@ -344,7 +347,8 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+                entry names.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
         """
@@ -407,7 +411,8 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+                entry names.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
         """
@@ -464,7 +469,8 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+                entry names.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
         """
@@ -520,7 +526,8 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+                entry names.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
         """
@@ -577,7 +584,8 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+                entry names.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
         """
@@ -609,7 +617,8 @@ class Losses(Generic[R]):
     ) -> R:
         """Pinball loss of several quantiles of one target at once, summed over the quantiles.
 
-        Where a prediction equals its target the slope is that of a prediction too low.
+        Where a prediction equals its target the slope is that of a prediction too low; for gradient
+        boosting it is that of one too high, ``1 - q``, and the Hessian is 1.
 
         Args:
             input: numbers, of shape (..., Q)
@@ -631,7 +640,8 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+                entry names.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
         """
@@ -686,7 +696,8 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+                entry names.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
         """
@@ -749,7 +760,8 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+                entry names.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
         """
@@ -804,7 +816,8 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+                entry names.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
         """
@@ -869,7 +882,8 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+                entry names.
             size_average: PyTorch's old spelling of ``reduction``.
             reduce: PyTorch's old spelling of ``reduction``.
         """

@@ -56,7 +56,8 @@ def _page(entry: LossEntry) -> str:
     parts = [
         f"{entry.name} - {entry.summary}",
         entry.description,
-        f"Family:  {entry.family}\nSource:  {entry.source}",
+        f"Family:  {entry.family}\nSource:  {entry.source}"
+        + (f"\nGbm:     {entry.boosting}" if entry.boosting else ""),
         f"Formula (LaTeX):\n  {entry.formula}",
         "Arguments:\n" + _table(arrays, indent="  "),
         "Settings:\n" + _table(settings, indent="  ") if settings else "",

@@ -232,8 +232,10 @@ def _derivative(
     """
     boosting = plan.boosting
     if kind == "gradient":
-        partial = terms.gradient[name]
-        if boosting is None or boosting.gradient == 1:
+        if boosting is None:
+            return terms.gradient[name]
+        partial = terms.boosting.get(name, terms.gradient[name])
+        if boosting.gradient == 1:
             return partial
         return lambda *upstream: forced(partial, *upstream) * boosting.gradient
     if kind == "hessian" and terms.hessian is not None:

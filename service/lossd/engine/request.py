@@ -90,7 +90,7 @@ class Options(BaseModel):
     dtype: Literal["float16", "bfloat16", "float32", "float64", "complex64", "complex128"] | None = None
     """Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the arrays."""
     convention: Literal["gbm"] | None = None
-    """``gbm``: gradient and Hessian diagonal of the sum, as gradient boosting libraries expect them."""
+    """``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's entry names."""
     size_average: bool | None = None
     """PyTorch's old spelling of ``reduction``."""
     reduce: bool | None = None

@@ -24,8 +24,11 @@ from lossd.message import Array
 _LEAST: Mapping[np.dtype[Any], float] = {np.dtype(np.float32): 2.0**-100, np.dtype(np.float64): 2.0**-960}
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
 _HALF = "They are those of half the square; the value is the square."
-# Where the second derivative is zero, boosting libraries take the row's weight instead.
-_UNIT_CURVATURE = Boosting(hessian=lambda hessian, weight: np.ones_like(hessian) * weight)
+
+
+def _unit_curvature(library: str) -> Boosting:
+    """Return that boosting libraries take the row's weight where the second derivative is zero."""
+    return Boosting(library, hessian=lambda hessian, weight: np.ones_like(hessian) * weight)
 
 
 @loss(
@@ -42,7 +45,11 @@ _UNIT_CURVATURE = Boosting(hessian=lambda hessian, weight: np.ones_like(hessian)
     example=Example(input=[1.0, 2.0, 3.0, 4.0], target=[1.5, 2.0, 2.0, 6.0], value=[0.25, 0.0, 1.0, 4.0]),
     mass=RowMass(),
     modulus=True,
-    boosting=Boosting(gradient=0.5, hessian=lambda hessian, weight: 0.5 * hessian),
+    boosting=Boosting(
+        "XGBoost's reg:squarederror and LightGBM's regression",
+        gradient=0.5,
+        hessian=lambda hessian, weight: 0.5 * hessian,
+    ),
 )
 def mse(input: Real, target: Real, weight: RowWeight | None = None) -> Terms:
     """Squared error: one large mistake costs more than many small ones.
@@ -82,7 +89,7 @@ def mse_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: S
     example=Example(input=[1.0, 2.0, 3.0], target=[1.0, 2.5, 5.0], value=[0.0, 0.5, 2.0]),
     mass=RowMass(),
     modulus=True,
-    boosting=_UNIT_CURVATURE,
+    boosting=_unit_curvature("XGBoost's reg:absoluteerror and LightGBM's regression_l1"),
 )
 def l1(input: Real, target: Real, weight: RowWeight | None = None) -> Terms:
     """Absolute error: the median's loss, which outliers pull with constant force.
@@ -117,7 +124,7 @@ def l1_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Sc
     source=f"Huber (1964), Robust Estimation of a Location Parameter; {_TORCH}HuberLoss.html",
     example=Example(input=[0.5, 3.0, -3.0], target=[0.0, 0.0, 0.0], value=[0.125, 2.5, 2.5]),
     modulus=True,
-    boosting=_UNIT_CURVATURE,
+    boosting=_unit_curvature("LightGBM's huber"),
 )
 def huber(
     input: Real,
@@ -158,7 +165,7 @@ def huber_block(
     source=f"Girshick (2015), Fast R-CNN; {_TORCH}SmoothL1Loss.html",
     example=Example(input=[0.5, 3.0], target=[0.0, 0.0], beta=2.0, value=[0.0625, 2.0]),
     modulus=True,
-    boosting=_UNIT_CURVATURE,
+    boosting=_unit_curvature("LightGBM's huber, which it is where beta is 1"),
 )
 def smooth_l1(input: Real, target: Real, *, beta: Annotated[NonNegative, Differentiable] = 1.0) -> Terms:
     """Absolute error with a squared foot of half-width ``beta``; l1 where ``beta`` is 0."""

@@ -56,6 +56,7 @@ class Terms(NamedTuple):
             upstream that returns the Hessian's diagonal of the values' sum weighed by it.
         product: The Hessian of each row's value times a direction of that argument's shape.
         weight: What `times` has multiplied all of it with.
+        boosting: Argument to the gradient that boosting libraries use, where theirs is another subgradient.
     """
 
     value: Array
@@ -63,6 +64,7 @@ class Terms(NamedTuple):
     hessian: Lazy | None = None
     product: Callable[[Array], Array] | None = None
     weight: Array | float = 1.0
+    boosting: Mapping[str, Lazy] = {}
 
     def times(self, weight: Array | None) -> Terms:
         """Multiply the loss of each row by its ``weight``, an argument of that name; None means one.
@@ -170,11 +172,13 @@ class Boosting:
     """What gradient boosting libraries use where it is not the derivative itself.
 
     Attributes:
+        library: Whose objective it is, for people; empty where no library has the loss.
         gradient: Factor on the gradient.
         hessian: Turns each row's second derivative, and the weight that is in it, into what the
             libraries divide by; for coupled losses, the diagonal of the weighed sum's Hessian, and 1.
     """
 
+    library: str = ""
     gradient: float = 1.0
     hessian: Callable[[Array, Array | float], Array] = lambda hessian, weight: hessian
 

@@ -13,7 +13,7 @@ from lossd.losses.alias import catboost, keras, objective, optax, pytorch, tenso
 from lossd.losses.classification.fallback import leave_to_kernel
 from lossd.losses.roles import Factor, Probability, Real
 from lossd.losses.scratch import Scratch
-from lossd.losses.spec import Example, Terms, loss, tuned
+from lossd.losses.spec import Boosting, Example, Terms, loss, tuned
 from lossd.losses.stable import sigmoid, softplus, times
 from lossd.losses.sums import dot, total
 from lossd.message import Array
@@ -115,6 +115,7 @@ def _soft_bce(input: Array, target: Array, rest: Array, scale: Any, out: Array, 
         r"\ell = w\,[\,p\, t\, \mathrm{sp}(-x) + (1 - t)\, \mathrm{sp}(x)\,],\quad \mathrm{sp}(x) = \log(1 + e^x)"
     ),
     source=f"{_TORCH}BCEWithLogitsLoss.html",
+    boosting=Boosting("XGBoost's binary:logistic and LightGBM's binary"),
     example=Example(input=[0.0, 0.0], target=[1.0, 0.0], value=[0.6931471805599453] * 2),
 )
 def bce_with_logits(

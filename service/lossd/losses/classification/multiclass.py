@@ -55,7 +55,7 @@ _EXP_RANGE = {"f": 80.0, "d": 700.0}
     example=Example(input=[[0.0, 0.0], [0.0, 0.0]], target=[0, 1], value=[0.6931471805599453] * 2),
     mass=ClassMass(),
     ignored=("target", "ignore_index"),
-    boosting=Boosting(hessian=lambda hessian, weight: 2 * hessian),
+    boosting=Boosting("XGBoost's multi:softprob", hessian=lambda hessian, weight: 2 * hessian),
 )
 def cross_entropy(
     input: Logits,
