@@ -7,7 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from lossd.losses.alignments import Alignments, Paths, align, by_logarithms, by_probabilities
+from lossd.losses.alignments import LIMITS, align, by_probabilities
+from lossd.losses.log_alignments import by_logarithms
+from lossd.losses.paths import Alignments, Paths
+
+EXACT = LIMITS[np.dtype(np.float64)]
 
 
 @pytest.fixture(autouse=True)
@@ -26,11 +30,12 @@ def paths(chances: list[np.ndarray], labels: list[list[int]], blank: int = 0) ->
     for sample, (chance, word) in enumerate(zip(chances, labels, strict=True)):
         states = [blank] * width
         states[1 : 2 * len(word) : 2] = word
-        emitted[: len(chance), :, sample] = np.maximum(np.log(chance)[:, states], -1e30)
+        emitted[: len(chance), :, sample] = np.log(chance)[:, states]
         for of, way in ((skips, word), (back, word[::-1])):
             for place in range(1, len(way)):
                 of[2 * place + 1, sample] = way[place] != way[place - 1]
-    return Paths(emitted, skips, back, frames, 2 * lengths)
+    nothing = np.zeros((steps, count))
+    return Paths(emitted, nothing, nothing, skips, back, frames, 2 * lengths)
 
 
 def random_paths(seed: int, *, peak: float) -> Paths:
@@ -68,7 +73,7 @@ def assert_same(found: Alignments, expected: Alignments, samples: Paths, relativ
 @pytest.mark.parametrize("seed", range(5))
 def test_probabilities_and_logarithms_come_to_the_same(seed: int, peak: float) -> None:
     samples = random_paths(seed, peak=peak)
-    found, failed = by_probabilities(samples)
+    found, failed = by_probabilities(samples, EXACT)
     kept = np.flatnonzero(~failed)
     assert len(kept) > 3
     some = samples.of(kept)
@@ -83,7 +88,7 @@ def test_both_are_the_sum_over_every_alignment() -> None:
     chances = [rng.dirichlet(np.ones(3), size) for size in (6, 5, 4, 3)]
     samples = paths(chances, words)
     expected = [enumerate_alignments(*one) for one in zip(chances, words, strict=True)]
-    found, failed = by_probabilities(samples)
+    found, failed = by_probabilities(samples, EXACT)
     assert not failed.any()
     np.testing.assert_allclose(found.value, expected, rtol=1e-14)
     np.testing.assert_allclose(by_logarithms(samples).value, expected, rtol=1e-14)
@@ -105,8 +110,8 @@ FAILURES = {
 @pytest.mark.parametrize("name", FAILURES)
 def test_what_probabilities_cannot_tell_is_left_to_logarithms(name: str) -> None:
     samples = paths(*FAILURES[name])
-    assert by_probabilities(samples)[1].all()
-    found, expected = align(samples), by_logarithms(samples)
+    assert by_probabilities(samples, EXACT)[1].all()
+    found, expected = align(samples, EXACT), by_logarithms(samples)
     np.testing.assert_array_equal(found.value, expected.value)
     np.testing.assert_array_equal(found.posterior, expected.posterior)
 
@@ -114,13 +119,29 @@ def test_what_probabilities_cannot_tell_is_left_to_logarithms(name: str) -> None
 def test_a_sample_that_fails_leaves_its_neighbours_alone() -> None:
     chances = [np.random.default_rng(0).dirichlet(np.ones(2), 20), lingering(400, 1e-8)]
     words = [[1, 1], [1] * 60]
-    both = align(paths(chances, words))
-    first = align(paths(chances[:1], words[:1]))
+    both = align(paths(chances, words), EXACT)
+    first = align(paths(chances[:1], words[:1]), EXACT)
     # Sums over more frames and states group their addends in another way.
     np.testing.assert_allclose(both.value[0], first.value[0], rtol=1e-14)
     np.testing.assert_allclose(both.posterior[:20, :5, 0], first.posterior[:, :, 0], rtol=1e-13)
 
 
 def test_a_loss_near_zero_keeps_its_digits() -> None:
-    found = align(paths([lingering(10, 1e-13)], [[]]))
+    found = align(paths([lingering(10, 1e-13)], [[]]), EXACT)
     assert found.value[0] == pytest.approx(1e-12, rel=1e-3)  # 1 - 1e-13 itself has three digits of 1e-13
+
+
+def test_alignments_are_compared_where_they_differ() -> None:
+    """One frame of the first of two words decides, whatever the frames of the second weigh."""
+    ordinary = np.array([[0.0, -np.inf], [0.0, -1.0], [-np.inf, 0.0], [0.0, -np.inf]])
+    for weight in (0.0, 1e5, 1e17, 1e300):
+        certain = np.array([[-np.inf, -weight], [-weight, -np.inf]])
+        frames = np.concatenate([ordinary, certain, certain])
+        states = [0, 1, 0, 1, 0, 1, 0]
+        emitted = frames[:, states, None].astype(float)
+        skips, nothing = np.zeros((7, 1)), np.zeros((len(frames), 1))
+        found = by_logarithms(
+            Paths(emitted, nothing, nothing, skips, skips, np.array([len(frames)]), np.array([6]))
+        )
+        assert found.value == pytest.approx(4 * weight - math.log1p(math.exp(-1)), rel=1e-15)
+        assert found.posterior[1, 1, 0] == pytest.approx(1 / (1 + math.e), rel=1e-15)

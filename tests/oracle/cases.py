@@ -375,6 +375,43 @@ def _ctc(rng: np.random.Generator, limits: Any) -> Drawn:
     impossible = {**lengths, "targets": targets, "input_lengths": np.array([5, 2, 4, 3, 2, 0])}
     for key, frames in {"log_probs": log_probs, "logits": x}.items():
         yield Case(f"impossible {key}", {key: frames, **impossible}, {"zero_infinity": True})
+    yield from _ctc_extremes(rng, limits)
+
+
+def _ctc_extremes(rng: np.random.Generator, limits: Any) -> Drawn:
+    """Draw alignments that are all but certain, hopeless, tied or ruled out, of logits of every magnitude."""
+    given = {
+        "targets": np.array([[1, 2], [1, 1], [2, 1]]),
+        "input_lengths": np.array([4, 4, 3]),
+        "target_lengths": np.array([2, 2, 1]),
+    }
+    spoken = np.array([[1, 1, 2, 0], [1, 0, 0, 1], [0, 2, 2, 0]])
+    instead = np.array([[0, 1, 2, 2], [0, 0, 0, 1], [0, 2, 0, 0]])  # where labels may begin or end as well
+    sure = np.maximum(np.eye(3)[spoken], np.eye(3)[instead]) - 1
+    for height in (3.0, 20.0, 36.0, 80.0):
+        near = height * sure * rng.uniform(0.7, 1.3, sure.shape)
+        yield Case(f"sure {height}", {"logits": near, **given})
+        yield Case(f"sure log_probs {height}", {"log_probs": near - np.exp(-height), **given})
+    x = rng.standard_normal((3, 4, 3))
+    for scale in (float(limits.tiny) * 8, 1e-30, 1e3, float(limits.max) / 64):
+        yield Case(f"logits of {scale:.0e}", {"logits": x * scale, **given})
+        yield Case(f"log_probs of {scale:.0e}", {"log_probs": x * scale, **given})
+    yield Case(
+        "far below another", {"logits": x + np.array([0, 0, 1e3]), **given, "targets": np.ones((3, 2), int)}
+    )
+    out = np.where(rng.uniform(size=x.shape) < 0.25, -np.inf, x)
+    out[spoken[..., None] == np.arange(3)] = 0
+    yield Case("ruled out", {"logits": out, **given})
+    yield Case("ruled out log_probs", {"log_probs": out - 1, **given})
+    one = {"input_lengths": np.array([1, 1, 0]), "target_lengths": np.array([1, 0, 0])}
+    yield Case("one frame", {"logits": 30 * x[:, :1], "targets": given["targets"], **one})
+    alone = {
+        "targets": np.zeros((3, 0), int),
+        "input_lengths": np.array([4, 2, 0]),
+        "target_lengths": np.zeros(3, int),
+    }
+    yield Case("one class", {"logits": x[..., :1], **alone})
+    yield Case("one free class", {"log_probs": x[..., :1], **alone})
 
 
 CASES: Mapping[str, Callable[..., Drawn]] = {

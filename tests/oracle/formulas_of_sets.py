@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import groupby, product
 
-from tests.oracle.exact import MP, Number, exp
+from tests.oracle.exact import MP, Number, exp, times
 from tests.oracle.formulas import Truth
 
 
@@ -94,43 +94,69 @@ def nt_xent(*, embeddings, labels, temperature=0.07) -> list[Truth]:
 def ctc(
     *, targets, input_lengths, target_lengths, log_probs=None, logits=None, blank=0, zero_infinity=False
 ) -> Truth:
-    given = log_probs if logits is None else [_log_softmax(frame) for frame in logits]
-    frames, labels = given[:input_lengths], targets[:target_lengths]
-    classes = range(len(given[0]))
-    probability = [[exp(lp) for lp in frame] for frame in frames]
-    total, through = MP.mpf(0), [[MP.mpf(0)] * len(classes) for _ in given]
-    for path in product(classes, repeat=len(frames)):
+    name, every = ("log_probs", log_probs) if logits is None else ("logits", logits)
+    given, labels, classes = every[:input_lengths], targets[:target_lengths], range(len(every[0]))
+    weigh = [[_exp(x) for x in frame] for frame in given]
+    if logits is not None:
+        weigh = [[w / MP.fsum(frame) for w in frame] for frame in weigh]
+    places = [(t, c) for t in range(len(given)) for c in classes]
+    total, fails = MP.mpf(0), dict.fromkeys(places, MP.mpf(0))
+    with_both = {place: dict.fromkeys(places, MP.mpf(0)) for place in places}
+    for path in product(classes, repeat=len(given)):
+        weight = MP.fprod(weigh[t][symbol] for t, symbol in enumerate(path))
         if [symbol for symbol, _ in groupby(path) if symbol != blank] != labels:
+            for place in enumerate(path):
+                fails[place] += weight
             continue
-        weight = MP.fprod(probability[t][symbol] for t, symbol in enumerate(path))
         total += weight
-        for t, symbol in enumerate(path):
-            through[t][symbol] += weight
+        for place in enumerate(path) if weight else ():
+            for other in enumerate(path):
+                with_both[place][other] += weight
     if total == 0:
-        value, share = MP.mpf(0) if zero_infinity else MP.inf, MP.mpf(0) if zero_infinity else MP.nan
-    else:
-        value, share = -MP.log(total), 1 / total
-    posterior = [[share * weight for weight in frame] for frame in through]
-    if logits is None:
-        gradient = {"log_probs": [[(-p,) for p in frame] for frame in posterior]}
-    else:
-        softmax = probability + [[MP.mpf(0)] * len(classes)] * (len(given) - len(frames))
-        possible = MP.mpf(not (total == 0 and zero_infinity))
-        gradient = {
-            "logits": [
-                _less([possible * s for s in free], given)
-                for free, given in zip(softmax, posterior, strict=True)
-            ]
-        }
-    return Truth((value,), gradient)
+        nothing = [(MP.mpf(0) if zero_infinity else MP.nan,)] * len(classes)
+        rest = [[(MP.mpf(0),)] * len(classes)] * (len(every) - len(given))
+        value = MP.mpf(0) if zero_infinity else MP.inf
+        return Truth((value,), {name: [nothing] * len(given) + rest})
+    posterior = {place: with_both[place][place] / total for place in places}
+    slope, by_frame = {}, [[(MP.mpf(0),)] * len(classes) for _ in every]
+    for place in places:
+        (t, c), p = place, posterior[place]
+        slope[place] = weigh[t][c] - p if logits is not None else -p
+        sensitivity = MP.mpf(0)
+        for u, k in places:
+            bend = -(with_both[place][u, k] / total - p * posterior[u, k])
+            if logits is not None and u == t:
+                bend += weigh[t][c] * ((k == c) - weigh[t][k])
+            sensitivity += times(bend, abs(given[u][k])) if bend > 0 else times(-bend, abs(given[u][k]))
+        by_frame[t][c] = (slope[place], sensitivity, -sensitivity)
+        if logits is not None:
+            by_frame[t][c] += _cancelling(
+                weigh[t], [posterior[t, k] for k in classes], c, fails[place], total
+            )
+    of_value = MP.fsum(times(abs(slope[t, c]), abs(given[t][c])) for t, c in places)
+    value = -MP.log(total)
+    return Truth((value, of_value, -of_value), {name: by_frame})
 
 
-def _less(free: list[Number], given: list[Number]) -> list[tuple[Number, ...]]:
-    """Return the differences of two distributions, that of the likeliest symbol by those of the others."""
+def _cancelling(
+    free: list[Number], given: list[Number], c: int, fails: Number, total: Number
+) -> tuple[Number, ...]:
+    """Return what may cancel in the difference of two distributions, plus and minus.
+
+    For the likeliest symbol those are the differences of the others. Where the labels are likely they
+    are less: what fails with the symbol, and the share of all that fails.
+    """
     top = max(range(len(free)), key=free.__getitem__)
-    slopes = [(s, -p) for s, p in zip(free, given, strict=True)]
-    slopes[top] = tuple(-part for c, slope in enumerate(slopes) if c != top for part in slope)
-    return slopes
+    others = [k for k in range(len(free)) if (k == c) == (c != top)]
+    size = MP.fsum(max(free[k], given[k]) for k in others)
+    if total > MP.mpf(3) / 4:
+        size = min(size, (fails + free[c] * (1 - total)) / total)
+    return size, -size
+
+
+def _exp(value: Number) -> Number:
+    """Return the exponential, of numbers of any size."""
+    return MP.mpf(0) if value == MP.ninf else MP.exp(value)
 
 
 def _distance(u: list[Number], v: list[Number], p: float, eps: float) -> tuple[Number, list[Number]]:
@@ -163,9 +189,3 @@ def _through_cosine(
         for d in size
     ]
     return [[a + b for a, b in zip(*pair, strict=True)] for pair in zip(rows, own, strict=True)]
-
-
-def _log_softmax(logits: list[Number]) -> list[Number]:
-    top = max(logits)
-    total = MP.log(MP.fsum(exp(x - top) for x in logits))
-    return [x - top - total for x in logits]

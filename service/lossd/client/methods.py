@@ -856,7 +856,10 @@ class Losses(Generic[R]):
         Give ``log_probs``, or ``logits`` to be normalised here. The gradient with respect to
         ``log_probs`` takes them as free variables: it is minus the posterior of each symbol. The mean
         divides each sample by its number of labels, then by the number of samples. ``zero_infinity``
-        makes 0 of samples that have no alignment.
+        makes 0 of samples that have no alignment; without it their derivatives are NaN, for they have
+        none. Frames past a sample's ``input_lengths`` may hold anything, and of ``log_probs`` only
+        those of the blank and of the sample's labels are read; -inf rules a symbol out, +inf is NaN. Of
+        ``logits`` one of +inf in a frame is certain, and two are NaN.
 
         Args:
             log_probs: numbers, of shape (T, N, C) or (T, C)

@@ -1,18 +1,22 @@
-"""This file is the sequence losses: how probable a sequence of labels is when its timing is unknown."""
+"""The sequence losses: how probable a sequence of labels is when its timing is unknown."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from functools import cache
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
 from lossd.errors import invalid
 from lossd.losses.alias import pytorch
-from lossd.losses.alignments import IMPOSSIBLE, Paths, align
+from lossd.losses.alignments import LIMITS, align
 from lossd.losses.domain import Length, Whole
+from lossd.losses.failing_paths import Trellis, failing, failing_given_symbol
+from lossd.losses.paths import Paths
 from lossd.losses.spec import Arguments, Example, Role, Settings, Terms, loss
 from lossd.losses.stable import softmax
+from lossd.losses.symbols import by_symbol, last_to_first, places, skips, states
 from lossd.message import Array
 
 _FRAMES = Role(shape="(T, N, C) or (T, C)", core=("T", "C"), axes=(0, -1))
@@ -30,7 +34,6 @@ InputLengths = Annotated[Array, Role(shape="(N) or ()", domain=Length("T"), diff
 TargetLengths = Annotated[Array, Role(shape="(N) or ()", domain=Length("S"), differentiable=False)]
 
 _PADDED_LIMIT = 1 << 27  # symbols: 1 GiB
-_AT_A_TIME = 1 << 16  # symbols: 512 KiB
 _STEP = 1024  # states that take longer to add up than a call into NumPy
 _ROOM = 1 << 22  # symbols or states of a block: 32 MiB
 
@@ -147,107 +150,146 @@ def ctc(
 
     Give ``log_probs``, or ``logits`` to be normalised here. The gradient with respect to ``log_probs`` takes them as
     free variables: it is minus the posterior of each symbol. The mean divides each sample by its number of
-    labels, then by the number of samples. ``zero_infinity`` makes 0 of samples that have no alignment.
+    labels, then by the number of samples. ``zero_infinity`` makes 0 of samples that have no alignment; without
+    it their derivatives are NaN, for they have none. Frames past a sample's ``input_lengths`` may hold anything, and
+    of ``log_probs`` only those of the blank and of the sample's labels are read; -inf rules a symbol out, +inf is
+    NaN. Of ``logits`` one of +inf in a frame is certain, and two are NaN.
     """
-    given = log_probs if logits is None else logits
-    normalised = None if logits is None else softmax(logits.reshape(-1, logits.shape[-1]))
-    frames = given if normalised is None else normalised.log.reshape(given.shape)
-    states = _states(targets, target_lengths, blank)
-    place = _places(states, frames)
+    frames = _weighed(log_probs) if logits is None else _normalised(logits)
+    labels, skip = states(targets, target_lengths, blank), skips(targets)
+    place = places(labels, frames.weight.shape)
+    limits = LIMITS[(log_probs if logits is None else logits).dtype]
     value, appearance = align(
         Paths(
-            emitted=np.maximum(frames.reshape(-1)[place], IMPOSSIBLE, dtype=np.float64),
-            skips=_skips(targets),
-            skips_back=_skips(_last_to_first(targets, target_lengths)),
+            emitted=np.take(frames.weight.reshape(-1), place).astype(np.float64, copy=False),
+            highest=frames.highest.T,
+            spread=frames.spread.T,
+            skips=skip,
+            skips_back=skips(last_to_first(targets, target_lengths)),
             frames=input_lengths,
             last=2 * target_lengths,
-        )
+        ),
+        limits if logits is None else limits._replace(least_value=-np.inf),
     )
-    impossible = np.isposinf(value)
-    if zero_infinity:
-        value = np.where(impossible, 0, value)
+    likely = np.flatnonzero(value < limits.least_value) if logits is not None else value[:0]
+    if len(likely):
+        trellis = Trellis(frames.probability, labels, skip, input_lengths, 2 * target_lengths).of(likely)
+        fails = failing(trellis)
+        value[likely] = -np.log1p(-fails.whole)
+    impossible, finite = np.isposinf(value), np.isfinite(value)
+    used = np.arange(frames.weight.shape[1]) < input_lengths[:, None]
+    complete = bool(used.all() and finite.all())
 
-    def heard(array: Array) -> Array:
-        """Clear, in ``(N, T, C)``, what lies past a sample's frames, and samples that are let off."""
-        array[np.arange(array.shape[1]) >= input_lengths[:, None]] = 0
+    def settle(array: Array) -> Array:
+        """Set, in ``(N, T, C)``, what belongs to samples without a finite loss and to frames past a sample's last."""
+        if complete:
+            return array
+        array[~finite] = np.nan
+        array[~used] = 0
         if zero_infinity:
             array[impossible] = 0
         return array
 
+    @cache
     def posterior() -> Array:
-        """Return the probability of each symbol at each frame given the labels, ``(N, T, C)``."""
-        return heard(_by_symbol(appearance, place, frames))
+        """Return the probability of each symbol at each frame given the labels."""
+        return settle(by_symbol(appearance, place, frames.weight.shape))
 
-    def curvature() -> Array:
-        """Return minus the variance of each symbol's appearance, plus that under the softmax."""
-        appears = posterior()
-        bend: Array = appears * (appears - 1)
-        if normalised is None:
-            return bend
-        free = (normalised.probability * normalised.complement).reshape(frames.shape)
-        return heard(free) + bend
-
+    @cache
     def of_logits() -> Array:
         """Return ``s - posterior``; both sum to one, so the likeliest symbol's is minus the sum of the others'."""
-        assert normalised is not None
-        slope = heard(normalised.probability.reshape(frames.shape).copy()) - posterior()
-        likeliest = normalised.probability.argmax(axis=1).reshape(*frames.shape[:2], 1)
-        np.put_along_axis(slope, likeliest, 0, axis=2)
-        np.put_along_axis(slope, likeliest, -slope.sum(axis=2, keepdims=True), axis=2)
-        return slope
+        slope = frames.probability - posterior()
+        if len(likely):
+            whole = fails.whole[:, None, None]
+            given = failing_given_symbol(trellis, fails)
+            slope[likely] = trellis.probability * (given - whole) / (1 - whole)
+        return settle(_balanced(slope, frames.likeliest))
+
+    def curvature() -> Array:
+        """Return minus the variance of each symbol's appearance, plus that under the softmax.
+
+        ``s (1 - s) - p (1 - p) = (s - p) (1 - s - p)``, with the complement taken of the larger of the two.
+        """
+        appears = posterior()
+        absent = _complement(appears)
+        if logits is None:
+            return -appears * absent
+        neither = np.where(
+            appears > frames.probability, absent - frames.probability, frames.complement - appears
+        )
+        return settle(of_logits() * neither)
 
     return Terms(
-        value,
-        {"log_probs": lambda: np.negative(found := posterior(), out=found), "logits": of_logits},
+        np.where(impossible, 0, value) if zero_infinity else value,
+        {"log_probs": lambda: -posterior(), "logits": of_logits},
         curvature,
     )
 
 
-def _states(targets: Array, lengths: Array, blank: int) -> Array:
-    """Return the symbols of the states, blanks between labels, ``(2S + 1, N)``.
+class _Frames(NamedTuple):
+    """What is known of the symbols at each frame, ``(N, T, C)``, and of each frame, ``(N, T)``.
 
-    States past a sample's last are blanks that nothing leads back from.
+    Attributes:
+        weight: Logarithms of the symbols' weights; their log-probability is that less ``highest`` less ``spread``.
+        highest: The largest of them, or 0 where weights are probabilities.
+        spread: The rest of the logarithm of the sum of weights.
+        likeliest: Index of the likeliest symbol.
+        probability: The softmax. Where weights are probabilities, it and the fields around it mean nothing.
+        complement: One less the softmax.
     """
-    count, longest = targets.shape
-    states = np.full((2 * longest + 1, count), blank, np.intp)
-    states[1::2] = np.where(np.arange(longest)[:, None] < lengths, targets.T, blank)
-    return states
+
+    weight: Array
+    highest: Array
+    spread: Array
+    likeliest: Array
+    probability: Array
+    complement: Array
 
 
-def _skips(targets: Array) -> Array:
-    """Return where a label may be entered past a blank, as 1 and 0: where the label before differs."""
-    count, longest = targets.shape
-    skips = np.zeros((2 * longest + 1, count))
-    skips[3::2] = (targets[:, 1:] != targets[:, :-1]).T
-    return skips
+def _weighed(log_probs: Array) -> _Frames:
+    nothing = np.zeros(log_probs.shape[:2])
+    return _Frames(log_probs, nothing, nothing, nothing, nothing, nothing)
 
 
-def _last_to_first(targets: Array, lengths: Array) -> Array:
-    """Return each sample's labels last to first, still at the front of its row."""
-    count, longest = targets.shape
-    place = np.maximum(lengths[:, None] - 1 - np.arange(longest), 0)
-    turned: Array = targets[np.arange(count)[:, None], place]
-    return turned
+def _normalised(logits: Array) -> _Frames:
+    """Take the softmax of frames in float64, and the logits themselves as weights.
+
+    Their differences have the logits' own digits, also where another symbol's logit is far above. A logit of infinity
+    is a symbol that is certain; two of them in a frame are NaN.
+    """
+    shape = logits.shape
+    rows = logits.reshape(-1, shape[-1]).astype(np.float64, copy=False)
+    normalised = softmax(rows)
+    row, likeliest = np.arange(len(rows)), rows.argmax(axis=1)
+    highest, spread = rows[row, likeliest], -normalised.log[row, likeliest]
+    infinite = np.isinf(highest)
+    if infinite.any():
+        rows = np.where(infinite[:, None], normalised.log, rows)
+        highest = np.where(infinite, 0, highest)
+    return _Frames(
+        rows.reshape(shape),
+        highest.reshape(shape[:2]),
+        spread.reshape(shape[:2]),
+        likeliest.reshape(shape[:2]),
+        normalised.probability.reshape(shape),
+        normalised.complement.reshape(shape),
+    )
 
 
-def _places(states: Array, frames: Array) -> Array:
-    """Return where in the frames ``(N, T, C)`` each state's symbol stands at each step, ``(T, 2S + 1, N)``."""
-    count, steps, classes = frames.shape
-    frame = np.arange(0, steps * classes, classes)[:, None, None]
-    sample = np.arange(count) * (steps * classes)
-    places: Array = frame + (states + sample)
-    return places
+def _balanced(slope: Array, likeliest: Array) -> Array:
+    """Make the likeliest symbol's element of each frame minus the sum of the others'."""
+    rows, top = slope.reshape(-1, slope.shape[-1]), likeliest.reshape(-1)
+    row = np.arange(len(rows))
+    rows[row, top] = 0
+    rows[row, top] = -np.add.reduce(rows, axis=1)
+    return slope
 
 
-def _by_symbol(appearance: Array, place: Array, frames: Array) -> Array:
-    """Sum ``(T, K, N)`` by symbol to ``(N, T, C)``, as many samples at a time as fit in cache."""
-    count, steps, classes = frames.shape
-    symbols: Array = np.empty_like(frames)
-    few = max(1, _AT_A_TIME // max(steps * classes, 1))
-    for first in range(0, count, few):
-        part = slice(first, first + few)
-        where = place[:, :, part] - first * steps * classes
-        size = symbols[part].size
-        summed = np.bincount(where.reshape(-1), appearance[:, :, part].reshape(-1), minlength=size)
-        symbols[part] = summed.reshape(symbols[part].shape)
-    return symbols
+def _complement(probability: Array) -> Array:
+    """Return one less each probability, for the largest of each frame as the sum of the others."""
+    others = probability.reshape(-1, probability.shape[-1]).copy()
+    row, top = np.arange(len(others)), others.argmax(axis=1)
+    complement = 1 - others
+    others[row, top] = 0
+    complement[row, top] = np.add.reduce(others, axis=1)
+    return complement.reshape(probability.shape)
