@@ -259,9 +259,11 @@ def _normalised(logits: Array) -> _Frames:
     """
     shape = logits.shape
     rows = logits.reshape(-1, shape[-1]).astype(np.float64, copy=False)
-    normalised = softmax(rows)
     row, likeliest = np.arange(len(rows)), rows.argmax(axis=1)
-    highest, spread = rows[row, likeliest], -normalised.log[row, likeliest]
+    highest = rows[row, likeliest]
+    # Rounded as the differences of the paths' weights are, so that a posterior of 1 is a softmax of 1.
+    normalised = softmax(rows - np.where(np.isfinite(highest), highest, 0)[:, None])
+    spread = -normalised.log[row, likeliest]
     infinite = np.isinf(highest)
     if infinite.any():
         rows = np.where(infinite[:, None], normalised.log, rows)

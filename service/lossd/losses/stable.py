@@ -10,13 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lossd.losses.scratch import Scratch
 from lossd.message import Array
 
-# Exponents smaller than this are rounded by no more than two ulp of one.
-_NEAR = 8.0
-# The exponential is 0 of all that is this far below 0, in both types.
-_FAR = 4096.0
+# Logits whose exponential and its inverse are both normal numbers.
+EXP_RANGE = {"f": 80.0, "d": 700.0}
 
 
 class Softmax(NamedTuple):
@@ -43,11 +40,9 @@ def softmax(logits: Array) -> Softmax:
     """
     place = _starts(logits) + logits.argmax(axis=1)
     top = logits.reshape(-1)[place]
-    shifted = logits - top[:, None]
-    # The maximum less itself: 0, also of infinity, but not of NaN and not where all are ruled out.
-    shifted.reshape(-1)[place] = np.where(np.isposinf(top), 0, top - top)
-    exponential = exp_below(logits, top, shifted, Scratch())
-    own = exponential.reshape(-1)[place]
+    exponential = logits - _shift(top)[:, None]
+    np.exp(exponential, out=exponential)
+    own = np.where(np.isposinf(top), 1, exponential.reshape(-1)[place])
     exponential.reshape(-1)[place] = 0
     others = _row_sums(exponential)
     exponential.reshape(-1)[place] = own
@@ -55,31 +50,22 @@ def softmax(logits: Array) -> Softmax:
     probability = np.divide(exponential, whole[:, None], out=exponential)
     complement = 1 - probability
     complement.reshape(-1)[place] = others / whole
-    return Softmax(shifted - np.log1p(others)[:, None], probability, complement)
+    log = logits - top[:, None]
+    # The maximum less itself: 0, also of infinity, but not of NaN and not where all are ruled out.
+    log.reshape(-1)[place] = np.where(np.isposinf(top), 0, top - top)
+    log -= np.log1p(others / own)[:, None]
+    return Softmax(log, probability, complement)
 
 
-def exp_below(values: Array, top: Array, difference: Array, scratch: Scratch) -> Array:
-    """Return ``exp(x - m)`` of rows ``(rows, n)`` with maxima ``(rows,)``, to a few ulp however far x is below m.
+def _shift(top: Array) -> Array:
+    """Return what to subtract from rows with these maxima before the exponential, so that it does not overflow.
 
-    ``difference`` is x - m, rounded: by e, say. Its exponential is wrong by the factor exp(e) = 1 + e, which Knuth's
-    TwoSum tells (The Art of Computer Programming, volume 2, 4.2.2).
+    No logit loses a digit by it: 0 where the exponential of the maximum is a number, and for a negative maximum
+    the nearest whole number, of which a logit at least as far from 0 is a multiple of no finer step than its own.
+    Only beyond the range of the exponential is it the maximum itself.
     """
-    exponential: Array = np.exp(difference, out=scratch.empty("exponential", difference))
-    if not difference.size or np.minimum.reduce(difference, axis=None) > -_NEAR:
-        return exponential
-    minuend = np.where(np.isfinite(top), top, 0)[:, None]
-    # Made finite: what is farther below has no exponential to correct. `numpy.clip` takes three times as long.
-    near = np.maximum(values, minuend - _FAR, out=scratch.empty("near", values))
-    np.minimum(near, minuend, out=near)
-    rounded = np.subtract(near, minuend, out=scratch.empty("rounded", values))
-    virtual = np.subtract(rounded, near, out=scratch.empty("virtual", values))
-    rounded -= virtual
-    virtual += minuend
-    near -= rounded
-    near -= virtual  # now the error of the difference
-    near *= exponential
-    exponential += near
-    return exponential
+    limit = 0.75 * EXP_RANGE[top.dtype.char]  # the sum over many classes is a number too
+    return np.where(top > limit, top, np.minimum(np.rint(top), 0))
 
 
 def sums_of_others(values: Array) -> Array:

@@ -14,15 +14,13 @@ from lossd.losses.classification.fallback import leave_to_kernel
 from lossd.losses.roles import Factor, Probability, Real
 from lossd.losses.scratch import Scratch
 from lossd.losses.spec import Boosting, Example, Terms, loss, tuned
-from lossd.losses.stable import sigmoid, softplus, times
+from lossd.losses.stable import EXP_RANGE, sigmoid, softplus, times
 from lossd.losses.sums import dot, total
 from lossd.message import Array
 
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
 _LOG_FLOOR = -100.0  # PyTorch's BCELoss defines its logarithms so
 _SLOPE_FLOOR = 1e-12  # and bounds its gradient so
-# Logits whose exponential and its inverse are both normal numbers.
-_EXP_RANGE = {"f": 80.0, "d": 700.0}
 
 
 @loss(
@@ -172,7 +170,7 @@ def _soft_bce_with_logits(
     With e = exp(x): exp(-|x|) = min(e, 1/e), and s(x) = min(e, 1) / (1 + exp(-|x|)).
     """
     least, most = np.minimum.reduce(input), np.maximum.reduce(input)
-    reach = _EXP_RANGE[input.dtype.char]
+    reach = EXP_RANGE[input.dtype.char]
     if not (-reach < least and most < reach):
         return leave_to_kernel(bce_with_logits, input, target, scale, out)
     one = scratch.full(1.0, input)

@@ -24,14 +24,12 @@ from lossd.losses.roles import (
 )
 from lossd.losses.scratch import Scratch
 from lossd.losses.spec import Boosting, Example, Terms, loss, tuned
-from lossd.losses.stable import exp_below, softmax, sums_of_others, sums_of_products, times
+from lossd.losses.stable import EXP_RANGE, softmax, sums_of_others, sums_of_products, times
 from lossd.losses.sums import total, total_of_any_sign
 from lossd.message import Array
 
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
 _ORDINARY = (1e-9, 1e9)  # sizes of weights whose products with probabilities are normal numbers
-# Logits whose exponential is a normal number.
-_EXP_RANGE = {"f": 80.0, "d": 700.0}
 
 
 @loss(
@@ -140,7 +138,7 @@ def cross_entropy_block(input: Array, target: Array, *, scale: Any, out: Array, 
         and np.minimum.reduce(others) > least
         and _LEAST_SCALE[kind] < abs(scale) <= 1
         # What of a subnormal power is rounded off stays below what the smallest numbers round off.
-        and (np.minimum.reduce(normaliser) > 0.25 or np.minimum.reduce(input, axis=None) > -_EXP_RANGE[kind])
+        and (np.minimum.reduce(normaliser) > 0.25 or np.minimum.reduce(input, axis=None) > -EXP_RANGE[kind])
     ):
         return _cross_entropy_below_top(input, target, scale, out, scratch)
     _slopes(power, true, others, normaliser, scale, out)
@@ -156,9 +154,9 @@ def _cross_entropy_below_top(input: Array, target: Array, scale: Any, out: Array
     top = np.maximum.reduce(input, axis=1)
     if not top @ top < np.inf:
         return leave_to_kernel(cross_entropy, input, target, scale, out)  # a certain or a meaningless logit
-    difference = np.subtract(input, top[:, None], out=scratch.empty("power", input))
-    below = difference.reshape(-1)[true]
-    power = exp_below(input, top, difference, scratch)
+    power = np.subtract(input, top[:, None], out=scratch.empty("power", input))
+    below = power.reshape(-1)[true]
+    np.exp(power, out=power)
     own, others, normaliser = _split(power, true, scratch)
     seen = own > _SUM_RANGE[input.dtype.char][0]
     value = np.where(seen, np.log1p(others / own), np.log(normaliser) - below)
