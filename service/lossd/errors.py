@@ -1,6 +1,7 @@
 """Every way a call can fail, and the HTTP status each one means.
 
 LossdError                    500
+├── MalformedRequest          400   the head or the framing of the request is not HTTP
 ├── MalformedBody             400   the bytes are not what their format says
 ├── UnknownLoss               404
 ├── NotAcceptable             406   no format the caller accepts can carry the answer
@@ -8,16 +9,29 @@ LossdError                    500
 ├── BodyTooLarge              413
 ├── UnsupportedMediaType      415
 ├── InvalidCall               422   an array or a setting is missing, unknown, or not what its loss means
+├── HeadTooLarge              431
+├── UnknownTransferCoding     501
 ├── Overloaded                503   try again after `retry_after` seconds
 └── DeadlineExceeded          504
 
-A message reads ``expected <what>, got <what> - at `target[3]` `` and never holds the caller's data at length.
+A message reads ``expected <what>, got <what> - at `target[3]` `` and never holds the caller's data at length:
+every error is cut to `MOST_FAULTS` faults of bounded text here, whoever raises it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
+
+MOST_FAULTS = 20
+"""Faults that an error keeps; of more it keeps the number."""
+
+QUOTED = 80
+"""Characters that a message repeats of a name or a value of the caller."""
+
+_MOST_SUMMED_UP = 3  # faults that the message itself has
+_LONGEST_PLACE = 300  # 64 indices of two digits, behind a name
+_LONGEST_TEXT = 1000
 
 
 class Fault(NamedTuple):
@@ -37,6 +51,19 @@ class Fault(NamedTuple):
         place = f" - at `{self.at}`" if self.at else ""
         return f"expected {self.expected}, got {self.got}{place}"
 
+    def bounded(self) -> Fault:
+        """Return the same fault without more text than a reader can use."""
+        return Fault(
+            excerpt(self.at, _LONGEST_PLACE),
+            excerpt(self.expected, _LONGEST_TEXT),
+            excerpt(self.got, _LONGEST_PLACE),
+        )
+
+
+def excerpt(text: str, longest: int = QUOTED) -> str:
+    """Return a text, or the beginning of a long one."""
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
 
 class LossdError(Exception):
     """Base of every error that lossd raises on purpose.
@@ -44,15 +71,29 @@ class LossdError(Exception):
     Attributes:
         status: HTTP status of the response.
         title: The kind of error in a few words, the same for every occurrence.
-        faults: What is wrong and where; may be empty when the message says it all.
+        faults: What is wrong and where, at most `MOST_FAULTS`; may be empty when the message says it all.
+        left_out: How many more things are wrong.
     """
 
     status: ClassVar[int] = 500
     title: ClassVar[str] = "internal error"
 
-    def __init__(self, detail: str = "", *, faults: Sequence[Fault] = ()) -> None:
-        super().__init__(detail or "; ".join(map(str, faults)) or self.title)
-        self.faults = tuple(faults)
+    def __init__(self, detail: str = "", *, faults: Sequence[Fault] = (), left_out: int = 0) -> None:
+        self.faults = tuple([fault.bounded() for fault in faults[:MOST_FAULTS]])
+        self.left_out = left_out + len(faults) - len(self.faults)
+        super().__init__(excerpt(detail, _LONGEST_TEXT) or self._summary() or self.title)
+
+    def _summary(self) -> str:
+        told = list(map(str, self.faults[:_MOST_SUMMED_UP]))
+        more = len(self.faults) - len(told) + self.left_out
+        return "; ".join([*told, f"and {more} more"] if more else told)
+
+
+class MalformedRequest(LossdError):
+    """The head of the request, or the framing of its body, is not HTTP; the connection closes."""
+
+    status = 400
+    title = "malformed request"
 
 
 class MalformedBody(LossdError):
@@ -102,6 +143,20 @@ class InvalidCall(LossdError):
 
     status = 422
     title = "invalid call"
+
+
+class HeadTooLarge(LossdError):
+    """The request line and the headers are larger than this server accepts; the connection closes."""
+
+    status = 431
+    title = "request head too large"
+
+
+class UnknownTransferCoding(LossdError):
+    """The body has a transfer coding other than chunked; the connection closes."""
+
+    status = 501
+    title = "unknown transfer coding"
 
 
 class Overloaded(LossdError):

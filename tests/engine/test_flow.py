@@ -7,9 +7,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from lossd.engine import evaluate
+from lossd.engine import evaluate, prepare
 from lossd.errors import DeadlineExceeded, InvalidCall
 from lossd.losses import find
+from lossd.losses.samples import sample_call
 from lossd.message import Call
 
 RNG = np.random.default_rng(13)
@@ -237,9 +238,29 @@ def test_what_is_kept_of_a_call_holds_nothing_as_large_as_its_arrays(options):
 
 def test_a_long_list_of_options_is_not_kept():
     arrays = {"input": np.ones(3), "target": np.ones(3)}
-    for length in (100_000, 100_001):  # the first call makes what every call needs
-        tracemalloc.start()
+    evaluate(find("mse"), Call(arrays))  # makes what every call needs
+    known = prepare._known_kind.cache_info().currsize
+    for length in (33, 64):
         evaluate(find("mse"), Call(arrays, {"reduction": ["mean"] * length}))
-        kept, _ = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-    assert kept < 100_000
+    assert prepare._known_kind.cache_info().currsize == known
+
+
+@pytest.mark.parametrize("loss", ["huber", "smooth_l1", "cross_entropy"])
+def test_one_name_to_differentiate_needs_no_list(loss):
+    sampled = sample_call(find(loss), np.random.default_rng(0), batch=(5,))
+    for mode in ("mean", ["none", "sum"]):
+        one, listed = (
+            evaluate(
+                find(loss), Call(sampled.arrays, {**sampled.options, "reduction": mode, "gradient": gradient})
+            )
+            for gradient in ("input", ["input"])
+        )
+        assert one.gradient.keys() == listed.gradient.keys()
+        for reduction, by_name in listed.gradient.items():
+            assert one.gradient[reduction].keys() == {"input"}
+            assert one.gradient[reduction]["input"].tobytes() == by_name["input"].tobytes()
+
+
+def test_one_name_that_cannot_be_differentiated_is_refused_in_its_place():
+    with pytest.raises(InvalidCall, match="expected one of input, target, got 'x' - at `gradient`"):
+        evaluate(find("mse"), Call({"input": np.ones(1), "target": np.ones(1)}, {"gradient": "x"}))

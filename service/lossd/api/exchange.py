@@ -73,7 +73,7 @@ class Exchange:
         """Return the fields of the log line."""
         record: dict[str, Any] = {
             "request_id": self.request_id.decode(),
-            "method": scope["method"],
+            "method": scope["method"][:20],
             "path": scope["path"][:200],
             "status": self.status,
             "bytes_in": self.bytes_in,

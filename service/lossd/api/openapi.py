@@ -11,6 +11,7 @@ from lossd.api import problems
 from lossd.api.entry import request_schema
 from lossd.api.evaluation import PREFIX
 from lossd.api.v2.contract import add_open_inference
+from lossd.errors import MOST_FAULTS
 from lossd.losses import LOSSES
 from lossd.losses.spec import Loss
 from lossd.wire import CODECS
@@ -144,7 +145,8 @@ PARAMETERS = [
         "name": "options",
         "in": "query",
         "description": "Settings and general options by their names, in place of the body: for the formats "
-        "that hold nothing but arrays. A value is read as JSON, or else as text; a repeated name is a list.",
+        "that hold nothing but arrays. A value is read as JSON, or else as text; text with commas and a repeated "
+        "name are a list.",
         "style": "form",
         "explode": True,
         "schema": {"type": "object", "additionalProperties": True},
@@ -247,7 +249,12 @@ SCHEMAS: Schema = {
             "title": {"type": "string"},
             "status": {"type": "integer"},
             "detail": {"type": "string"},
-            "errors": {"type": "array", "items": _ref("schemas", "Fault")},
+            "errors": {"type": "array", "items": _ref("schemas", "Fault"), "maxItems": MOST_FAULTS},
+            "errors_left_out": {
+                "description": "How many more errors there are; absent if none.",
+                "type": "integer",
+                "minimum": 1,
+            },
         },
     },
 }

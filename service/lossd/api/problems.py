@@ -32,6 +32,7 @@ class Problem:
         detail: What happened this time.
         faults: What is wrong and where.
         headers: Response headers that belong to the status.
+        left_out: How many more things are wrong.
     """
 
     status: int
@@ -40,15 +41,18 @@ class Problem:
     detail: str = ""
     faults: tuple[Fault, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    left_out: int = 0
 
     def document(self) -> dict[str, Any]:
-        """Return the members of RFC 9457, and ``errors``."""
+        """Return the members of RFC 9457, ``errors``, and how many of these are left out, if any."""
+        left_out = {"errors_left_out": self.left_out} if self.left_out else {}
         return {
             "type": PATH + self.kind if self.kind else "about:blank",
             "title": self.title,
             "status": self.status,
             "detail": self.detail or self.title,
             "errors": [fault._asdict() for fault in self.faults],
+            **left_out,
         }
 
 
@@ -96,7 +100,8 @@ def problem_of(error: Exception) -> Problem:
 @problem_of.register
 def _(error: LossdError) -> Problem:
     headers = {"retry-after": str(error.retry_after)} if isinstance(error, Overloaded) else {}
-    return Problem(error.status, error.title, _kind(type(error)), str(error), error.faults, headers)
+    kind = _kind(type(error))
+    return Problem(error.status, error.title, kind, str(error), error.faults, headers, error.left_out)
 
 
 @problem_of.register

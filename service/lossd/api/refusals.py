@@ -8,6 +8,8 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
+from lossd.errors import excerpt
+
 
 def add_refusals(app: FastAPI) -> None:
     """Let the router's refusals pass on to the layer that turns every error into an answer."""
@@ -15,7 +17,7 @@ def add_refusals(app: FastAPI) -> None:
     async def no_path(request: Request, error: HTTPException) -> NoReturn:
         if error.detail != "Not Found":  # the route exists and says itself what does not
             raise error
-        raise HTTPException(404, f"expected a path that /docs lists, got {request.url.path[:80]}")
+        raise HTTPException(404, f"expected a path that /docs lists, got {excerpt(request.scope['path'])}")
 
     async def no_method(request: Request, error: HTTPException) -> Response:
         allowed = {"OPTIONS"}

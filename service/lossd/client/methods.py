@@ -142,7 +142,7 @@ class Losses(Generic[R]):
         weight: ArrayLike | None = None,
         *,
         reduction: Reduction | list[Reduction] = "mean",
-        gradient: bool | list[str] = False,
+        gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
         hessian: bool = False,
         hvp: ArrayLike | None = None,
@@ -169,7 +169,7 @@ class Losses(Generic[R]):
             target: numbers, of shape (...)
             weight: numbers, of shape (...)
             reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
@@ -198,7 +198,7 @@ class Losses(Generic[R]):
         weight: ArrayLike | None = None,
         *,
         reduction: Reduction | list[Reduction] = "mean",
-        gradient: bool | list[str] = False,
+        gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
         hessian: bool = False,
         hvp: ArrayLike | None = None,
@@ -224,7 +224,7 @@ class Losses(Generic[R]):
             target: numbers, of shape (...)
             weight: numbers, of shape (...)
             reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
@@ -254,7 +254,7 @@ class Losses(Generic[R]):
         *,
         delta: float = 1.0,
         reduction: Reduction | list[Reduction] = "mean",
-        gradient: bool | list[str] = False,
+        gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
         hessian: bool = False,
         hvp: ArrayLike | None = None,
@@ -279,7 +279,7 @@ class Losses(Generic[R]):
             weight: numbers, of shape (...)
             delta: setting, a number > 0; 1.0 by default
             reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
@@ -308,7 +308,7 @@ class Losses(Generic[R]):
         *,
         beta: float = 1.0,
         reduction: Reduction | list[Reduction] = "mean",
-        gradient: bool | list[str] = False,
+        gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
         hessian: bool = False,
         hvp: ArrayLike | None = None,
@@ -332,7 +332,7 @@ class Losses(Generic[R]):
             target: numbers, of shape (...)
             beta: setting, a number >= 0; 1.0 by default
             reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
@@ -363,7 +363,7 @@ class Losses(Generic[R]):
         ignore_index: int = -100,
         label_smoothing: float = 0.0,
         reduction: Reduction | list[Reduction] = "mean",
-        gradient: bool | list[str] = False,
+        gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
         hessian: bool = False,
         hvp: ArrayLike | None = None,
@@ -396,7 +396,7 @@ class Losses(Generic[R]):
             ignore_index: setting, a whole number; -100 by default
             label_smoothing: setting, a number >= 0 and <= 1; 0.0 by default
             reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
@@ -426,7 +426,7 @@ class Losses(Generic[R]):
         *,
         ignore_index: int = -100,
         reduction: Reduction | list[Reduction] = "mean",
-        gradient: bool | list[str] = False,
+        gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
         hessian: bool = False,
         hvp: ArrayLike | None = None,
@@ -454,7 +454,7 @@ class Losses(Generic[R]):
             weight: numbers, of shape (C)
             ignore_index: setting, a whole number; -100 by default
             reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
@@ -483,7 +483,7 @@ class Losses(Generic[R]):
         weight: ArrayLike | None = None,
         *,
         reduction: Reduction | list[Reduction] = "mean",
-        gradient: bool | list[str] = False,
+        gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
         hessian: bool = False,
         hvp: ArrayLike | None = None,
@@ -511,7 +511,7 @@ class Losses(Generic[R]):
             target: numbers in [0, 1], of shape (...)
             weight: numbers, of shape broadcast to (...)
             reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
@@ -541,7 +541,7 @@ class Losses(Generic[R]):
         pos_weight: ArrayLike | None = None,
         *,
         reduction: Reduction | list[Reduction] = "mean",
-        gradient: bool | list[str] = False,
+        gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
         hessian: bool = False,
         hvp: ArrayLike | None = None,
@@ -569,7 +569,7 @@ class Losses(Generic[R]):
             weight: numbers, of shape broadcast to (...)
             pos_weight: numbers, of shape broadcast to (...)
             reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
@@ -598,7 +598,7 @@ class Losses(Generic[R]):
         *,
         quantiles: ArrayLike,
         reduction: Reduction | list[Reduction] = "mean",
-        gradient: bool | list[str] = False,
+        gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
         hessian: bool = False,
         hvp: ArrayLike | None = None,
@@ -625,7 +625,7 @@ class Losses(Generic[R]):
             target: numbers, of shape (...)
             quantiles: numbers in (0, 1), of shape (Q)
             reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
@@ -655,7 +655,7 @@ class Losses(Generic[R]):
         axis: int | list[int] | None = None,
         smooth: float = 1e-07,
         reduction: Reduction | list[Reduction] = "mean",
-        gradient: bool | list[str] = False,
+        gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
         hessian: bool = False,
         hvp: ArrayLike | None = None,
@@ -682,7 +682,7 @@ class Losses(Generic[R]):
             axis: setting, a whole number or a list of them or None
             smooth: setting, a number >= 0; 1e-07 by default
             reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
@@ -714,7 +714,7 @@ class Losses(Generic[R]):
         eps: float = 1e-06,
         swap: bool = False,
         reduction: Reduction | list[Reduction] = "mean",
-        gradient: bool | list[str] = False,
+        gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
         hessian: bool = False,
         hvp: ArrayLike | None = None,
@@ -745,7 +745,7 @@ class Losses(Generic[R]):
             eps: setting, a number; 1e-06 by default
             swap: setting, true or false; False by default
             reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
@@ -774,7 +774,7 @@ class Losses(Generic[R]):
         *,
         temperature: float = 0.07,
         reduction: Reduction | list[Reduction] = "mean",
-        gradient: bool | list[str] = False,
+        gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
         hessian: bool = False,
         hvp: ArrayLike | None = None,
@@ -801,7 +801,7 @@ class Losses(Generic[R]):
             labels: whole numbers, of shape (N)
             temperature: setting, a number > 0; 0.07 by default
             reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
@@ -834,7 +834,7 @@ class Losses(Generic[R]):
         blank: int = 0,
         zero_infinity: bool = False,
         reduction: Reduction | list[Reduction] = "mean",
-        gradient: bool | list[str] = False,
+        gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
         hessian: bool = False,
         hvp: ArrayLike | None = None,
@@ -870,7 +870,7 @@ class Losses(Generic[R]):
             blank: setting, a whole number; 0 by default
             zero_infinity: setting, true or false; False by default
             reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the names of the arguments and settings to differentiate.
+            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.

@@ -23,7 +23,7 @@ from lossd.engine.reduce import (
     normalise_axes,
     widened,
 )
-from lossd.errors import invalid
+from lossd.errors import excerpt, invalid
 from lossd.losses.spec import Boosting, Loss
 from lossd.message import Array
 
@@ -288,8 +288,10 @@ def _wanted(loss: Loss, request: Mapping[str, Any], arranged: Arranged, gbm: boo
     if asked is False:
         return ()
     possible = [name for name in loss.differentiable if name in arranged.placed or name in loss.smooth]
-    for place, name in enumerate(asked):
+    names = [asked] if isinstance(asked, str) else asked
+    for place, name in enumerate(names):
         placed = arranged.placed.get(name)
         if name not in possible or (placed is not None and not placed.role.differentiable):
-            raise invalid(f"gradient[{place}]", f"one of {', '.join(possible)}", repr(name))
-    return tuple(dict.fromkeys(asked))
+            at = f"gradient[{place}]" if names is asked else "gradient"
+            raise invalid(at, f"one of {', '.join(possible)}", repr(excerpt(name)))
+    return tuple(dict.fromkeys(names))

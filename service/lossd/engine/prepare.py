@@ -28,7 +28,8 @@ from lossd.message import Array, Call
 _Key = tuple[type, Any]
 _Option = tuple[str, type, Any]
 _Form = tuple[str, Shape, np.dtype[Any]]
-# Types of options that are kept, and the longest list: a caller must not fill the memory.
+# Types of options that are kept, and how many options and items of a list: a caller must not fill the memory.
+# Nor can text do so: what is kept has passed the checks, so it is a name that the loss knows.
 _PLAIN = frozenset([bool, int, float, str, type(None)])
 _LONGEST = 32
 
@@ -200,6 +201,8 @@ def _forms(arrays: Mapping[str, Array]) -> tuple[_Form, ...]:
 
 
 def _keys(options: Mapping[str, Any]) -> tuple[_Option, ...]:
+    if len(options) > _LONGEST:
+        raise _Unkept
     return tuple([(name, *_key(value)) for name, value in options.items()])
 
 

@@ -7,8 +7,9 @@ codec has read them already; their shapes and values are the business of `arrang
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
+from itertools import islice
+from reprlib import Repr
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -16,13 +17,21 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, Validat
 from pydantic_core import CoreSchema, core_schema
 
 from lossd.engine.reduce import REDUCTIONS
-from lossd.errors import Fault, InvalidCall
+from lossd.engine.spelling import did_you_mean
+from lossd.errors import MOST_FAULTS, Fault, InvalidCall, excerpt, invalid
 from lossd.losses.alias import Alias
 from lossd.losses.spec import Argument, Loss
 from lossd.message import Array, Call
 
 ReductionName = Literal["none", "sum", "mean", "batchmean", "weighted_mean"]
 assert set(ReductionName.__args__) == set(REDUCTIONS)  # type: ignore[attr-defined]  # typing hides it
+
+# What pydantic is asked to check: of more, it would report each element of each member of a union.
+_MOST_NAMES = 100
+_LONGEST_LIST = 64  # NumPy has no more axes
+_HINTED = 3  # unknown names that are compared with the known ones
+_LISTED = 10
+_LONGEST_SHOWN = 40
 
 
 class _Tensor:
@@ -63,8 +72,8 @@ class Options(BaseModel):
 
     reduction: ReductionName | list[ReductionName] = "mean"
     """How the losses become a result; several names give several results."""
-    gradient: bool | list[str] = False
-    """Whether to return gradients, or the names of the arguments and settings to differentiate."""
+    gradient: bool | str | list[str] = False
+    """Whether to return gradients, or the name or names of the arguments and settings to differentiate."""
     upstream: Tensor | None = None
     """Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if absent."""
     hessian: bool = False
@@ -140,12 +149,29 @@ def read_request(loss: Loss, call: Call) -> dict[str, Any]:
     Raises:
         InvalidCall: A name is unknown or missing, or a setting or an option is out of its range.
     """
+    model, given = request_model(loss), {**call.options, **call.arrays}
+    _refuse_excess(loss, model, given)
     try:
-        request = request_model(loss).__pydantic_validator__.validate_python({**call.options, **call.arrays})
+        request = model.__pydantic_validator__.validate_python(given)
     except ValidationError as error:
-        raise InvalidCall(faults=_faults(loss, call, error)) from None
+        raise InvalidCall(faults=_faults(loss, given, error)) from None
     values: dict[str, Any] = request.__dict__
     return values
+
+
+def _refuse_excess(loss: Loss, model: type[Options], given: Mapping[str, Any]) -> None:
+    """Refuse more names than there are, and lists longer than any option has."""
+    if len(given) > _MOST_NAMES:
+        unknown = [name for name in given if name not in model.model_fields]
+        raise InvalidCall(
+            faults=[
+                _unknown(loss, name, place < _HINTED) for place, name in enumerate(unknown[:MOST_FAULTS])
+            ],
+            left_out=len(unknown[MOST_FAULTS:]),
+        )
+    for name, value in given.items():
+        if value.__class__ is list and len(value) > _LONGEST_LIST:
+            raise invalid(name, f"at most {_LONGEST_LIST} items", len(value))
 
 
 def _tensor_field(argument: Argument, loss: Loss) -> tuple[Any, Any]:
@@ -155,26 +181,28 @@ def _tensor_field(argument: Argument, loss: Loss) -> tuple[Any, Any]:
     return Tensor, Field(description=text)
 
 
-def _faults(loss: Loss, call: Call, error: ValidationError) -> list[Fault]:
+def _faults(loss: Loss, given: Mapping[str, Any], error: ValidationError) -> list[Fault]:
     """Say of each failure where it is, what belongs there and what was there, in one fault a place."""
-    given = {**call.options, **call.arrays}
     faults: dict[str, Fault] = {}
+    unknown = 0
     for entry in error.errors(include_url=False):
         name, *path = entry["loc"]
         at = str(name) + "".join(f"[{part}]" for part in path if isinstance(part, int))
         if entry["type"] == "missing":
             fault = Fault(at, f"{_describe(loss, str(name))}", f"nothing, only {_listed(given)}")
         elif entry["type"] == "extra_forbidden":
-            fault = Fault(at, *_unknown(loss, str(name)))
+            fault = _unknown(loss, at, unknown < _HINTED)
+            unknown += 1
         else:
             fault = Fault(at, _expectation(entry), _shown(entry["input"]))
         known = faults.get(at)
         faults[at] = known._replace(expected=f"{known.expected} or {fault.expected}") if known else fault
     # Where a list is wrong at an element, that it is no single value is beside the point.
+    lists = {at.partition("[")[0] for at in faults if at.endswith("]")}
     return [
         fault._replace(expected=fault.expected + _scope(loss, at))
         for at, fault in faults.items()
-        if not any(other.startswith(f"{at}[") for other in faults)
+        if at not in lists
     ]
 
 
@@ -190,13 +218,13 @@ def _scope(loss: Loss, at: str) -> str:
     return f" under the name {loss.alias.name} ({loss.name} takes every reduction)"
 
 
-def _unknown(loss: Loss, name: str) -> tuple[str, str]:
-    own = [a.name for a in loss.arguments + loss.vectors] + list(loss.settings)
+def _unknown(loss: Loss, name: str, hinted: bool) -> Fault:
     if loss.alias is not None and name in loss.alias.advice:
-        return f"{loss.alias.advice[name]} under the name {loss.alias.name}", repr(name)
-    near = get_close_matches(name, [*own, *Options.model_fields], n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    return f"an argument or setting of {loss.name} ({', '.join(own)}) or a general option", f"{name!r}{hint}"
+        return Fault(name, f"{loss.alias.advice[name]} under the name {loss.alias.name}", repr(name))
+    own = [a.name for a in loss.arguments + loss.vectors] + list(loss.settings)
+    hint = did_you_mean(name, [*own, *Options.model_fields]) if hinted else ""
+    expected = f"an argument or setting of {loss.name} ({', '.join(own)}) or a general option"
+    return Fault(excerpt(name), expected, f"{excerpt(name)!r}{hint}")
 
 
 _WORDS = {
@@ -230,12 +258,19 @@ def _expectation(entry: Mapping[str, Any]) -> str:
             return _WORDS.get(kind, str(entry["msg"]))
 
 
+_repr = Repr()
+_repr.maxstring = _repr.maxother = 42
+
+
 def _shown(value: Any) -> str:
     """Show a wrong value, briefly."""
-    text = repr(value)
-    kind = "null" if value is None else type(value).__name__
-    return kind if len(text) > 40 or value is None else f"{kind} {text}"
+    if value is None:
+        return "null"
+    kind = type(value).__name__
+    text = "" if isinstance(value, np.ndarray) else _repr.repr(value)
+    return f"{kind} {text}" if 0 < len(text) <= _LONGEST_SHOWN else kind
 
 
 def _listed(given: Mapping[str, Any]) -> str:
-    return ", ".join(sorted(given)) or "an empty object"
+    listed = ", ".join(sorted(excerpt(name, 40) for name in islice(given, _LISTED))) or "an empty object"
+    return listed if len(given) <= _LISTED else f"{listed} and {len(given) - _LISTED} more"

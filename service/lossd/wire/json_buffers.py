@@ -31,6 +31,8 @@ except ImportError:
 # To map a new one's memory takes an eighth of the time that it parses.
 _KEPT_PARSERS = 2
 _KEPT_BODY = 1 << 25
+# Each look-up of a name passes over all names before it; no call has half as many.
+_MOST_NAMES = 64
 # Appending and popping are atomic, so a parser is in the list or in one thread, never in both.
 _parsers: list[Any] = []
 
@@ -138,6 +140,8 @@ def _listing(root: Any, members: frozenset[str], tensors: frozenset[str], proof:
 
 
 def _items(value: Any) -> Iterator[tuple[str, Any]]:
+    if len(value) > _MOST_NAMES:
+        raise _Doubt
     seen = set()
     for name in value:
         if name in seen or "\0" in name:  # the look-up takes the first of equal names, and stops at a NUL

@@ -16,6 +16,7 @@ from lossd.api.health import Health
 from lossd.api.routes import add_reading
 from lossd.api.v2.infer import INFER_PATHS, Infer
 from lossd.api.v2.model import PLATFORM, ModelMetadata, describe_model, find_model
+from lossd.errors import excerpt
 
 TAG = "open inference"
 UNSUPPORTED = (
@@ -98,7 +99,7 @@ def add_v2(app: FastAPI, health: Health, infer: Infer) -> None:
         return ModelReady(name=name, ready=True)
 
     async def unsupported(request: Request) -> NoReturn:
-        raise HTTPException(501, f"expected a call that lossd has, got {request.url.path[:80]}")
+        raise HTTPException(501, f"expected a call that lossd has, got {excerpt(request.scope['path'])}")
 
     reading: dict[str, Callable[..., Awaitable[BaseModel]]] = {
         "/v2": v2_server,
