@@ -7,17 +7,15 @@ of it. Nearly every HTTP client says that it accepts gzip, and arrays as bytes h
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
-from lossd.api.negotiation import weighted
-from lossd.errors import UnsupportedMediaType
+from lossd.api.negotiation import Meanings, weighted
+from lossd.errors import UnsupportedMediaType, excerpt
 from lossd.wire import ENCODINGS, Body
 from lossd.wire.content_encoding import decompress
 
 Unpack = Callable[[Body, int], Body]
 
 
-@lru_cache(maxsize=64)
 def unpacking(content_encoding: bytes) -> Unpack | None:
     """Return how to unpack a body to at most so many bytes, None where it is not packed.
 
@@ -29,15 +27,21 @@ def unpacking(content_encoding: bytes) -> Unpack | None:
         return None
     if name not in ENCODINGS:
         possible = " or ".join(ENCODINGS)
-        raise UnsupportedMediaType(f"expected Content-Encoding: {possible}, got {name[:80]}")
+        raise UnsupportedMediaType(f"expected Content-Encoding: {possible}, got {excerpt(name)}")
     return lambda body, largest: decompress(body, name, largest)
 
 
-@lru_cache(maxsize=64)
 def answer_encoding(accept_encoding: bytes) -> str | None:
     """Return the encoding that the caller likes best, None where he likes none more than none at all."""
-    liked = dict(weighted(accept_encoding))
+    return _ANSWER_ENCODINGS[accept_encoding]
+
+
+def _read_accept_encoding(header: bytes) -> str | None:
+    liked = dict(weighted(header))
     rest = liked.get("*", 0.0)
     best = max(ENCODINGS, key=lambda name: liked.get(name, rest))  # the first of equals
     quality = liked.get(best, rest)
     return best if quality > 0 and quality >= liked.get("identity", 0.0) else None
+
+
+_ANSWER_ENCODINGS = Meanings(_read_accept_encoding)

@@ -49,7 +49,8 @@ class Evaluation:
         loss = find(scope["path"][len(PREFIX) :])
         exchange.loss = loss.name
         reads = request_codec(headers.get(b"content-type", b""))
-        unpack = unpacking(headers.get(b"content-encoding", b""))
+        packed = headers.get(b"content-encoding")
+        unpack = unpacking(packed) if packed else None
         writes = answer_codec(headers.get(b"accept", b""), reads.media_type)
         deadline = deadline_of(exchange, self.settings.request_timeout_seconds)
         claimed = headers.get(b"content-length")

@@ -2,45 +2,55 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
-from lossd.errors import NotAcceptable, UnsupportedMediaType
+from lossd.errors import NotAcceptable, UnsupportedMediaType, excerpt
 from lossd.wire import CODECS, Codec
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
+UNTYPED = frozenset(("", "text/plain"))
+"""Types that say nothing: none at all, and the one that ``fetch`` gives to a string whose type nobody states."""
+
+_LONGEST_KEPT = 256  # bytes of a header whose meaning is kept: callers must not fill the memory
+_MOST_KEPT = 256
+
+Meaning = TypeVar("Meaning")
 
 
-@lru_cache(maxsize=256)
+class Meanings(dict[bytes, Meaning]):
+    """What short headers mean, each read once; the same few come with nearly all requests."""
+
+    def __init__(self, read: Callable[[bytes], Meaning]) -> None:
+        self._read = read
+
+    def __missing__(self, header: bytes) -> Meaning:
+        meaning = self._read(header)
+        if len(header) <= _LONGEST_KEPT:
+            if len(self) >= _MOST_KEPT:
+                self.clear()
+            self[header] = meaning
+        return meaning
+
+
 def request_codec(content_type: bytes) -> Codec:
-    """Return the codec of a request body; a missing ``Content-Type`` means JSON.
+    """Return the codec of a request body; a type that says nothing means JSON.
 
     Raises:
         UnsupportedMediaType: No codec reads that type.
     """
-    media_type = _essence(content_type) or JSON
-    if media_type.endswith("+json"):
-        media_type = JSON
-    codec = CODECS.get(media_type)
-    if codec is None:
-        hint = f"; with curl add -H 'Content-Type: {JSON}'" if media_type == FORM else ""
-        raise UnsupportedMediaType(f"expected Content-Type: {_possible()}, got {_shown(content_type)}{hint}")
-    return codec
+    return _REQUEST_CODECS[content_type]
 
 
-@lru_cache(maxsize=256)
 def answer_codec(accept: bytes, request: str) -> Codec:
     """Return the codec of an answer: the one the caller likes best, or else the request's media type.
 
     Raises:
         NotAcceptable: The caller accepts nothing that can carry an answer.
     """
-    ranges = weighted(accept)
-    candidates = [request, *(media_type for media_type in CODECS if media_type != request)]
-    best = max(candidates, key=lambda media_type: _quality(media_type, ranges))  # the first of equals
-    if _quality(best, ranges) > 0:
-        return CODECS[best]
-    raise NotAcceptable(f"expected an Accept header that allows {_possible()}, got {_shown(accept)}")
+    return _ANSWER_CODECS[request][accept]
 
 
 def weighted(header: bytes) -> list[tuple[str, float]]:
@@ -77,4 +87,28 @@ def _possible() -> str:
 
 
 def _shown(value: bytes) -> str:
-    return value[:80].decode("latin-1")
+    return excerpt(value.decode("latin-1"))
+
+
+def _read_content_type(header: bytes) -> Codec:
+    media_type = _essence(header)
+    if media_type in UNTYPED or media_type.endswith("+json"):
+        media_type = JSON
+    codec = CODECS.get(media_type)
+    if codec is None:
+        hint = f"; with curl add -H 'Content-Type: {JSON}'" if media_type == FORM else ""
+        raise UnsupportedMediaType(f"expected Content-Type: {_possible()}, got {_shown(header)}{hint}")
+    return codec
+
+
+def _read_accept(header: bytes, request: str) -> Codec:
+    ranges = weighted(header)
+    candidates = [request, *(media_type for media_type in CODECS if media_type != request)]
+    best = max(candidates, key=lambda media_type: _quality(media_type, ranges))  # the first of equals
+    if _quality(best, ranges) > 0:
+        return CODECS[best]
+    raise NotAcceptable(f"expected an Accept header that allows {_possible()}, got {_shown(header)}")
+
+
+_REQUEST_CODECS = Meanings(_read_content_type)
+_ANSWER_CODECS = {request: Meanings(partial(_read_accept, request=request)) for request in CODECS}

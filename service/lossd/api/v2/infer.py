@@ -47,7 +47,8 @@ class Infer:
         exchange.loss = loss.name
         # Clients of the protocol send any Content-Type, or none: this header alone says what the body is.
         length = read_header_length(headers.get(_LENGTH))
-        unpack = unpacking(headers.get(b"content-encoding", b""))
+        packed = headers.get(b"content-encoding")
+        unpack = unpacking(packed) if packed else None
         deadline = deadline_of(exchange, self.settings.request_timeout_seconds)
         claimed = headers.get(b"content-length")
         size = int(claimed) if claimed is not None else None
