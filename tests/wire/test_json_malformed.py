@@ -181,6 +181,28 @@ NOT_A_TENSOR = {
     "data that is not base64": (TENSOR % (b'"int8"', b"[3]", b'"A*ID"'), "input.data", "base64"),
     "the alphabet of URLs": (TENSOR % (b'"int8"', b"[3]", b'"__--"'), "input.data", "standard alphabet"),
     "no padding": (TENSOR % (b'"int8"', b"[1]", b'"AQ"'), "input.data", "padding"),
+    **{
+        f"base64 that is not canonical: {data}": (
+            TENSOR % (b'"int8"', b"[%d]" % size, b'"%s"' % data.encode()),
+            "input.data",
+            "base64",
+        )
+        for data, size in {
+            "AQ": 1,
+            "AQ=": 1,
+            "AQI": 2,
+            "AQID=": 3,
+            "AQ== ": 1,
+            "AQ=A": 1,
+            "=AQI": 2,
+            "AR==": 1,
+            "AQJ=": 2,
+            "AQI=AQI=": 4,
+            "-_-_": 3,
+            "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyB=": 32,
+            "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHy-_": 33,
+        }.items()
+    },
     "a line break": (TENSOR % (b'"int8"', b"[3]", b'"AQ\\nID"'), "input.data", "base64"),
     "not ASCII": (TENSOR % (b'"int8"', b"[3]", '"é"'.encode()), "input.data", "base64"),
     "a bool of 2": (TENSOR % (b'"bool"', b"[1]", b'"Ag=="'), "input.data", "bytes 0 and 1"),

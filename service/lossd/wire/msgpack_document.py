@@ -7,6 +7,8 @@ to be true before memory is spent on it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -18,6 +20,7 @@ from lossd.wire.codec import Body, Budget, Limits
 
 _PLAIN = (str, int, float, bool, type(None))
 _LONGEST_OPTION = 1 << 16
+_LONGEST_PATH = 200  # some 64 levels
 _BYTE = re.compile(r" \(byte (\d+)\)$")
 _BIN_HEADERS = {0xC4: 2, 0xC5: 3, 0xC6: 5}
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MemoryError)
@@ -44,9 +47,9 @@ def members(raw: Body | Raw, at: str) -> dict[str, Raw]:
     try:
         found = _decode_members(raw)
     except _UNREADABLE as error:
-        raise _unreadable(error, at) from None
+        raise _unreadable(error, at or _first_bad_key(raw)) from None
     if len(found) != _length(raw):
-        raise malformed(at, "each key once in a map", f'"{_repeated(raw)[:40]}" again')
+        raise _repeated(raw, at)
     return found
 
 
@@ -91,7 +94,7 @@ def anything(raw: Raw, at: str) -> Any:
     try:
         return _decode_any(raw)
     except _UNREADABLE as error:
-        raise _unreadable(error, at) from None
+        raise _unreadable(error, at + _path_of_first_bad_item(raw)) from None
 
 
 def view_within(whole: memoryview, raw: Raw, at: str) -> memoryview:
@@ -126,17 +129,67 @@ def _length(raw: Body | Raw) -> int:
     return int.from_bytes(view[1:3] if view[0] in (0xDC, 0xDE) else view[1:5], "big")
 
 
-class _Key:
-    """A key that equals no other, so that a dict keeps those that repeat."""
+def _keys(raw: Body | Raw) -> Iterator[tuple[int, Raw]]:
+    """Yield each key of a map, and at which byte it begins.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    Behind its header, a map is the same bytes as a list of twice its length.
+    """
+    view = memoryview(raw)
+    position = 1 if view[0] < 0xA0 else 3 if view[0] == 0xDE else 5
+    entries = _decode_items(b"\xdd" + (2 * _length(raw)).to_bytes(4, "big") + view[position:])
+    for number, entry in enumerate(entries):
+        if number % 2 == 0:
+            yield position, entry
+        position += memoryview(entry).nbytes
 
 
-def _repeated(raw: Body | Raw) -> str:
-    pairs = msgspec.msgpack.decode(raw, type=dict[_Key, Raw], dec_hook=lambda _, name: _Key(name))
-    names = [key.name for key in pairs]
-    return next(name for index, name in enumerate(names) if name in names[:index])
+def _first_bad_key(raw: Body | Raw) -> str:
+    """Return the place of the first key that is no text; nothing where the map cannot be split at all."""
+    if not is_map(raw):
+        return "byte 0"
+    if _length(raw) > memoryview(raw).nbytes:
+        return ""
+    try:
+        return next((f"byte {position}" for position, key in _keys(raw) if not _is_text(key)), "")
+    except _UNREADABLE:
+        return ""
+
+
+def _is_text(raw: Raw) -> bool:
+    try:
+        return type(_decode_any(raw)) is str
+    except _UNREADABLE:
+        return False
+
+
+def _repeated(raw: Body | Raw, at: str) -> MalformedBody:
+    seen: set[str] = set()
+    for position, key in _keys(raw):
+        name = _decode_any(key)
+        if name in seen:
+            return malformed(at or f"byte {position}", "each key once in a map", f'"{name[:40]}" again')
+        seen.add(name)
+    raise AssertionError("expected a key that repeats")  # for there are fewer than the header counts
+
+
+def _path_of_first_bad_item(raw: Raw) -> str:
+    """Return the indices of the first thing in nested lists that cannot be read."""
+    path = ""
+    with suppress(*_UNREADABLE):
+        while _is_list(raw) and len(path) < _LONGEST_PATH:
+            index, raw = next(
+                (i, item) for i, item in enumerate(_decode_items(raw)) if not _is_readable(item)
+            )
+            path += f"[{index}]"
+    return path
+
+
+def _is_readable(raw: Raw) -> bool:
+    try:
+        _decode_any(raw)
+    except _UNREADABLE:
+        return False
+    return True
 
 
 def _unreadable(error: Exception, at: str) -> MalformedBody:
@@ -146,5 +199,5 @@ def _unreadable(error: Exception, at: str) -> MalformedBody:
         return malformed(at, "text in UTF-8", error.reason)
     message = str(error).partition(" - at `")[0]
     place = _BYTE.search(message)
-    where = f"byte {place[1]}" if place and not at else at
+    where = at or (f"byte {place[1]}" if place else "the end of the body")
     return malformed(where, "one map of MessagePack with strings as keys", _BYTE.sub("", message)[:80])
