@@ -8,8 +8,9 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lossd.api.exchange import SCOPE_KEY, Exchange
+from lossd.api.head import MALFORMED
 from lossd.api.waiting import Begun, begin
-from lossd.errors import BodyTimeout, BodyTooLarge, Overloaded
+from lossd.errors import BodyTimeout, BodyTooLarge, HeadTooLarge, Overloaded
 from lossd.settings import Settings
 
 
@@ -27,6 +28,9 @@ class Admit:
             await self.app(scope, receive, send)
             return
         exchange: Exchange = scope[SCOPE_KEY]
+        if error := scope.get(MALFORMED):
+            exchange.body_pending = isinstance(error, HeadTooLarge)  # the caller may be sending yet
+            raise error
         claimed = int(exchange.headers.get(b"content-length", b"0"))
         exchange.body_pending = claimed > 0 or b"transfer-encoding" in exchange.headers
         if not exchange.body_pending:
@@ -55,6 +59,8 @@ class Admit:
                 message = await self._in_time(message, exchange)
             exchange.bytes_in += len(message.get("body", b""))
             exchange.body_pending = message.get("more_body", False)
+            if MALFORMED in scope:
+                raise scope[MALFORMED]
             if exchange.bytes_in > reserved:
                 reserve(exchange.bytes_in)
             return message

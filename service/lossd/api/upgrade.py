@@ -20,7 +20,7 @@ class Parser:
     """What uvicorn asks of httptools' parser of requests, without its stop at an offer.
 
     Args:
-        protocol: uvicorn's protocol, whose ``headers`` are those of the request that is being read. It has to
+        protocol: uvicorn's protocol, whose ``scope`` is that of the request that is being read. It has to
             pass over the end of a message where `body_is_to_come`.
     """
 
@@ -66,7 +66,9 @@ class Parser:
             return lambda *words: callback(*words) if past_the_head else None
 
         self._use(HttpRequestParser(self._callbacks(deaf_to_the_head)))
-        framing = b"".join(b"%s: %s\r\n" % each for each in self._protocol.headers if each[0] in FRAMING)
+        framing = b"".join(
+            b"%s: %s\r\n" % each for each in self._protocol.scope["headers"] if each[0] in FRAMING
+        )
         self._parser.feed_data(b"POST / HTTP/1.1\r\n%s\r\n" % framing)
         past_the_head = True
 
