@@ -118,7 +118,7 @@ ERRORS = {
     "length of nothing": (lambda s: post(s, **{LENGTH: "0"}), 400, "a JSON object before"),
     "negative length": (lambda s: post(s, **{LENGTH: "-3"}), 400, "a number of bytes"),
     "length past the body": (lambda s: post(s, **{LENGTH: "99999"}), 400, "at most the"),
-    "invalid call": (lambda s: post(s, GOOD.replace(b"target", b"tarte_")), 400, "did you mean target?"),
+    "invalid call": (lambda s: post(s, GOOD.replace(b"target", b"taret_")), 400, "did you mean target?"),
     "unreadable encoding": (lambda s: post(s, content_encoding="br"), 415, "deflate"),
     "stacked encodings": (lambda s: post(s, content_encoding="gzip, gzip"), 415, "gzip"),
     "not gzip": (lambda s: post(s, content_encoding="gzip"), 400, "expected"),
@@ -284,6 +284,17 @@ DEFAULTS = {
     "an old spelling": ({"size_average": False}, ["loss", "gradient.input"]),
     "another type": ({"dtype": "bfloat16"}, ["loss", "gradient.input"]),
     "one reduction": ({"reduction": "none"}, ["loss", "gradient.input"]),
+    "a list of one": ({"reduction": ["sum"]}, ["loss", "gradient.input"]),
+    "a gradient by name": ({"gradient": "target"}, ["loss", "gradient.target"]),
+    "gradients by names": ({"gradient": "input,target"}, ["loss", "gradient.input", "gradient.target"]),
+    "words": ({"gradient": "false", "hessian": "true"}, ["loss", "hessian.input"]),
+    **{
+        f"two reductions, {name}": (
+            {"reduction": two},
+            ["loss.none", "loss.sum", "gradient.none.input", "gradient.sum.input"],
+        )
+        for name, two in {"a list": ["none", "sum"], "text": "none,sum", "JSON": '["none","sum"]'}.items()
+    },
 }
 
 

@@ -22,6 +22,10 @@ READ = {
     b"": {},
     b"reduction=mean": {"reduction": "mean"},
     b"reduction=mean&reduction=none": {"reduction": ["mean", "none"]},
+    b"reduction=mean,none": {"reduction": ["mean", "none"]},
+    b"reduction=mean%2Cnone": {"reduction": ["mean", "none"]},
+    b"gradient=input&axis=0,-1&delta=1,x": {"gradient": "input", "axis": [0, -1], "delta": [1, "x"]},
+    b'label="a,b"&empty=,': {"label": "a,b", "empty": ["", ""]},
     b'reduction=["mean","none"]': {"reduction": ["mean", "none"]},
     b"reduction=%5B%22mean%22%2C+%22none%22%5D": {"reduction": ["mean", "none"]},
     b"gradient=true&delta=2&axis=[0,1]&empty=null": {

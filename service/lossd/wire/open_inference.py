@@ -17,6 +17,7 @@ from lossd.wire.codec import DEFAULT_LIMITS, Body, Budget, Limits, Parts, gather
 from lossd.wire.json_document import read_entries
 from lossd.wire.json_text import dumps
 from lossd.wire.open_inference_tensor import RawBytes, binary_tensor, json_tensor, kind_of, read_tensor
+from lossd.wire.query import read_value
 
 Entry = Mapping[str, Any]
 
@@ -30,6 +31,7 @@ _RESERVED = frozenset(
 )
 _RESERVED_PREFIX = "triton_"
 _MICROSECONDS = 1e-6
+_MOST_ENTRIES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,8 @@ def _entries(value: Any, at: str) -> list[tuple[str, Entry]]:
     """Return the objects of a list, each with its place."""
     if type(value) is not list:
         raise malformed(at, "a list of objects", kind_of(value))
+    if len(value) > _MOST_ENTRIES:
+        raise malformed(at, f"at most {_MOST_ENTRIES} objects", len(value))
     for index, entry in enumerate(value):
         if type(entry) is not dict:
             raise malformed(f"{at}[{index}]", "an object", kind_of(entry))
@@ -194,7 +198,7 @@ def _name(entry: Entry, at: str, taken: Mapping[str, Any]) -> str:
 
 def _options(parameters: Entry, arrays: Mapping[str, Array]) -> dict[str, Any]:
     options = {
-        name: value
+        name: read_value(value) if type(value) is str else value
         for name, value in parameters.items()
         if name not in _RESERVED and not name.startswith(_RESERVED_PREFIX)
     }
@@ -202,7 +206,8 @@ def _options(parameters: Entry, arrays: Mapping[str, Array]) -> dict[str, Any]:
         at = f"parameters.{name[:40]}"
         if name in arrays:
             raise malformed(at, "a name that no input has", "one that an input has")
-        # The protocol has no lists; they are read because some options, such as axis, may be one.
+        # The protocol has no lists; they are read because some options, such as axis, may be one. Clients that
+        # cannot write them write text as in a query string.
         if any(type(item) in (dict, list) for item in (value if type(value) is list else [value])):
             raise malformed(at, "a string, a number, a boolean or a list of them", kind_of(value))
     return options

@@ -1,7 +1,7 @@
 """The options of a call in a query string, where a body has no room for them or its writer no wish.
 
-``?reduction=mean&reduction=none&delta=0.5``: a value that reads as JSON is that value, any other is text, and
-a name given several times is a list.
+``?reduction=mean,none&delta=0.5``: a value that reads as JSON is that value, several with commas between them and
+a name given several times are a list, any other value is text.
 """
 
 from __future__ import annotations
@@ -47,6 +47,21 @@ def to_query(options: Mapping[str, Any]) -> str:
     return urlencode([(name, _text(value)) for name, value in options.items()])
 
 
+def read_value(text: str) -> Any:
+    """Read a value that is written as text, in which a word needs no quotes and a list no brackets."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return [_item(part) for part in text.split(",")] if 0 < text.count(",") < _MOST_PAIRS else text
+
+
+def _item(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
 def _values(query: bytes) -> dict[str, Any]:
     try:
         text = query.decode("ascii")
@@ -57,19 +72,12 @@ def _values(query: bytes) -> dict[str, Any]:
         raise malformed("the query string", f"at most {_MOST_PAIRS} values", "more") from None
     values: dict[str, list[Any]] = {}
     for name, value in pairs:
-        values.setdefault(name, []).append(_value(value))
+        values.setdefault(name, []).append(read_value(value))
     return {name: several if len(several) > 1 else several[0] for name, several in values.items()}
 
 
-def _value(text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text
-
-
 def _text(value: Any) -> str:
-    # Text that would read as JSON goes in quotes.
-    if isinstance(value, str) and _value(value) == value:
+    # Text that would read as something else goes in quotes.
+    if isinstance(value, str) and read_value(value) == value:
         return value
     return orjson.dumps(value).decode()

@@ -138,7 +138,8 @@ SCHEMAS: Schema = {
     "InferenceOutput": _tensor("An array of the answer.", "Bytes of it behind the JSON, in place of `data`."),
     "InferenceRequestedOutput": {
         "description": "An output to send: `loss`, `gradient.<argument>`, `hessian.<argument>`, "
-        "`hvp.<argument>`, `count` or `denominator`.",
+        "`hvp.<argument>`, `count` or `denominator`; of several reductions `loss.<reduction>`, "
+        "`gradient.<reduction>.<argument>` and so on.",
         "type": "object",
         "required": ["name"],
         "properties": {
@@ -153,8 +154,8 @@ SCHEMAS: Schema = {
         "properties": {
             "id": {"description": "Any name; the answer repeats it.", "type": "string"},
             "parameters": {
-                "description": "Settings and general options by name; `binary_data_output` asks for raw bytes, "
-                "`timeout` is in microseconds.",
+                "description": "Settings and general options by name, text read as in a query string; "
+                "`binary_data_output` asks for raw bytes, `timeout` is in microseconds.",
                 **PARAMETERS,
             },
             "inputs": {"type": "array", "items": _ref("schemas", "InferenceInput")},
