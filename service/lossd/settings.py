@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from difflib import get_close_matches
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "LOSSD_"
 OF_CLIENTS = frozenset(
     {"LOSSD_URL"}
 )  # where a client finds a server; it may well stand in the same environment
 MIB = 1024 * 1024
+_ORIGIN = re.compile(r"\*|https?://[^/?#@,\s]+")
 
 
 class Settings(BaseSettings):
@@ -83,6 +85,9 @@ class Settings(BaseSettings):
     shutdown_seconds: int = Field(20, ge=0)
     """How long requests in flight may take to finish after that."""
 
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Origins such as `https://example.org`, separated by commas, whose pages may call from a browser; `*` is all."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe records to log; each request is one record at info."""
 
@@ -98,6 +103,17 @@ class Settings(BaseSettings):
                 nearest = get_close_matches(name.upper(), known, n=1, cutoff=0.0)[0]
                 raise ValueError(f"expected a known setting (the nearest is {nearest}), got {name}")
         return values
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: Any) -> Any:
+        origins = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"expected origins such as https://example.org, without a path, or *, got {origin!r}"
+                )
+        return origins
 
     @model_validator(mode="after")
     def _admit_the_largest_body(self) -> Self:
@@ -125,7 +141,7 @@ def settings_table() -> str:
 
 def _shown(name: str, value: object) -> str:
     """Write a default as a person would, with whole mebibytes or kibibytes beside the bytes."""
-    if value is None:
+    if value is None or value == ():
         return "none"
     for unit, size in (("MiB", MIB), ("KiB", 1024)):
         if name.endswith("_bytes") and isinstance(value, int) and value % size == 0:
