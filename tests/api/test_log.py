@@ -115,6 +115,14 @@ def test_the_console_format_is_a_line_for_people() -> None:
     assert stream.getvalue().count(b"\n") == 1
 
 
+def test_a_caller_writes_no_line_of_the_console_format() -> None:
+    stream = io.BytesIO()
+    service = open_log(Settings(log_format="console"), stream)
+    service.log(logging.INFO, "request", status=404, path="/a\nb\x1b[2J", problem="got /a\rb")
+    assert stream.getvalue().count(b"\n") == 1
+    assert not {b"\x1b", b"\r"} & {stream.getvalue()[i : i + 1] for i in range(len(stream.getvalue()))}
+
+
 def test_a_log_that_nobody_can_read_costs_no_request() -> None:
     reader, writer = os.pipe()
     os.close(reader)

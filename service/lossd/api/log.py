@@ -86,6 +86,10 @@ def _to_json(level: str, record: EventDict) -> bytes:
 
 
 def _to_text(level: str, record: EventDict) -> bytes:
+    # A caller's text must not begin a line of its own, or steer a terminal.
+    for name, value in record.items():
+        if isinstance(value, str) and not value.isprintable():
+            record[name] = repr(value)
     record["timestamp"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
     line: str = _CONSOLE(None, level, record)
     return f"{line}\n".encode(errors="backslashreplace")
