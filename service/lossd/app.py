@@ -9,13 +9,14 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI, Response
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lossd import __version__
 from lossd.api import openapi
 from lossd.api.admission import Admit
-from lossd.api.cross_origin import CrossOrigin
+from lossd.api.cross_origin import add_cross_origin
 from lossd.api.docs import add_docs
 from lossd.api.evaluation import PREFIX, Evaluation, Hot, Shortcut
 from lossd.api.health import Health, drain_on_sigterm
@@ -46,7 +47,7 @@ class _Service(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Return the layers from the outermost of ours inwards."""
         stack: Any = super().build_middleware_stack()
-        while not isinstance(stack, (Observe, CrossOrigin)):
+        while not isinstance(stack, (Observe, CORSMiddleware)):
             stack = stack.app
         return stack
 
@@ -85,8 +86,7 @@ def create_app(settings: Settings, log: Log | None = None) -> FastAPI:
     app.add_middleware(Shortcut, hot=hot)
     app.add_middleware(Admit, settings=settings)
     app.add_middleware(Observe, log=log or open_log(settings), health=health)
-    if settings.cors_origins:
-        app.add_middleware(CrossOrigin, origins=settings.cors_origins)
+    add_cross_origin(app, settings.cors_origins)
     return app
 
 

@@ -112,14 +112,14 @@ def test_tables_are_arrays(client: LossClient) -> None:
         ([[1.0, "a"]], 'expected a number, got the string "a" - at `input[0][1]`'),
         ([1.0, None], "expected a number, got null - at `input[1]`"),
         (Table([1.0, None], object), "expected a number, got null - at `input[1]`"),
-        ([1.0, Decimal(2)], "expected a number, got a Decimal - at `input[1]`"),
+        ([1.0, Decimal(2)], "expected a number, got a value of type Decimal - at `input[1]`"),
         (np.array(["1.5"]), 'expected a number, got the string "1.5" - at `input[0]`'),
-        ({1.0, 2.0}, "got a set - at `input`"),
-        ((x for x in [1.0]), "got a generator - at `input`"),
+        ({1.0, 2.0}, "got a value of type set - at `input`"),
+        ((x for x in [1.0]), "got a value of type generator - at `input`"),
         (np.ma.array([1.0, 2.0], mask=[0, 1]), "expected an array without a mask"),
         (np.array(["2026-11-21"], "M8[D]"), "got datetime64[D] - at `input`"),
     ],
-    ids=str,
+    ids=lambda of: of if isinstance(of, str) else type(of).__name__,
 )
 def test_what_is_no_array_of_numbers_is_refused_by_its_place(
     client: LossClient, value: Any, message: str

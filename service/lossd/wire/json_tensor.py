@@ -159,7 +159,7 @@ def _described(value: Any) -> str:
         return f'the string "{value[:20]}"' if len(value) <= 20 else f'the string "{value[:20]}..."'
     if type(value) is list:
         return f"a list of shape {_outline(value)}"
-    return _DESCRIPTIONS.get(type(value), f"the type {type(value).__name__}")  # a type that JSON lacks
+    return _DESCRIPTIONS.get(type(value), f"a value of type {type(value).__name__}")  # JSON lacks it
 
 
 _DESCRIPTIONS = {
