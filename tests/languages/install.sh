@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install what the tests of other languages and of the contract need and this machine lacks: Debian's packages
+# Install what the tests of other languages, of the contract and of the pages need and this machine lacks: Debian's packages
 # (as root), and the pinned tools of openapi/package-lock.json. Run: sh tests/languages/install.sh
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -23,6 +23,8 @@ command_of javac default-jdk-headless
 command_of go golang-go
 command_of cc gcc libc6-dev
 command_of Rscript r-base-core
+command_of chromium chromium
+command_of chromedriver chromium-driver
 package r-cran-curl r-cran-jsonlite libcurl4-openssl-dev libcjson-dev perl
 
 if [ -n "$packages" ]; then

@@ -1,4 +1,4 @@
-"""This file is the contract as an OpenAPI 3.1 document: one operation per loss, read off the declarations."""
+"""Writes the contract as an OpenAPI 3.1 document: one operation per loss, read off the declarations."""
 
 from __future__ import annotations
 
@@ -31,6 +31,14 @@ RESPONSES = {
 }
 OF_READING = {"list_losses": (), "livez": (), "readyz": ("503",)}
 DESCRIPTION = "Losses and their gradients over HTTP: arrays in, values and gradients out."
+FAMILIES = {
+    "regression": "How far a predicted number is from the true one.",
+    "classification": "How far scores or probabilities are from the true class.",
+    "quantile": "Predictions that are too low a given share of the time.",
+    "overlap": "How far a predicted region is from covering the true one.",
+    "embedding": "Distances between vectors: like near like, far from the rest.",
+    "sequence": "Labels of a sequence of frames, without their alignment.",
+}
 
 
 def document(app: FastAPI) -> Schema:
@@ -61,10 +69,13 @@ def document(app: FastAPI) -> Schema:
 def _tags() -> list[Schema]:
     families = dict.fromkeys(loss.family for loss in LOSSES.values())
     return [
-        *({"name": family, "description": f"The losses of the family {family}."} for family in families),
-        {"name": "catalogue", "description": "What every loss means."},
-        {"name": "health", "description": "For orchestrators and balancers."},
-        {"name": "problems", "description": "What the types of error mean."},
+        *({"name": family, "description": FAMILIES[family]} for family in families),
+        {
+            "name": "catalogue",
+            "description": "Every loss with its formula, arguments, settings and an example.",
+        },
+        {"name": "health", "description": "For orchestrators and load balancers."},
+        {"name": "problems", "description": "The types of error, explained."},
     ]
 
 
@@ -76,13 +87,15 @@ def _describe_reading(operation: Schema) -> None:
 
 
 def _operation(loss: Loss) -> Schema:
-    body = {"schema": _ref("schemas", _schema_name(loss)), "example": dict(loss.example.call)}
-    description = [loss.description, f"$${loss.formula}$$", f"Source: {loss.source}", _aliases(loss)]
+    body = {
+        "schema": _ref("schemas", _schema_name(loss)),
+        "example": {**loss.example.call, "gradient": True},
+    }
     return {
         "operationId": loss.name,
         "tags": [loss.family],
-        "summary": loss.summary,
-        "description": "\n\n".join(part for part in description if part),
+        "summary": loss.summary.replace("``", ""),  # a summary is plain text
+        "description": _description(loss),
         "parameters": PARAMETERS,
         "requestBody": {"required": True, "content": _in_every_format(body)},
         "responses": {
@@ -93,6 +106,18 @@ def _operation(loss: Loss) -> Schema:
             **{status: _ref("responses", f"Problem{status}") for status in RESPONSES},
         },
     }
+
+
+def _description(loss: Loss) -> str:
+    """Describe a loss in Markdown, which has no formulas: for that it points to the catalogue."""
+    entry = PREFIX + loss.name
+    parts = [
+        loss.description,
+        f"Source: {loss.source}",
+        _aliases(loss),
+        f"[`GET {entry}`]({entry.removeprefix('/')}) has the formula and describes arguments and settings.",
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _in_every_format(of_text: Schema) -> Schema:
@@ -149,6 +174,7 @@ PARAMETERS = [
         "name are a list.",
         "style": "form",
         "explode": True,
+        "example": {},  # a documentation page would otherwise send a made-up name
         "schema": {"type": "object", "additionalProperties": True},
     },
 ]
@@ -200,6 +226,14 @@ SCHEMAS: Schema = {
     },
     "Answer": {
         "description": "What a call came to. Values are keyed by reduction, so that each has one type.",
+        "examples": [
+            {
+                "loss": {"mean": 0.5},
+                "gradient": {"mean": {"input": [0.0, 0.5, -0.5]}},
+                "count": 3,
+                "denominator": 3.0,
+            }
+        ],
         "type": "object",
         "required": ["loss", "count", "denominator"],
         "properties": {
