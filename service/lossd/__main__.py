@@ -1,4 +1,4 @@
-"""This file is the command line: ``lossd COMMAND``; each command imports what it needs when it runs."""
+"""The command line, ``lossd COMMAND``; each command imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from lossd.commands import eval, healthcheck, losses, openapi, serve
 from lossd.errors import LossdError
 
 COMMANDS = {"serve": serve, "losses": losses, "eval": eval, "openapi": openapi, "healthcheck": healthcheck}
+
+USAGE = 2
 
 DESCRIPTION = "Losses and their gradients over HTTP: arrays in, values and gradients out."
 EXAMPLES = """\
@@ -28,11 +30,15 @@ examples:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    words = sys.argv[1:] if words is None else words
     parser = _parser()
+    if not words:
+        parser.print_help(sys.stderr)
+        return USAGE
     arguments, more = parser.parse_known_args(words)
     command = COMMANDS[arguments.command]
     if more and not hasattr(command, "TAKES_MORE"):
-        parser.error(f"unrecognized arguments: {' '.join(more)}")
+        arguments.refuse(f"unrecognized arguments: {' '.join(more)}")
     arguments.more = more
     try:
         return int(command.run(arguments))
@@ -54,16 +60,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lossd {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
-        command.add_arguments(
-            commands.add_parser(
-                name,
-                help=command.HELP,
-                description=command.DESCRIPTION,
-                epilog=command.EXAMPLES,
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-                allow_abbrev=False,
-            )
+        own = commands.add_parser(
+            name,
+            help=command.HELP,
+            description=command.DESCRIPTION,
+            epilog=command.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
+        own.set_defaults(refuse=own.error)  # with the usage of this command
+        command.add_arguments(own)
     return parser
 
 

@@ -34,7 +34,21 @@ def test_help_explains_and_shows_examples(command: list[str], capsys: pytest.Cap
     assert "examples:\n  " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [[], ["nothing"], ["losses", "--nothing"], ["healthcheck", "--port", "x"]])
+def test_no_words_at_all_print_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "examples:\n  lossd serve" in capsys.readouterr().err
+
+
+def test_an_unknown_option_shows_the_usage_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", "--prot", "1"])
+    assert "usage: lossd serve" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["nothing"], ["eval", "--threads", "0"], ["losses", "--nothing"], ["healthcheck", "--port", "x"]],
+)
 def test_wrong_usage_is_exit_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(words)
@@ -53,7 +67,8 @@ def test_losses_describes_one(name: str, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["losses", name]) == 0
     page = capsys.readouterr().out
     loss = LOSSES[name]
-    parts = [loss.summary, loss.formula, loss.source, *loss.settings]
+    assert "``" not in page
+    parts = [loss.summary.replace("``", ""), loss.formula, loss.source, *loss.settings]
     parts += [part for alias in loss.aliases for part in (alias.name, alias.framework, alias.difference)]
     assert all(part in page for part in [*parts, *(argument.name for argument in loss.arguments)])
 
@@ -114,10 +129,13 @@ def test_eval_takes_several_reductions_and_negative_numbers() -> None:
         (["--loss", "mse"], b'{"input": [1], "target": [1, 2]}', 1, "at `target`"),
         (["--loss", "mse"], b"{", 1, "JSON"),
         (["--loss", "hubert"], b"{}", 1, "huber"),
-        (["--loss", "mse", "--input", "x", "--target", "1"], b"", 1, "input"),
+        (["--loss", "mse", "--input", "x", "--target", "1"], b"", 2, "at `input`"),
         (["--loss", "mse", "--input", "1", "--target", "1", "--delta", "1"], b"", 1, "delta"),
         ([], b"{}", 2, "--loss NAME"),
         ([], b"[]", 2, "--loss NAME"),
+        (["huber", "--input", "1", "--target", "1"], b"", 2, "did you mean --loss huber?"),
+        (["--loss", "mse", "a.npz"], b"", 2, "as in --input a.npz"),
+        (["--loss", "mse"], b"{", 1, "standard input: "),
         (["--input", "1", "--target", "1"], b"", 2, "--loss NAME"),
         (["--loss", "mse", "missing.json"], b"", 2, "missing.json"),
         (["--loss", "mse", "a.json", "b.json"], b"", 2, "one FILE"),

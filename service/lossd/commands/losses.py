@@ -1,4 +1,4 @@
-"""This file is ``lossd losses``: the catalogue for people."""
+"""Prints the catalogue for people: ``lossd losses``."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps({"losses": [summary.model_dump() for summary in summaries]}, indent=2))
         else:
-            print(_table([(summary.name, summary.family, summary.summary) for summary in summaries]))
+            print(_table([(each.name, each.family, _plain(each.summary)) for each in summaries]))
         return 0
     entry = describe(find(arguments.name))
     print(entry.model_dump_json(indent=2) if arguments.json else _page(entry))
@@ -54,10 +54,10 @@ def _page(entry: LossEntry) -> str:
     ]
     aliases = [(each.name, each.framework, each.difference or "the same") for each in entry.alias_details]
     parts = [
-        f"{entry.name} - {entry.summary}",
-        entry.description,
+        f"{entry.name} - {_plain(entry.summary)}",
+        _plain(entry.description),
         f"Family:  {entry.family}\nSource:  {entry.source}"
-        + (f"\nGbm:     {entry.boosting}" if entry.boosting else ""),
+        + (f"\nGbm:     {_plain(entry.boosting)}" if entry.boosting else ""),
         f"Formula (LaTeX):\n  {entry.formula}",
         "Arguments:\n" + _table(arrays, indent="  "),
         "Settings:\n" + _table(settings, indent="  ") if settings else "",
@@ -65,6 +65,11 @@ def _page(entry: LossEntry) -> str:
         f"Example:\n  {json.dumps(entry.example.request)}\n  unreduced: {json.dumps(entry.example.value)}",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _plain(text: str) -> str:
+    """Take the marks of code out of a docstring."""
+    return text.replace("``", "")
 
 
 def _notes(differentiable: bool, optional: bool) -> str:

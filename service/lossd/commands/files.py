@@ -1,0 +1,203 @@
+"""Reads the arrays that ``lossd eval`` is given as files: one reader for each suffix.
+
+A file may hold several arrays. ``file.npz:NAME`` chooses one; without a name it is the one that is named as the
+argument, or the only one. The columns of a table are arrays in this sense; without a name, and where none is
+named as the argument, all of them are the last axis of one array.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.lib.npyio import NpzFile
+
+from lossd.errors import Fault, LossdError
+from lossd.message import Array
+from lossd.wire.codec import ANSWER_LIMITS, Budget
+from lossd.wire.json_tensor import read_array
+
+
+class UnreadableFile(Exception):
+    """A file is not what its suffix says, or does not hold what is asked of it."""
+
+
+class Wanted(NamedTuple):
+    """An array that is looked for in a file.
+
+    Attributes:
+        path: The file.
+        name: Which of the file's arrays the caller chose; None if it was left open.
+        argument: What the array is for.
+    """
+
+    path: Path
+    name: str | None
+    argument: str
+
+    def fault(self, expected: str, got: str, place: str = "") -> UnreadableFile:
+        """Return the error for this file; ``place`` is where in it."""
+        return UnreadableFile(f"{Fault(str(self.path), expected, got)}{place}")
+
+
+def find_file(word: str, argument: str) -> Wanted | None:
+    """Return the file that a word of the command line names, or None if its suffix is not one of a format."""
+    found = _FILE.fullmatch(word)
+    return Wanted(Path(found["path"]), found["name"], argument) if found else None
+
+
+def read_file(wanted: Wanted) -> Array:
+    """Read one array.
+
+    Raises:
+        OSError: The file cannot be opened.
+        UnreadableFile: Its content is wrong, or it has no such array.
+    """
+    with wanted.path.open("rb") as file:
+        return READERS[wanted.path.suffix.lower()](wanted, file)
+
+
+def _read_npy(wanted: Wanted, file: BinaryIO) -> Array:
+    if wanted.name is not None:
+        raise wanted.fault("no name, since the file holds one array", wanted.name)
+    try:
+        array: Array = np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise wanted.fault("an array in .npy format", _one_line(error)) from None
+    return array
+
+
+def _read_npz(wanted: Wanted, file: BinaryIO) -> Array:
+    try:
+        with NpzFile(file, allow_pickle=False) as archive:
+            name = _choose(wanted, archive.files)
+            if name is None:
+                names = (
+                    f"one of the arrays {', '.join(archive.files)}, as in {wanted.path}:{archive.files[0]}"
+                )
+                raise wanted.fault(names, wanted.name or "no name")
+            array: Array = archive[name]
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise wanted.fault("arrays in .npz format", _one_line(error)) from None
+    return array
+
+
+def _read_json(wanted: Wanted, file: BinaryIO) -> Array:
+    try:
+        value = json.loads(file.read())
+    except ValueError as error:
+        raise wanted.fault("JSON", _one_line(error)) from None
+    if isinstance(value, dict) and (wanted.name is not None or wanted.argument in value):
+        name = _choose(wanted, list(value))
+        if name is None:
+            raise wanted.fault(f"one of the members {', '.join(value)}", str(wanted.name))
+        value = value[name]
+    try:
+        return read_array(value, str(wanted.path), Budget(ANSWER_LIMITS))
+    except LossdError as error:
+        raise UnreadableFile(str(error)) from None
+
+
+def _read_csv(wanted: Wanted, file: BinaryIO) -> Array:
+    try:
+        with io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+            lines = csv.reader(text, skipinitialspace=True)
+            rows = [(lines.line_num, row) for row in lines if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise wanted.fault("text in UTF-8, its columns separated by commas", _one_line(error)) from None
+    header = rows.pop(0)[1] if rows and not all(map(_is_number, rows[0][1])) else []
+    if not rows:
+        raise wanted.fault("numbers", "none")
+    width = len(header) or len(rows[0][1])
+    for line, row in rows:
+        if len(row) != width:
+            raise wanted.fault(f"{width} columns", str(len(row)), f", row {line}")
+    columns = {name.strip(): place for place, name in enumerate(header)}
+    places = _columns(wanted, columns, range(width))
+    table = [
+        [_number(wanted, row[p], line, header[p] if header else p + 1) for p in places] for line, row in rows
+    ]
+    return _table(np.array(table))
+
+
+def _read_parquet(wanted: Wanted, file: BinaryIO) -> Array:
+    try:
+        parquet = importlib.import_module("pyarrow.parquet")
+    except ImportError:
+        raise wanted.fault("pyarrow, which reads .parquet: pip install pyarrow", "none") from None
+    try:
+        reader = parquet.ParquetFile(file)
+        names = reader.schema_arrow.names
+        chosen = _columns(wanted, {name: name for name in names}, names)
+        columns = reader.read(columns=chosen).columns
+        return _table(np.stack([column.to_numpy() for column in columns], axis=1))
+    except (ValueError, TypeError) as error:  # pyarrow's own errors are of these classes
+        raise wanted.fault("columns of numbers in .parquet format", _one_line(error)) from None
+
+
+READERS: Mapping[str, Callable[[Wanted, BinaryIO], Array]] = {
+    ".npy": _read_npy,
+    ".npz": _read_npz,
+    ".csv": _read_csv,
+    ".json": _read_json,
+    ".parquet": _read_parquet,
+}
+_FILE = re.compile(rf"(?is)(?P<path>.*(?:{'|'.join(map(re.escape, READERS))}))(?::(?P<name>.+))?")
+
+
+def _choose(wanted: Wanted, names: Sequence[str]) -> str | None:
+    """Return the name that is asked for, the argument's, or the only one; None if there is none of these."""
+    if wanted.name is not None:
+        return wanted.name if wanted.name in names else None
+    if wanted.argument in names:
+        return wanted.argument
+    return names[0] if len(names) == 1 else None
+
+
+def _columns(wanted: Wanted, named: Mapping[str, Any], every: Iterable[Any]) -> list[Any]:
+    """Return the columns of a table that are asked for: one by its name, or all."""
+    name = wanted.name or (wanted.argument if wanted.argument in named else None)
+    if name is None:
+        return list(every)
+    if name in named:
+        return [named[name]]
+    if not named:
+        raise wanted.fault(f"a header with the column {name}", "numbers")
+    raise wanted.fault(f"one of the columns {', '.join(named)}", name)
+
+
+def _table(table: Array) -> Array:
+    """Return a table as an array of numbers, which is a vector if there is one column."""
+    numbers = table.astype(np.float64) if table.dtype == object else table  # integers beyond int64
+    return numbers[:, 0] if numbers.shape[1] == 1 else numbers
+
+
+def _number(wanted: Wanted, text: str, line: int, column: object) -> float:
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        raise wanted.fault("a number", repr(text[:40]), f", row {line}, column {column}") from None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _one_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
