@@ -91,8 +91,8 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe records to log; each request is one record at info."""
 
-    log_format: Literal["json", "console"] = "json"
-    """One JSON object a line for machines, or aligned text for people."""
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """``json``: one object a line; ``console``: aligned text; ``auto``: text in a terminal, JSON elsewhere."""
 
     @model_validator(mode="before")
     @classmethod

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, Protocol
+from typing import IO, Any, BinaryIO, Protocol
 
 import orjson
 import structlog
@@ -28,8 +28,13 @@ class Log(Protocol):
 def open_log(settings: Settings, stream: BinaryIO | None = None) -> Log:
     """Return a log that writes as the settings say; to standard output if no stream is given."""
     level = getattr(logging, settings.log_level.upper())
-    render = _to_json if settings.log_format == "json" else _to_text
-    return _Lines(stream or sys.stdout.buffer, level, render)
+    stream = stream or sys.stdout.buffer
+    return _Lines(stream, level, _to_text if is_text(settings, stream) else _to_json)
+
+
+def is_text(settings: Settings, stream: IO[Any]) -> bool:
+    """Return whether what is logged to ``stream`` is text for people."""
+    return settings.log_format == "console" or (settings.log_format == "auto" and stream.isatty())
 
 
 def adopt_standard_logging(log: Log) -> None:

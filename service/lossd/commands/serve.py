@@ -1,8 +1,9 @@
-"""This file is ``lossd serve``: uvicorn with the settings of lossd."""
+"""Runs uvicorn with the settings of lossd: ``lossd serve``."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -11,16 +12,20 @@ from typing import Any
 HELP = "answer HTTP requests"
 DESCRIPTION = """\
 Answer HTTP requests until SIGTERM or Ctrl-C. Every limit is a LOSSD_ variable; an option here wins over its
-variable. On SIGTERM /readyz turns to 503, after LOSSD_DRAIN_SECONDS the socket closes, what is in flight is
-finished, and the exit code is 0.
+variable. On SIGTERM /readyz turns to 503, after LOSSD_DRAIN_SECONDS the socket closes, and what is in flight is
+finished. The log is text in a terminal and one JSON object a line elsewhere (LOSSD_LOG_FORMAT).
+
+Exit codes: 0 stopped by SIGTERM or Ctrl-C, 1 cannot listen there (such as a port that is taken), 2 a setting or
+option is wrong, 3 the server failed to start.
 """
 EXAMPLES = """\
 examples:
   lossd serve                              on http://127.0.0.1:8000, documentation at /docs
   lossd serve --host 0.0.0.0 --workers 4   for others, on four cores
   lossd serve --uds /run/lossd.sock        behind a proxy on the same machine
-  LOSSD_LOG_FORMAT=console lossd serve     with a log for people
+  LOSSD_LOG_FORMAT=console lossd serve     with a log for people, not only in a terminal
 """
+OPTIONS = ("host", "port", "uds", "workers")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,11 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
     from pydantic import ValidationError
 
     from lossd.api.connection import Connection
-    from lossd.api.log import adopt_standard_logging, open_log
+    from lossd.api.log import adopt_standard_logging, is_text, open_log
+    from lossd.commands.listening import Announcement, refusal
     from lossd.settings import Settings, variable
 
     # Worker processes start afresh and read the environment, so that is where the options go.
-    for name in ("host", "port", "uds", "workers"):
+    for name in OPTIONS:
         if getattr(arguments, name) is not None:
             os.environ[variable(name)] = getattr(arguments, name)
     try:
@@ -49,7 +55,12 @@ def run(arguments: argparse.Namespace) -> int:
     except ValidationError as error:
         print("\n".join(f"lossd serve: {_complaint(each)}" for each in error.errors()), file=sys.stderr)
         return 2
+    if reason := refusal(settings):
+        print(f"lossd serve: {reason}", file=sys.stderr)
+        return 1
     adopt_standard_logging(open_log(settings))
+    terminal = is_text(settings, sys.stdout)
+    logging.getLogger("uvicorn.error").addFilter(Announcement(terminal=terminal))
     # uvicorn raises the signal again when it is done. To stop when told to is no failure: exit code 0.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     uvicorn.run(
@@ -80,5 +91,6 @@ def _complaint(error: Any) -> str:
 
     if not error["loc"]:
         return str(error["msg"]).removeprefix("Value error, ")
-    place = variable(str(error["loc"][0]))
-    return f"{place}: {error['msg']}, got {error['input']!r}"
+    field = str(error["loc"][0])
+    place = f"--{field} or {variable(field)}" if field in OPTIONS else variable(field)
+    return f"{place}: {error['msg'].partition(',')[0]}, got {error['input']!r}"

@@ -1,0 +1,86 @@
+"""What ``lossd serve`` says about its address: why it cannot listen there, or where to open it once it does."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+from pathlib import Path
+
+from lossd import __version__
+from lossd.settings import Settings
+
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
+# What uvicorn logs once it listens, with its arguments: scheme, host and port.
+_LISTENS = ("Uvicorn running on %s://%s:%d", "Uvicorn running on %s://[%s]:%d")
+# What it logs before that is of use to a program that reads the log, not to a person.
+_STEPS = (
+    "Started server process",
+    "Started parent process",
+    "Waiting for application startup",
+    "Application startup",
+)
+
+
+def refusal(settings: Settings) -> str | None:
+    """Return one line that says why a server could not listen as the settings say, or None if it could.
+
+    uvicorn finds out only when the application runs, and buries the reason in what it logs while it stops.
+    """
+    try:
+        if settings.uds:
+            _try_socket_file(Path(settings.uds))
+        else:
+            _try_port(settings.host, settings.port)
+    except OSError as error:
+        place = settings.uds or f"{settings.host}:{settings.port}"
+        setting = "--uds or LOSSD_UDS" if settings.uds else "--host and --port or LOSSD_HOST and LOSSD_PORT"
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror)
+        return f"cannot listen on {place}: {reason}; choose another place by {setting}"
+    return None
+
+
+class Announcement(logging.Filter):
+    """Puts an address to open in place of uvicorn's words, and for a person leaves out the steps before."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Reword the record that says that the server listens."""
+        message = str(record.msg)
+        if message.startswith(_LISTENS) and isinstance(record.args, tuple):
+            scheme, host, port = record.args
+            url = f"{scheme}://{_EVERY_ADDRESS.get(str(host), host)}:{port}"
+            record.msg, record.args = (
+                f"lossd {__version__} listens on {url} - open {url}/docs, stop with Ctrl-C",
+                (),
+            )
+        return not (self._terminal and message.startswith(_STEPS))
+
+
+def _try_port(host: str, port: int) -> None:
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    for family, kind, protocol, _, address in found:
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(address)
+            probe.listen()
+
+
+def _try_socket_file(path: Path) -> None:
+    path.parent.stat()
+    with socket.socket(socket.AF_UNIX) as probe:
+        if not path.exists():
+            probe.bind(str(path))
+            path.unlink()
+            return
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return  # left by a server that is gone
+    raise OSError(errno.EADDRINUSE, "")
