@@ -1,8 +1,10 @@
 // Post calls to a lossd server with types from its own contract: a misspelt option does not compile.
 //
+//   npm init --yes && npm pkg set type=module
 //   npm install openapi-fetch openapi-typescript typescript @types/node
-//   npx openapi-typescript $LOSSD_URL/openapi.json --default-non-nullable=false --output contract.ts
-//   npx tsc && LOSSD_URL=http://127.0.0.1:8000 node lossd.js
+//   npx openapi-typescript http://127.0.0.1:8000/openapi.json --default-non-nullable=false --output contract.ts
+//   npx tsc --strict --module nodenext --types node --skipLibCheck lossd.ts
+//   LOSSD_URL=http://127.0.0.1:8000 node lossd.js
 //
 // --default-non-nullable=false because an option that has a default may be left out of a request.
 

@@ -18,7 +18,7 @@ import pytest
 from lossd.losses import LOSSES
 from lossd.wire import CODECS
 from tests.api.serving import ROOT, Served
-from tests.languages.test_programs import PROGRAMS, prepare_types
+from tests.languages.test_programs import PROGRAMS, commands, follow, run_line
 from tests.languages.toolchain import NODE_MODULES, need_node_modules, run
 
 CONTRACT = ROOT / "openapi" / "openapi.json"
@@ -91,11 +91,14 @@ def test_a_contract_that_the_python_generator_cannot_take_is_noticed(tmp_path: P
 
 @pytest.mark.slow
 def test_a_misspelt_option_does_not_compile_as_typescript(tmp_path: Path) -> None:
-    prepare_types(tmp_path)
+    need_node_modules()
+    *first, compile_it, _ = commands("lossd.ts")
+    for command in first:
+        follow(command, tmp_path, str(ROOT / "openapi"))  # where a server's /openapi.json would be
     program = (PROGRAMS / "lossd.ts").read_text()
     assert "delta: 1" in program
     (tmp_path / "lossd.ts").write_text(program.replace("delta: 1", "detla: 1"))
-    result = run([str(NODE_MODULES / ".bin" / "tsc"), "--project", "."], tmp_path)
+    result = run_line(compile_it, tmp_path, "")
     assert result.returncode != 0
     assert "'detla' does not exist" in result.stdout
 

@@ -1,8 +1,7 @@
-"""The program of each language runs as its user runs it, and prints what hand arithmetic gives."""
+"""The program of each language runs by the commands in its head, and prints what hand arithmetic gives."""
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import shutil
@@ -10,6 +9,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -29,13 +29,11 @@ CROSS_ENTROPY = {
 
 @dataclass(frozen=True)
 class Program:
-    """How a file of ``examples/languages`` is built and run, and what it prints."""
+    """A file of ``examples/languages``, what it needs, and what it prints."""
 
     source: str
     probe: Sequence[str]
-    command: Sequence[str]
     prints: dict[str, list[float]]
-    build: Sequence[str] = ()
 
     @property
     def language(self) -> str:
@@ -43,44 +41,20 @@ class Program:
 
 
 LANGUAGES = [
-    Program("lossd.sh", ["curl", "--version"], ["sh", "lossd.sh"], HUBER | CROSS_ENTROPY),
-    Program("lossd.mjs", ["node", "-e", "fetch"], ["node", "lossd.mjs"], HUBER | CROSS_ENTROPY),
-    Program("Lossd.java", ["javac", "-version"], ["java", "Lossd.java"], HUBER | CROSS_ENTROPY),
-    Program("lossd.go", ["go", "version"], ["./lossd"], HUBER | CROSS_ENTROPY, ["go", "build", "lossd.go"]),
-    Program(
-        "lossd.R",
-        ["Rscript", "-e", "library(curl); library(jsonlite)"],
-        ["Rscript", "lossd.R"],
-        HUBER | CROSS_ENTROPY,
-    ),
-    Program(
-        "lossd.pl",
-        ["perl", "-MHTTP::Tiny", "-MJSON::PP", "-e1"],
-        ["perl", "lossd.pl"],
-        HUBER | CROSS_ENTROPY,
-    ),
+    Program("lossd.sh", ["curl", "--version"], HUBER | CROSS_ENTROPY),
+    Program("lossd.mjs", ["node", "-e", "fetch"], HUBER | CROSS_ENTROPY),
+    Program("Lossd.java", ["javac", "-version"], HUBER | CROSS_ENTROPY),
+    Program("lossd.go", ["go", "version"], HUBER | CROSS_ENTROPY),
+    Program("lossd.R", ["Rscript", "-e", "library(curl); library(jsonlite)"], HUBER | CROSS_ENTROPY),
+    Program("lossd.pl", ["perl", "-MHTTP::Tiny", "-MJSON::PP", "-e1"], HUBER | CROSS_ENTROPY),
     Program(
         "lossd.c",
         ["cc", "-E", "-include", "curl/curl.h", "-include", "cjson/cJSON.h", "-x", "c", "/dev/null"],
-        ["./lossd"],
         HUBER,
-        ["cc", "-Wall", "-Wextra", "-Werror", "-pedantic", "-o", "lossd", "lossd.c", "-lcurl", "-lcjson"],
     ),
-    Program(
-        "lossd.ts",
-        ["node", "-e", "fetch"],
-        ["node", "lossd.js"],
-        HUBER,
-        [str(NODE_MODULES / ".bin" / "tsc"), "--project", "."],
-    ),
+    Program("lossd.ts", ["node", "-e", "fetch"], HUBER),
 ]
-TSCONFIG = {
-    "strict": True,
-    "noUncheckedIndexedAccess": True,
-    "module": "nodenext",
-    "types": ["node"],
-    "skipLibCheck": True,  # other people's declarations: a quarter of a minute
-}
+SERVER = "http://127.0.0.1:8000"  # in the heads; the tests' server has another port
 
 each_language = pytest.mark.parametrize("program", LANGUAGES, ids=lambda program: program.language)
 
@@ -90,9 +64,9 @@ each_language = pytest.mark.parametrize("program", LANGUAGES, ids=lambda program
 def test_a_program_prints_loss_and_gradient_or_fails(
     program: Program, server: Served, tmp_path: Path
 ) -> None:
-    build(program, tmp_path)
+    command = build(program, server, tmp_path)
 
-    result = run(program.command, tmp_path, LOSSD_URL=server.url)
+    result = run_line(command, tmp_path, server.url)
     assert result.returncode == 0, result.stderr
     printed = numbers(result.stdout)
     assert printed.keys() == program.prints.keys()
@@ -100,14 +74,14 @@ def test_a_program_prints_loss_and_gradient_or_fails(
         # As float32, or in the seven digits that some languages print.
         assert printed[what] == pytest.approx(expected, rel=1e-6), what
 
-    refused = run(program.command, tmp_path, LOSSD_URL=f"{server.url}/nowhere")
+    refused = run_line(command, tmp_path, f"{server.url}/nowhere")
     assert refused.returncode != 0
     assert "404" in refused.stdout + refused.stderr
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound but not listening: nothing else can take the port
         port = taken.getsockname()[1]
-        alone = run(program.command, tmp_path, LOSSD_URL=f"http://127.0.0.1:{port}")
+        alone = run_line(command, tmp_path, f"http://127.0.0.1:{port}")
     assert alone.returncode != 0
     assert alone.stderr
 
@@ -122,27 +96,51 @@ def test_some_programs_send_arrays_and_all_ask_one_variable_for_the_server() -> 
     assert [name for name, text in texts.items() if "LOSSD_URL" not in text] == []
 
 
-def build(program: Program, folder: Path) -> None:
-    """Copy a program into a folder and build it there as its first comment says."""
+def build(program: Program, server: Served, folder: Path) -> str:
+    """Copy a program into a folder and follow its head there; return the last command, which runs it."""
     need(f"the tools of {program.source}", program.probe)
     shutil.copy(PROGRAMS / program.source, folder)
-    if program.language == "ts":
-        prepare_types(folder)
-    if program.build:
-        built = run(program.build, folder)
-        assert built.returncode == 0, built.stdout + built.stderr
+    *first, last = commands(program.source)
+    for command in first:
+        follow(command, folder, server.url)
+    return last
 
 
-def prepare_types(folder: Path) -> None:
-    """Lay the types of the contract beside a TypeScript program."""
+def commands(source: str) -> list[str]:
+    """Return the commands in the head of a program: behind "Build:" and "Run:", or lines that are indented."""
+    head = "\n".join((PROGRAMS / source).read_text().splitlines()[:25])
+    named = re.findall(r"\b(?:Build|Run): +(?:\{@code )?(.*?)\}?$", head, flags=re.MULTILINE)
+    return named or re.findall(r"(?m)^//   (.*)$", head)
+
+
+def follow(command: str, folder: Path, url: str) -> None:
+    """Run a command of a head that has to succeed; packages come from where they are pinned."""
+    if command.startswith("npm install "):
+        link_modules(command, folder)
+        return
+    result = run_line(command, folder, url)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def run_line(command: str, folder: Path, url: str) -> CompletedProcess[str]:
+    """Run a command of a head, with another server than the one that it names."""
+    strict = re.sub(r"^cc ", "cc -Wall -Wextra -Werror -pedantic ", command)
+    return run(["sh", "-c", strict.replace(SERVER, url)], folder)
+
+
+def link_modules(command: str, folder: Path) -> None:
+    """Take the packages that a head installs from ``openapi/node_modules``, which has them pinned."""
     need_node_modules()
+    wanted = command.split()[2:]
+    assert [name for name in wanted if not (NODE_MODULES / name).is_dir()] == []
     (folder / "node_modules").symlink_to(NODE_MODULES)
-    (folder / "package.json").write_text('{"type": "module"}')
-    (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": TSCONFIG}))
-    contract = ROOT / "openapi" / "openapi.json"
-    words = ["--default-non-nullable=false", "--output", "contract.ts"]
-    result = run([str(NODE_MODULES / ".bin" / "openapi-typescript"), str(contract), *words], folder)
-    assert result.returncode == 0, result.stderr
+
+
+def test_every_program_says_how_to_run_it() -> None:
+    for program in LANGUAGES:
+        *first, last = commands(program.source)
+        assert f"LOSSD_URL={SERVER} " in last
+        assert bool(first) == (program.language in ("c", "ts"))
 
 
 def numbers(text: str) -> dict[str, list[float]]:
