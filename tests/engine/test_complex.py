@@ -26,11 +26,13 @@ BY_HAND = {
     "l1": (MODULUS, np.ones(6)),
     "huber": (np.where(MODULUS < 1, MODULUS**2 / 2, MODULUS - 0.5), np.minimum(MODULUS, 1)),
     "smooth_l1": (np.where(MODULUS < 1, MODULUS**2 / 2, MODULUS - 0.5), np.minimum(MODULUS, 1)),
+    "pseudo_huber": (np.sqrt(1 + MODULUS**2) - 1, MODULUS / np.sqrt(1 + MODULUS**2)),
 }
 
 
 def test_every_loss_of_a_modulus_is_listed():
-    assert set(BY_HAND) == {loss.name for loss in LOSSES.values() if loss.modulus}
+    listed = {loss.name for loss in LOSSES.values() if loss.modulus}
+    assert set(BY_HAND) == listed, "add to BY_HAND: value and slope as functions of the modulus"
 
 
 @pytest.mark.parametrize("name", BY_HAND)
@@ -82,7 +84,7 @@ def test_gradient_is_pytorch_s(name):
     functional = torch.nn.functional
     losses = {
         "mse": functional.mse_loss, "l1": functional.l1_loss, "huber": functional.huber_loss,
-        "smooth_l1": functional.smooth_l1_loss,
+        "smooth_l1": functional.smooth_l1_loss, "pseudo_huber": lambda r, _: ((1 + r * r).sqrt() - 1).mean(),
     }  # fmt: skip
     given = torch.tensor(INPUT, requires_grad=True)
     distance = (given - torch.tensor(TARGET)).abs()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lossd.engine import evaluate
 from lossd.engine.precision import rounded
-from lossd.losses import LOSSES, find
+from lossd.losses import find
 from lossd.message import Call
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -72,7 +72,7 @@ def test_whole_numbers_count_as_float64_where_nothing_else_is_given():
     assert evaluate(find("l1"), call).loss["mean"] == 1
 
 
-@pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.modulus])
+@pytest.mark.parametrize("name", ["mse", "l1", "huber", "smooth_l1"])
 @pytest.mark.parametrize("broadcast", [False, True])
 def test_gradients_of_what_rows_share_add_up_in_float64(name, broadcast):
     """The row of 1 after those of 2^24 is below the last place of a float32 sum."""

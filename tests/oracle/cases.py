@@ -419,6 +419,7 @@ CASES: Mapping[str, Callable[..., Drawn]] = {
     "l1": _regression([{}]),
     "huber": _regression([{}, {"delta": 0.5}], "delta", 1e3),
     "smooth_l1": _regression([{}, {"beta": 0.25}, {"beta": 0.0}], "beta", 1e3, weighable=False),
+    "pseudo_huber": _regression([{}, {"delta": 0.25}], "delta", 1e3, weighable=False),
     "cross_entropy": _cross_entropy,
     "nll": _nll,
     "bce": _bce,

@@ -57,6 +57,14 @@ def smooth_l1(*, input, target, beta=1.0) -> Truth:
     return Truth(value, {"input": slope, "target": scaled(slope, -1), "beta": by_beta})
 
 
+def pseudo_huber(*, input, target, delta=1.0) -> Truth:
+    r, d = input - target, MP.mpf(delta)
+    h = MP.sqrt(r * r + d * d)
+    excess = r * r / (h + d)  # h - d
+    gradient = {"input": (d * r / h,), "target": (-d * r / h,), "delta": (excess * excess / h,)}
+    return Truth((d * excess,), gradient)
+
+
 def cross_entropy(*, input, target, weight=None, ignore_index=-100, label_smoothing=0.0) -> Truth:
     classes = range(len(input))
     if target == ignore_index:

@@ -15,8 +15,9 @@ from lossd.message import Answer, Call
 from tests.oracle import formulas
 from tests.oracle.exact import MP, Number
 
-NAMES = ("mse", "l1", "huber", "smooth_l1")
-SETTING = {"huber": "delta", "smooth_l1": "beta"}
+NAMES = ("mse", "l1", "huber", "smooth_l1", "pseudo_huber")
+SETTING = {"huber": "delta", "smooth_l1": "beta", "pseudo_huber": "delta"}
+WITHOUT_WEIGHT = ("smooth_l1", "pseudo_huber")
 DIVIDED_BY_WEIGHT = ("mse", "l1")
 COMPLEX = {np.dtype(np.float32): np.dtype(np.complex64), np.dtype(np.float64): np.dtype(np.complex128)}
 # Where in the answer, what is exact there, and its size.
@@ -71,7 +72,7 @@ def draw_call(name: str, rng: np.random.Generator, dtype: Any) -> Call:
             arrays[part] = (arrays[part] + 1j * magnitudes(rng, dtype, shape)).astype(
                 COMPLEX[np.dtype(dtype)]
             )
-    if name != "smooth_l1" and _coin(rng, 0.4):
+    if name not in WITHOUT_WEIGHT and _coin(rng, 0.4):
         arrays["weight"] = abs(magnitudes(rng, dtype, shape))
     if _coin(rng, 0.4):
         arrays["sample_weight"] = abs(magnitudes(rng, rng.choice([np.float32, np.float64]), shape))
@@ -116,6 +117,13 @@ class Row:
         by_setting = truth.gradient[SETTING[name]] if given else (MP.mpf(0),)
         self.by_setting, self.by_setting_size = MP.fsum(by_setting), 2 * MP.fsum(by_setting, absolute=True)
         self.value_size = self.value + self.slope * modulus + MP.mpf(setting) * self.by_setting_size
+        self.curvature, self.kink = self._second(name, bool(given), setting)
+
+    def _second(self, name: str, given: bool, setting: float) -> tuple[Number, bool]:
+        """Return the second derivative, and whether the rounding of the residual may cross a kink of the slope."""
+        modulus = self.modulus
+        if name == "pseudo_huber":
+            return (setting / MP.hypot(modulus, MP.mpf(setting))) ** 3, False
         inside = not given or modulus < setting
         curvature = {
             "mse": MP.mpf(2),
@@ -123,9 +131,8 @@ class Row:
             "huber": MP.mpf(1),
             "smooth_l1": 1 / MP.mpf(setting or 1),
         }
-        self.curvature = curvature[name] if inside else MP.mpf(0)
-        # Where the rounding of the residual may cross the kink, the curvature may be either.
-        self.kink = bool(given) and abs(modulus - setting) <= MP.mpf(2) ** -22 * setting
+        crosses = given and abs(modulus - setting) <= MP.mpf(2) ** -22 * setting
+        return curvature[name] if inside else MP.mpf(0), crosses
 
 
 def truths(name: str, call: Call, answer: Answer) -> Iterator[Found]:

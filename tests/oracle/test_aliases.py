@@ -21,7 +21,10 @@ def ask(name, arrays, **options):
 @pytest.mark.parametrize("name", ALIASES)
 def test_every_alias_has_literal_values_of_its_framework(name):
     frameworks = {line["framework"] for line in LINES if line["name"] == name}
-    assert frameworks == {ALIASES[name].framework}
+    file = "tests/oracle/data/aliases.jsonl"
+    assert frameworks == {ALIASES[name].framework}, (
+        f"add lines to {file}: what its framework gives under {name}"
+    )
 
 
 def test_every_line_belongs_to_an_alias():

@@ -31,9 +31,10 @@ LOSS = pytest.mark.parametrize("name", LOSSES)
 
 @LOSS
 def test_every_loss_has_an_oracle_and_cases(name):
-    assert name in ORACLES
-    assert name in CASES
-    assert name in BOUNDS
+    oracles = "tests/oracle/formulas.py, or formulas_of_sets.py if it takes more than a number for each row"
+    assert name in CASES, f"add to CASES in tests/oracle/cases.py: inputs of every size for {name}"
+    assert name in ORACLES, f"add to {oracles}: a function {name} that returns its Truth in exact arithmetic"
+    assert name in BOUNDS, f"add to BOUNDS in tests/oracle/truth.py: the ulps that {name} may be off"
 
 
 @TYPES

@@ -26,8 +26,8 @@ FRAMES = {"log_probs", "logits"}  # (T, N, C): the rows are not in front
 
 # Units in the last place of the result, or of the addends that cancel in it; the same for both types.
 BOUNDS = {
-    "mse": 4, "l1": 2, "huber": 4, "smooth_l1": 4, "multi_quantile": 2, "dice": 6, "bce": 4, "nll": 2,
-    "bce_with_logits": 4, "cross_entropy": 6, "triplet_margin": 8, "nt_xent": 8, "ctc": 8,
+    "mse": 4, "l1": 2, "huber": 4, "smooth_l1": 4, "pseudo_huber": 4, "multi_quantile": 2, "dice": 6, "bce": 4,
+    "nll": 2, "bce_with_logits": 4, "cross_entropy": 6, "triplet_margin": 8, "nt_xent": 8, "ctc": 8,
 }  # fmt: skip
 
 

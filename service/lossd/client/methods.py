@@ -17,6 +17,7 @@ ARRAYS: Mapping[str, tuple[str, ...]] = {
     "l1": ("input", "target", "weight"),
     "huber": ("input", "target", "weight"),
     "smooth_l1": ("input", "target"),
+    "pseudo_huber": ("input", "target"),
     "cross_entropy": ("input", "target", "weight"),
     "nll": ("input", "target", "weight"),
     "bce": ("input", "target", "weight"),
@@ -52,6 +53,7 @@ ALIASES: Mapping[str, str] = {
     "optax.huber_loss": "huber",
     "SmoothL1Loss": "smooth_l1",
     "smooth_l1_loss": "smooth_l1",
+    "reg:pseudohubererror": "pseudo_huber",
     "CrossEntropyLoss": "cross_entropy",
     "SoftmaxCrossEntropyLoss": "cross_entropy",
     "softmax_cross_entropy": "cross_entropy",
@@ -89,6 +91,7 @@ OBJECTIVES = (
     "regression_l2",
     "reg:absoluteerror",
     "regression_l1",
+    "reg:pseudohubererror",
     "multi:softprob",
     "multi:softmax",
     "binary:logistic",
@@ -353,6 +356,59 @@ class Losses(Generic[R]):
             reduce: PyTorch's old spelling of ``reduction``.
         """
         return self._evaluate("smooth_l1", locals())
+
+    def pseudo_huber(
+        self,
+        input: ArrayLike,
+        target: ArrayLike,
+        *,
+        delta: float = 1.0,
+        reduction: Reduction | list[Reduction] = "mean",
+        gradient: bool | str | list[str] = False,
+        upstream: ArrayLike | None = None,
+        hessian: bool = False,
+        hvp: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        axis: int | list[int] | None = None,
+        denominator: float | None = None,
+        empty: Literal["error", "nan", "zero"] = "error",
+        broadcast: bool = False,
+        check_finite: bool = False,
+        check_target: Literal["domain", "strict", "none"] = "domain",
+        dtype: DType | type[np.generic] | np.dtype[Any] | None = None,
+        convention: Literal["gbm"] | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+    ) -> R:
+        """Squared near zero, linear far beyond ``delta``, and smooth everywhere between.
+
+        Args:
+            input: numbers, of shape (...)
+            target: numbers, of shape (...)
+            delta: setting, a number > 0; 1.0 by default
+            reduction: How the losses become a result; several names give several results.
+            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+                absent.
+            hessian: Whether to return the diagonal of the Hessian.
+            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            sample_weight: Factor on each unreduced loss; broadcasts against it.
+            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            axis: Axes of the unreduced loss to reduce over; all if absent.
+            denominator: What averages divide by, in place of the loss's own denominator.
+            empty: What a mean over nothing is.
+            broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
+            check_finite: Whether NaN and infinity in an array are refused.
+            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
+                arrays.
+            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+                entry names.
+            size_average: PyTorch's old spelling of ``reduction``.
+            reduce: PyTorch's old spelling of ``reduction``.
+        """
+        return self._evaluate("pseudo_huber", locals())
 
     def cross_entropy(
         self,

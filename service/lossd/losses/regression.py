@@ -210,6 +210,37 @@ def smooth_l1_block(
     return value
 
 
+@loss(
+    aliases=objective("XGBoost", "reg:pseudohubererror"),
+    formula=r"\ell = \delta^2 \left(\sqrt{1 + (r / \delta)^2} - 1\right),\quad r = x - t",
+    source="Charbonnier et al. (1994), Two deterministic half-quadratic regularization algorithms; XGBoost",
+    example=Example(input=[3.0, 0.0], target=[0.0, 3.0], delta=4.0, value=[4.0, 4.0]),
+    modulus=True,
+)
+def pseudo_huber(input: Real, target: Real, *, delta: Annotated[Positive, Differentiable] = 1.0) -> Terms:
+    """Squared near zero, linear far beyond ``delta``, and smooth everywhere between."""
+    # With h the hypotenuse of r and delta, the loss is delta (h - delta) = delta r^2 / (h + delta), which does not
+    # cancel. Divided by the longer leg, h is in [1, sqrt 2], so nothing overflows that is finite in the end.
+    residual = input - target
+    size = np.abs(residual)
+    shorter, longer = np.minimum(size, delta), np.maximum(size, delta)
+    ratio = shorter / longer
+    hypotenuse = np.sqrt(1 + ratio * ratio)
+    of_delta, of_size = np.where(size <= delta, 1, ratio), np.where(size >= delta, 1, ratio)
+    share = 1 / (hypotenuse + of_delta)
+    slope = np.copysign(shorter / hypotenuse, residual)
+    return Terms(
+        shorter * (size * share),
+        {
+            "input": slope,
+            "target": lambda: -slope,
+            # (h - delta)^2 / h
+            "delta": lambda: size * (of_size * share) * (of_size * share) * (of_size / hypotenuse),
+        },
+        lambda: (of_delta / hypotenuse) ** 3,
+    )
+
+
 def _curvature(residual: Array, second: Array | float) -> Array:
     """Return a second derivative; that at NaN is NaN."""
     return np.where(np.isnan(residual), residual, second).astype(residual.dtype, copy=False)
