@@ -20,7 +20,7 @@ FAST := not slow and not torch
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help serve test test-all check bench openapi readme client lock image torch languages clean
+.PHONY: help serve test test-all check format bench generate openapi readme client lock image torch languages clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -41,8 +41,14 @@ check: $(VENV)/.dev  ## Check format, lint, types and the fast tests.
 	$(VENV)/bin/hadolint Dockerfile
 	$(VENV)/bin/python -m pytest -q -n $(WORKERS) -m '$(FAST)' $(ARGS)
 
+format: $(VENV)/.dev  ## Format the code, and mend what the linter can.
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
 bench: $(VENV)/.dev $(VENV)/.torch  ## Measure against PyTorch; takes minutes, leave the machine alone.
 	$(VENV)/bin/python -m benchmarks $(ARGS)
+
+generate: openapi readme client  ## Write all three of the files below that follow from the declarations.
 
 openapi: $(VENV)/.runtime  ## Write openapi/openapi.json from the declarations.
 	$(VENV)/bin/lossd openapi > $(VENV)/openapi.json
