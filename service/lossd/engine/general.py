@@ -278,7 +278,7 @@ def _contract(loss: Loss, lazy: Lazy, factor: Factor, by_rows: bool, count: int,
 def _weighed(values: Array, factor: Any) -> Array:
     """Multiply each row by its factor: what has no weight adds nothing, even where it is infinite or NaN."""
     product: Array = values * factor
-    if isinstance(factor, np.ndarray) and not factor.all():
+    if isinstance(factor, np.ndarray) and not np.minimum.reduce(factor, axis=None, initial=1) > 0:
         np.copyto(product, 0, where=factor == 0)
     return product
 

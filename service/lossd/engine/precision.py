@@ -31,7 +31,7 @@ _WIDER: Mapping[np.dtype[Any], np.dtype[Any]] = {
 # few such factors.
 _PLAIN_EXPONENT: Mapping[str, int] = {"f": 60, "F": 60, "d": 500, "D": 500}
 # Factors to look at at a time: what is made of them stays in cache.
-_PART = 1 << 14
+_PART = 1 << 16
 # NumPy reports these from the processor's own flags, at no cost while none is raised.
 _OVERFLOW: Mapping[str, Any] = {"over": "raise"}
 _OUT_OF_RANGE: Mapping[str, Any] = {"over": "raise", "under": "raise"}
@@ -69,7 +69,7 @@ def is_plain(factor: Any, dtype: np.dtype[Any]) -> bool:
 
 
 def _lies_within(part: Array, low: float, high: float) -> bool:
-    if low <= part.min() and part.max() <= high:  # as most weights do
+    if low <= np.minimum.reduce(part) and np.maximum.reduce(part) <= high:  # as most weights do
         return True
     size = np.abs(part)
     return not (((size < low) & (size != 0)) | (size > high)).any()
