@@ -49,6 +49,9 @@ def cross_entropy(
 
 
 def bce(v: Number, *, input: Number, target: Number, weight: Number | None = None) -> Curvature:
+    """The gradient is (x - t) / max(x (1 - x), 1e-12)."""
+    if input * (1 - input) < MP.mpf(1e-12):
+        return _alone(v, (1 / MP.mpf(1e-12),), weight)
     return _alone(v, (_over_square(target, input), _over_square(1 - target, 1 - input)), weight)
 
 

@@ -76,10 +76,17 @@ def known_cases(name: str, dtype: type) -> list[tuple[Case, list[Any], dict[str,
     return [(case, *truth(name, case)) for case in draw_cases(name, dtype)]
 
 
+def call_of(case: Case, **options: Any) -> Call:
+    """Return the call of a case, frames with time in front, as the loss has them."""
+    arrays = {key: np.moveaxis(a, 0, 1) if key in FRAMES else a for key, a in case.arrays.items()}
+    asked = {key: value for key, value in options.items() if not isinstance(value, np.ndarray)}
+    general = {key: value for key, value in options.items() if isinstance(value, np.ndarray)}
+    return Call({**arrays, **general}, {**case.settings, **asked})
+
+
 def ask(name: str, case: Case, **options: Any) -> tuple[Any, dict[str, Any]]:
     """Evaluate a case; frames go in, and their gradients come out, with time in front as the loss has it."""
-    arrays = {key: np.moveaxis(a, 0, 1) if key in FRAMES else a for key, a in case.arrays.items()}
-    answer = evaluate(LOSSES[name], Call(arrays, {**case.settings, **options}))
+    answer = evaluate(LOSSES[name], call_of(case, **options))
     ((reduction, value),) = answer.loss.items()
     gradient = answer.gradient.get(reduction, {})
     return value, {key: np.moveaxis(g, 1, 0) if key in FRAMES else g for key, g in gradient.items()}

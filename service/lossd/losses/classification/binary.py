@@ -41,7 +41,8 @@ def bce(input: Probability, target: Probability, weight: Factor | None = None) -
     """Binary cross entropy of a probability.
 
     As its source defines them, logarithms are at least -100 and the gradient's denominator ``x (1 - x)`` is at
-    least 1e-12, so the loss stays finite at 0 and 1. Logits have no such limits: see ``bce_with_logits``.
+    least 1e-12, so loss and gradient stay finite at 0 and 1. The Hessian is the derivative of that gradient. Logits
+    have no such limits: see ``bce_with_logits``.
     """
     missed = np.minimum(0 - np.log(input), -_LOG_FLOOR)  # what a positive costs
     false = np.minimum(0 - np.log1p(-input), -_LOG_FLOOR)  # what a negative costs
@@ -51,7 +52,11 @@ def bce(input: Probability, target: Probability, weight: Factor | None = None) -
             "input": lambda: (input - target) / np.maximum(input * (1 - input), _SLOPE_FLOOR),
             "target": lambda: missed - false,
         },
-        lambda: _over_square(target, input) + _over_square(1 - target, 1 - input),
+        lambda: np.where(
+            np.less(input * (1 - input), np.float64(_SLOPE_FLOOR)),
+            1 / _SLOPE_FLOOR,
+            _over_square(target, input) + _over_square(1 - target, 1 - input),
+        ),
     ).times(weight)
 
 

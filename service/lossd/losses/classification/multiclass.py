@@ -79,20 +79,20 @@ def cross_entropy(
     weighted = q if weight is None else times(q, factor)
 
     def curved(direction: Array) -> Array:
-        """Return ``Q s (v - sum s v)``, in which what cancels is taken out as in the gradient."""
-        whole: Array = weighted.sum(axis=1, keepdims=True)
-        product: Array = whole * s * (direction * complement - sums_of_others(s * direction))
-        return product
+        """Return ``Q s (v - sum s v)``, with v less that of the likeliest class: its own share cancels nothing then."""
+        likeliest = s.argmax(axis=1)[:, None]
+        v = direction - np.take_along_axis(direction, likeliest, axis=1)
+        return times(weighted.sum(axis=1, keepdims=True), s * (v - np.vecdot(s, v)[:, None]))
 
     return Terms(
         sums_of_products(weighted, surprise),
         {
             # s Q - q, with what cancels taken out: s (Q - q) - (1 - s) q
-            "input": lambda: s * sums_of_others(weighted) - weighted * complement,
+            "input": lambda: times(sums_of_others(weighted), s) - times(weighted, complement),
             "target": lambda: times(times(1 - label_smoothing, factor), surprise),
             "weight": lambda: times(q, surprise),
         },
-        lambda: weighted.sum(axis=1, keepdims=True) * (s * complement),
+        lambda: times(weighted.sum(axis=1, keepdims=True), s * complement),
         curved,
     )
 

@@ -1,0 +1,283 @@
+"""Random calls of every loss against exact arithmetic: python -m tests.oracle.random_calls --calls 100000
+
+What it finds is printed as a call that can be repeated, and the exit status says whether it found anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lossd.engine import evaluate
+from lossd.errors import InvalidCall
+from lossd.losses import LOSSES
+from tests.oracle.cases import Case
+from tests.oracle.condition import Exact, allowance, exact_inputs, rows_and_gradients
+from tests.oracle.curvature import digits, hessian_diagonal, hessian_vector
+from tests.oracle.exact import MP
+from tests.oracle.nonfinite import expected, is_any, spoil
+from tests.oracle.truth import FRAMES, call_of
+from tests.oracle.wild import draw_call
+
+# Units in the last place of the result and of what its condition adds to it.
+ULPS = 12
+# Smallest numbers of the type that the steps of a formula may lose together, before they are multiplied by weights.
+SUBNORMALS = 16
+TYPES = (np.float64, np.float32)
+# Enough for most calls; what is small or not as expected is looked at with all digits.
+FEW_DIGITS = 60
+# Enough for how much a result changes with its inputs.
+DIGITS = 150
+
+
+class Finding(NamedTuple):
+    """A call whose answer is wrong, and where."""
+
+    name: str
+    seed: int
+    case: Case
+    options: Mapping[str, Any]
+    text: str
+
+    def __str__(self) -> str:
+        arrays = {key: array.tolist() for key, array in self.case.arrays.items()}
+        dtype = TYPES[self.seed % len(TYPES)].__name__
+        asked = {**self.case.settings, **self.options}
+        return f"{self.name} seed {self.seed} {dtype} {arrays} {asked}: {self.text}"
+
+
+class Draw(NamedTuple):
+    """A random call, and its exact result as a function of its numbers."""
+
+    name: str
+    seed: int
+    case: Case
+    rng: np.random.Generator
+    exact: Exact
+    rowwise: bool
+
+    @property
+    def differentiable(self) -> list[str]:
+        given = [key for key, array in self.case.arrays.items() if array.dtype.kind == "f"]
+        return [key for key in LOSSES[self.name].differentiable if key in [*given, *LOSSES[self.name].smooth]]
+
+    @property
+    def limits(self) -> Any:
+        return np.finfo(TYPES[self.seed % len(TYPES)])
+
+    @property
+    def largest_factor(self) -> float:
+        """What may multiply numbers too small for the type: the weights, or the inverse of a norm."""
+        factors = [np.abs(a).max(initial=1) for key, a in self.case.arrays.items() if "weight" in key]
+        if "embeddings" in self.case.arrays:
+            factors.append(1 / np.abs(self.case.arrays["embeddings"]).max(axis=1).min(initial=1))
+        return float(np.prod(factors, dtype=np.float64))
+
+    @property
+    def first(self) -> str:
+        return next(key for key in LOSSES[self.name].gradient if key in self.case.arrays)
+
+
+def check_call(name: str, seed: int) -> Finding | None:
+    """Draw the call of a seed, and hold its answer against the exact one."""
+    rng = np.random.default_rng(seed)
+    case = draw_call(LOSSES[name], rng, TYPES[seed % len(TYPES)])
+    rowwise = bool(rng.integers(2))
+    draw = Draw(name, seed, case, rng, rows_and_gradients(name, rowwise), rowwise)
+    check = CHECKS[int(rng.choice(len(CHECKS), p=SHARES))]
+    try:
+        return check(draw)
+    except ZeroDivisionError:  # the loss is not defined there: the cosine of nothing
+        return None
+
+
+def check_values(draw: Draw) -> Finding | None:
+    """Hold values and gradients against the exact ones: the kernel row by row, or its fused form in a sum."""
+    options: dict[str, Any] = {
+        "reduction": "none" if draw.rowwise else "sum",
+        "gradient": draw.differentiable if draw.rowwise else True,
+    }
+    arrays, settings = exact_inputs(draw.case)
+    got = _asked(draw.name, draw.case, options)
+    with MP.workdps(FEW_DIGITS):
+        if not list(_suspects(got, draw.exact(arrays, settings), least=MP.mpf(10) ** (-FEW_DIGITS / 2))):
+            return None
+    truth = draw.exact(arrays, settings)
+    suspects = list(_suspects(got, truth))
+    if not suspects:
+        return None
+    addends = rows_and_gradients(draw.name, draw.rowwise, absolute=True)(arrays, settings)
+    for precision in (DIGITS, MP.dps):
+        with MP.workdps(precision):
+            condition, is_reached = allowance(draw.exact, arrays, settings, draw.limits)
+        for key, place in list(suspects):
+            found, right = got[key][place], truth[key][place]
+            size = condition[key][place] + addends[key][place] - abs(right)
+            if is_close(found, right, size, draw.largest_factor) or is_reached(key, place, found):
+                suspects.remove((key, place))
+    for key, place in suspects:
+        size = condition[key][place]
+        text = f"{key}[{place}] is {got[key][place]!r}, not {MP.nstr(truth[key][place], 17)}"
+        return Finding(*draw[:3], options, f"{text} (condition {MP.nstr(size, 3)})")
+    return None
+
+
+def check_nonfinite(draw: Draw) -> Finding | None:
+    """Hold a call with NaN or infinity in one place against what exact arithmetic says of it."""
+    spoilt = spoil(draw.name, draw.case, draw.rng)
+    if spoilt is None:
+        return None
+    case, key, place = spoilt
+    options: dict[str, Any] = {"reduction": "none" if draw.rowwise else "sum", "gradient": True}
+    truth = expected(draw.name, draw.exact, case, key, place)
+    for result, array in _asked(draw.name, case, options).items():
+        for at, (found, right) in enumerate(zip(array, truth[result], strict=True)):
+            if is_any(right):
+                continue
+            size = abs(right) * 1e6 if MP.isfinite(right) else 0  # its digits are the other checks' business
+            if MP.isinf(right):
+                fine = bool(found == (np.inf if right > 0 else -np.inf))
+            else:
+                fine = is_close(found, right, size + (1 if MP.isfinite(right) else 0))
+            if not fine:
+                text = f"{result}[{at}] is {found!r}, not {MP.nstr(right, 17)}, {key}{list(place)} not finite"
+                return Finding(draw.name, draw.seed, case, options, text)
+    return None
+
+
+def check_hessian(draw: Draw) -> Finding | None:
+    """Hold the diagonal of the Hessian against differences of the exact gradient."""
+    if draw.name == "nt_xent":  # its addends cancel: test_curvature_of_pairs.py counts them
+        return None
+    truth = partial(hessian_diagonal, draw.exact, name=draw.first)
+    return _check_second(draw, "hessian", True, truth)
+
+
+def check_product(draw: Draw) -> Finding | None:
+    """Hold a Hessian-vector product against differences of the exact gradient."""
+    given = draw.case.arrays[draw.first]
+    direction = draw.rng.integers(-2, 3, given.shape).astype(np.float64)
+    exact = np.array([MP.mpf(v) for v in direction.reshape(-1)], dtype=object).reshape(given.shape)
+    truth = partial(hessian_vector, draw.exact, name=draw.first, direction=exact)
+    return _check_second(
+        draw, "hvp", np.moveaxis(direction, 0, 1) if draw.first in FRAMES else direction, truth
+    )
+
+
+def _check_second(draw: Draw, kind: str, asked: Any, truth: Callable[..., list[Any]]) -> Finding | None:
+    options = {"reduction": "sum", kind: asked}
+    try:
+        answer = evaluate(LOSSES[draw.name], call_of(draw.case, **options))
+    except InvalidCall as refusal:
+        if "a loss and arguments that have one" in str(refusal):
+            return None
+        raise
+    array = getattr(answer, kind)["sum"][draw.first]
+    got = (np.moveaxis(array, 1, 0) if draw.first in FRAMES else array).reshape(-1)
+    arrays, settings = exact_inputs(draw.case)
+    right = truth(arrays, settings, numbers=range(len(got)))
+    suspects = [i for i, value in enumerate(right) if value is not None and not is_close(got[i], value)]
+    if not suspects:
+        return None
+
+    def second(arrays: Any, settings: Any) -> dict[str, list[Any]]:
+        found = truth(arrays, settings, numbers=suspects)
+        return {kind: [MP.mpf(0) if value is None else value for value in found]}
+
+    with MP.workdps(digits(arrays, settings)):
+        condition, is_reached = allowance(second, arrays, settings, draw.limits)
+    # Where the gradient is a difference of addends, what it is differentiated to is one too.
+    slopes = draw.exact(arrays, settings)[draw.first]
+    addends = rows_and_gradients(draw.name, draw.rowwise, absolute=True)(arrays, settings)[draw.first]
+    for at, i in enumerate(suspects):
+        cancelled = abs(right[i]) * (addends[i] / abs(slopes[i]) - 1) if slopes[i] else 0
+        size = condition[kind][at] + cancelled
+        if is_close(got[i], right[i], size, draw.largest_factor) or is_reached(kind, at, got[i]):
+            continue
+        text = f"{kind}[{i}] is {got[i]!r}, not {MP.nstr(right[i], 17)} (condition {MP.nstr(size, 3)})"
+        return Finding(*draw[:3], options, text)
+    return None
+
+
+def _suspects(got: Any, truth: Any, least: Any = 0) -> Iterator[tuple[str, int]]:
+    """Yield the places where an answer is not the exact one, or where that is below ``least``."""
+    for key, array in got.items():
+        for place, right in enumerate(truth[key]):
+            if abs(right) < least or not is_close(array[place], right):
+                yield key, place
+
+
+CHECKS = (check_values, check_nonfinite, check_hessian, check_product)
+SHARES = (0.8, 0.1, 0.05, 0.05)
+
+
+def is_close(got: Any, exact: Any, condition: Any = 0, weight: float = 1.0) -> bool:
+    """Return whether a number is the exact one, up to rounding where the problem's condition is as given.
+
+    What is lost of numbers too small for the type may be multiplied by as much as ``weight``.
+    """
+    limits = np.finfo(got.dtype)
+    eps, most = MP.mpf(float(limits.eps)), MP.mpf(float(limits.max))
+    if MP.isnan(exact):
+        return bool(np.isnan(got))
+    if MP.isinf(exact):
+        return bool(np.isinf(got) and (got > 0) == (exact > 0))
+    error = ULPS * eps * (abs(exact) + condition)
+    if abs(exact) + error > most and np.isinf(got):
+        return bool((got > 0) == (exact > 0))
+    if not np.isfinite(got):
+        return False
+    least = MP.mpf(float(limits.smallest_subnormal))
+    return bool(abs(MP.mpf(float(got)) - exact) <= error + SUBNORMALS * least * weight)
+
+
+def check_calls(name: str, calls: int, seconds: float, first: int = 0) -> Iterator[Finding | int]:
+    """Yield what is found in so many calls or seconds, whichever is over first, and last the number of calls."""
+    end = time.monotonic() + seconds
+    done = 0
+    for seed in range(first, first + calls):
+        if time.monotonic() > end:
+            break
+        found = check_call(name, seed)
+        done += 1
+        if found is not None:
+            yield found
+    yield done
+
+
+def _asked(name: str, case: Case, options: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return an answer's value and gradients, each flat."""
+    answer = evaluate(LOSSES[name], call_of(case, **options))
+    reduction = options["reduction"]
+    got = {"value": np.asarray(answer.loss[reduction]).reshape(-1)}
+    for key, array in answer.gradient.get(reduction, {}).items():
+        got[key] = (np.moveaxis(array, 1, 0) if key in FRAMES else array).reshape(-1)
+    return got
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("losses", nargs="*", default=[], help="all of them if none is named")
+    parser.add_argument("--calls", type=int, default=100_000, help="for each loss")
+    parser.add_argument("--seconds", type=float, default=300.0, help="at most, for each loss")
+    parser.add_argument("--seed", type=int, default=0, help="of the first call")
+    parser.add_argument("--show", type=int, default=5, help="findings to print for each loss")
+    given = parser.parse_args()
+    wrong = 0
+    for name in given.losses or LOSSES:
+        *findings, done = check_calls(name, given.calls, given.seconds, given.seed)
+        for finding in findings[: given.show]:
+            print(finding)
+        print(f"{name}: {done} calls, {len(findings)} wrong", flush=True)
+        wrong += len(findings)
+    return min(wrong, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Random calls of every loss over the whole range of its types: few here, 100,000 by the script.
+
+python -m tests.oracle.random_calls --calls 100000
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lossd.losses import LOSSES
+from lossd.losses.spec import Loss
+from tests.oracle import random_calls
+from tests.oracle.exact import MP
+from tests.oracle.random_calls import check_call, is_close
+
+FEW = {"ctc": 8, "nt_xent": 25, "triplet_margin": 25}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_random_calls_are_answered_to_the_last_digit(name: str) -> None:
+    first = int(np.random.default_rng(sum(map(ord, name))).integers(10**6))
+    found = [check_call(name, first + i) for i in range(FEW.get(name, 60))]
+    assert not any(found), "\n".join(map(str, filter(None, found)))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("wrong", [1 + 1e-12, np.nan], ids=["a last digit", "NaN"])
+def test_a_loss_made_wrong_is_found(name: str, wrong: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(random_calls.LOSSES, name, _spoilt(LOSSES[name], wrong))  # type: ignore[arg-type]
+    # Even seeds are calls in float64.
+    assert any(check_call(name, seed) for seed in range(0, 40, 2))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_closeness_is_counted_in_the_types_own_places(dtype: type) -> None:
+    eps = float(np.finfo(dtype).eps)
+    assert is_close(dtype(1 + 4 * eps), MP.mpf(1))
+    assert not is_close(dtype(1 + 40 * eps), MP.mpf(1))
+    assert is_close(dtype(1 + 40 * eps), MP.mpf(1), condition=10)
+    assert not is_close(dtype(np.nan), MP.mpf(1))
+    assert not is_close(dtype(np.inf), MP.mpf(1))
+    assert is_close(dtype(np.inf), MP.mpf(10) ** 400)
+    assert not is_close(dtype(-np.inf), MP.mpf(10) ** 400)
+    assert is_close(dtype(np.nan), MP.nan)
+    assert not is_close(dtype(0), MP.nan)
+
+
+def _spoilt(loss: Loss, factor: float) -> Loss:
+    """Return a loss whose kernel gives values that are wrong by a factor, and that has no fused form."""
+
+    def kernel(*args: object, **settings: object) -> object:
+        terms = loss.kernel(*args, **settings)
+        return terms._replace(value=terms.value * factor)
+
+    return replace(loss, kernel=kernel)  # type: ignore[arg-type]
