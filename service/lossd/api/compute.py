@@ -83,6 +83,8 @@ async def in_pool(
     finally:
         gone = True  # also where the server cancels the request
         leaving.cancel()
+        # A failed job holds its exception, whose traceback holds this frame: the body would stay until a collection.
+        del job
 
 
 async def _disconnect(receive: Receive) -> None:

@@ -21,6 +21,7 @@ from lossd.wire.codec import Body, Budget, Limits
 _PLAIN = (str, int, float, bool, type(None))
 _LONGEST_OPTION = 1 << 16
 _LONGEST_PATH = 200  # some 64 levels
+_MOST_PASSES = 4  # over a list whose place of error is looked for, each as long as reading it
 _BYTE = re.compile(r" \(byte (\d+)\)$")
 _BIN_HEADERS = {0xC4: 2, 0xC5: 3, 0xC6: 5}
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MemoryError)
@@ -173,10 +174,11 @@ def _repeated(raw: Body | Raw, at: str) -> MalformedBody:
 
 
 def _path_of_first_bad_item(raw: Raw) -> str:
-    """Return the indices of the first thing in nested lists that cannot be read."""
-    path = ""
+    """Return the indices of the first thing in nested lists that cannot be read, as far as few passes tell."""
+    path, left = "", _MOST_PASSES * len(memoryview(raw))
     with suppress(*_UNREADABLE):
-        while _is_list(raw) and len(path) < _LONGEST_PATH:
+        while _is_list(raw) and len(path) < _LONGEST_PATH and left > 0:
+            left -= len(memoryview(raw))
             index, raw = next(
                 (i, item) for i, item in enumerate(_decode_items(raw)) if not _is_readable(item)
             )
