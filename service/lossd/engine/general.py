@@ -67,6 +67,9 @@ def run_general(
 ) -> Result:
     """Run the kernel of ``loss`` over the rows that take part, in a wider type where the call's own overflows."""
     run = partial(_run, loss, threads=threads, checkpoint=checkpoint, block_bytes=block_bytes)
+    if loss.mass is not None and loss.mass.of in prepared.plan.gradient:
+        # What a weight owes to the denominator is nearly what it adds to the sum, where it outweighs the others.
+        prepared = _computed_in(prepared, wider(prepared.arranged.computing, than_double=False))
     if prepared.plan.wide:
         return run(_widened(_widened(prepared, loss), loss))
     try:
@@ -80,9 +83,12 @@ def run_general(
 def _widened(prepared: Prepared, loss: Loss) -> Prepared:
     """Return a call that is computed in the next wider type, with its sums in the widest."""
     # A kernel of a residual runs in any type, others in float64 at most.
-    computing = wider(prepared.arranged.computing, than_double=loss.modulus)
-    arranged = replace(prepared.arranged, computing=computing)
-    return replace(prepared, arranged=arranged, plan=replace(prepared.plan, wide=True))
+    widened = _computed_in(prepared, wider(prepared.arranged.computing, than_double=loss.modulus))
+    return replace(widened, plan=replace(prepared.plan, wide=True))
+
+
+def _computed_in(prepared: Prepared, computing: np.dtype[Any]) -> Prepared:
+    return replace(prepared, arranged=replace(prepared.arranged, computing=computing))
 
 
 def _run(
@@ -278,7 +284,9 @@ def _contract(loss: Loss, lazy: Lazy, factor: Factor, by_rows: bool, count: int,
 def _weighed(values: Array, factor: Any) -> Array:
     """Multiply each row by its factor: what has no weight adds nothing, even where it is infinite or NaN."""
     product: Array = values * factor
-    if isinstance(factor, np.ndarray) and not np.minimum.reduce(factor, axis=None, initial=1) > 0:
+    if not isinstance(factor, np.ndarray):
+        return product if factor else np.zeros_like(product)
+    if not np.minimum.reduce(factor, axis=None, initial=1) > 0:
         np.copyto(product, 0, where=factor == 0)
     return product
 

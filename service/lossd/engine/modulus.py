@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lossd.losses.spec import Kernel, Lazy, Terms, forced
+from lossd.losses.stable import times
 from lossd.message import Array
 
 # The arguments that may be complex; weights and settings beside them stay real.
@@ -29,7 +30,7 @@ def on_modulus(kernel: Kernel) -> Kernel:
         def turned(sign: float) -> Array:
             slope = sign * forced(terms.gradient["input"])
             gradient = np.empty_like(direction)
-            gradient.real, gradient.imag = slope * direction.real, slope * direction.imag
+            gradient.real, gradient.imag = times(slope, direction.real), times(slope, direction.imag)
             return gradient
 
         opposed: dict[str, Lazy] = {"input": lambda: turned(1.0), "target": lambda: turned(-1.0)}

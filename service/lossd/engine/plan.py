@@ -85,8 +85,8 @@ def make_plan(loss: Loss, request: Mapping[str, Any], arranged: Arranged, select
     """
     settings = {name: request[name] for name in loss.settings}
     warnings: list[str] = []
-    names = _reductions(request, warnings)
-    weights = _weights(loss, request, arranged, settings, names, selected)
+    names = _reductions(loss, request, warnings)
+    weights = _weights(loss, request, arranged, settings, selected)
     scales = _plain_scales(names, weights, request, arranged)
     wide = scales is None
     if scales is None:
@@ -127,13 +127,29 @@ def select_rows(loss: Loss, request: Mapping[str, Any], arranged: Arranged) -> A
     return None if keep is None else np.flatnonzero(keep)
 
 
-def _reductions(request: Mapping[str, Any], warnings: list[str]) -> list[str]:
-    """Return the reductions asked for, each once."""
+def _reductions(loss: Loss, request: Mapping[str, Any], warnings: list[str]) -> list[str]:
+    """Return the reductions asked for, each once.
+
+    Raises:
+        InvalidCall: None is asked for, PyTorch's old spelling asks for one that an alias does not take, or
+            ``upstream`` is given where no reduction uses it.
+    """
+    names = _asked(loss, request, warnings)
+    if request["upstream"] is not None and not any(REDUCTIONS[name].keeps_rows for name in names):
+        raise invalid("upstream", "the reduction none, which alone it goes with", f"only {', '.join(names)}")
+    return names
+
+
+def _asked(loss: Loss, request: Mapping[str, Any], warnings: list[str]) -> list[str]:
     if request["convention"] == "gbm":
         return ["sum"]
     average, reduce = request["size_average"], request["reduce"]
     if average is not None or reduce is not None:
         name = legacy_reduction(average, reduce)
+        taken = loss.alias.reductions if loss.alias is not None else ()
+        if taken and name not in taken:
+            at = "reduce" if reduce is not None else "size_average"
+            raise invalid(at, f"a reduction of {' or '.join(taken)} under the name {loss.alias.name}", name)  # type: ignore[union-attr]
         warnings.append(f"size_average and reduce are PyTorch's old spelling; use reduction: {name!r}")
         return [name]
     asked = request["reduction"]
@@ -149,19 +165,17 @@ def _weights(
     request: Mapping[str, Any],
     arranged: Arranged,
     settings: Mapping[str, Any],
-    names: list[str],
     selected: Array | None,
 ) -> Weights:
     """Gather what weighs the rows of a call."""
     weighed = has_mass(loss, arranged)
     arguments = whole_arguments(arranged) if weighed or loss.mean_scale else {}
     axis = None if "axis" in loss.settings else request["axis"]
-    averages = any(REDUCTIONS[name].divisor for name in names)
     return Weights(
         batch=arranged.batch,
         selected=selected,
         sample=_sample_weight(loss, request, arranged),
-        mass=_mass(loss, arguments, settings, selected, arranged) if weighed and averages else None,
+        mass=_mass(loss, arguments, settings, selected, arranged) if weighed else None,
         mean_scale=loss.mean_scale(arguments, settings) if loss.mean_scale else None,
         axes=normalise_axes(axis, len(arranged.batch)),
         denominator=request["denominator"],

@@ -71,9 +71,9 @@ def scikit_learn(*names: str) -> Aliases:
     )
 
 
-def catboost(*names: str) -> Aliases:
-    """Return CatBoost's names: a mean divides by the sum of the sample weights."""
-    return _of("CatBoost", names, _WEIGHTED, defaults={"reduction": "weighted_mean"})
+def catboost(*names: str, also: str = "") -> Aliases:
+    """Return CatBoost's names: a mean divides by the sum of the sample weights; ``also`` says what else differs."""
+    return _of("CatBoost", names, f"{_WEIGHTED} {also}".strip(), defaults={"reduction": "weighted_mean"})
 
 
 def keras(*names: str, also: str = "", **more: Any) -> Aliases:

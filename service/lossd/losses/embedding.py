@@ -16,6 +16,8 @@ from lossd.losses.sums import dot, row_totals, total
 from lossd.message import Array
 
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
+# A distance over the loss before the maximum, from which on the distances' difference has too few digits.
+_CLOSE = 16.0
 # Scales that no safe norm divides to what is infinite or subnormal.
 _SAFE_SCALE = {"f": (1e-18, 1e18), "d": (1e-150, 1e150)}
 # What brings the distances of any finite numbers, but for hundreds of millions of dimensions, into range.
@@ -62,7 +64,7 @@ def triplet_margin(
     return Terms(
         np.maximum(reach, 0),
         {
-            "anchor": lambda: _weighed(active, pull - push),
+            "anchor": lambda: _weighed(active, sides.apart),
             "positive": lambda: _weighed(active, -(pull + aside)),
             "negative": lambda: _weighed(active, push + aside),
             "margin": lambda: active,
@@ -90,12 +92,18 @@ def triplet_margin_block(
     pull, push = np.sqrt(np.vecdot(near, near)), np.sqrt(np.vecdot(far, far))
     # A scale beyond these over a norm may leave the range of floats although the gradient does not.
     least, most = _SAFE_SCALE[near.dtype.char]
-    if not (squares_are_exact(pull) and squares_are_exact(push) and least < abs(scale) < most):
+    reach = pull - push
+    if not (
+        squares_are_exact(pull)
+        and squares_are_exact(push)
+        and least < abs(scale) < most
+        # Beyond this the difference of the distances has fewer digits than the loss.
+        and (pull < _CLOSE * (np.abs(reach) + abs(margin))).all()
+    ):
         terms = triplet_margin.kernel(anchor, positive, negative, margin=margin, eps=eps)
         for into, name in zip(out, triplet_margin.gradient, strict=True):
             np.multiply(forced(terms.gradient[name]), scale, out=into)
         return total(terms.value)
-    reach = pull - push
     reach += reach.dtype.type(margin)
     weight = np.multiply(reach >= 0, scale)
     near *= (weight / pull)[:, None]
@@ -116,6 +124,7 @@ class _Sides(NamedTuple):
         push: That of the negative's distance to the anchor, as far as it is the one that counts.
         aside: That of the negative's distance to the positive, likewise, with respect to the positive.
         share: How far the negative's distance to the anchor counts, ``(rows,)``: 1 or 0, a half in a tie.
+        apart: ``pull - push``.
         reach: The positive's distance less the negative's, ``(rows,)``.
         shrink: What all of it was multiplied with, by rows.
     """
@@ -126,6 +135,7 @@ class _Sides(NamedTuple):
     push: Array
     aside: Array | float
     share: Array
+    apart: Array
     reach: Array
     shrink: Array | float = 1.0
 
@@ -136,11 +146,34 @@ def _sides(
     near, far = anchor - positive + eps, anchor - negative + eps
     (pulled, pull), (pushed, push) = distance(near, p), distance(far, p)
     if not swap:
-        return _Sides(near, far, pull, push, 0.0, np.ones_like(pushed), pulled - pushed)
+        apart, reach = pull - push, pulled - pushed
+        if p == 2 and pulled.all() and pushed.all():
+            apart, reach = _euclidean_differences(negative - positive, near + far, pulled, pushed, push)
+        return _Sides(near, far, pull, push, 0.0, np.ones_like(pushed), apart, reach)
     turned, aside = distance(positive - negative + eps, p)
     share = np.where(pushed < turned, 1, np.where(pushed == turned, 0.5, 0)).astype(pushed.dtype)
     least = np.minimum(pushed, turned)
-    return _Sides(near, far, pull, _weighed(share, push), _weighed(1 - share, aside), share, pulled - least)
+    push = _weighed(share, push)
+    return _Sides(near, far, pull, push, _weighed(1 - share, aside), share, pull - push, pulled - least)
+
+
+def _euclidean_differences(
+    between: Array, both: Array, pulled: Array, pushed: Array, push: Array
+) -> tuple[Array, Array]:
+    """Return the differences of the gradients and of the lengths of two vectors, from those of the vectors themselves.
+
+    With u, v the vectors: ``|u| - |v| = (u - v) (u + v) / (|u| + |v|)``, and
+    ``u / |u| - v / |v| = (u - v - v / |v| (|u| - |v|)) / |u|``. The anchor is in both u and v, and may be large.
+
+    Args:
+        between: u - v, ``(rows, D)``.
+        both: u + v.
+        pulled: The length of u, ``(rows,)``, not 0.
+        pushed: That of v.
+        push: v over its length.
+    """
+    reach = np.vecdot(between, both / (pulled + pushed)[:, None])
+    return (between - push * reach[:, None]) / pulled[:, None], reach
 
 
 def _shrunk_sides(
@@ -232,8 +265,7 @@ def nt_xent(
 
     def of_embeddings(upstream: Array) -> Array:
         turned = turn(upstream)
-        tangent = (turned - unit * np.vecdot(unit, turned)[:, None]) / norm
-        slopes: Array = np.ldexp(tangent, -exponent)
+        slopes: Array = np.ldexp(_tangent(unit, turned) / norm, -exponent)
         return slopes
 
     def curvature(upstream: Array) -> Array:
@@ -266,6 +298,23 @@ def _directions(embeddings: Array) -> tuple[Array, Array, Array]:
     scaled = np.ldexp(embeddings, -exponent)
     norm = np.sqrt(np.vecdot(scaled, scaled))[:, None]
     return scaled / norm, norm, exponent
+
+
+def _tangent(unit: Array, slope: Array) -> Array:
+    """Return what of ``slope`` is at right angles to the unit vectors, ``slope - unit (unit slope)``, row by row.
+
+    For the longest coordinate k the difference would cancel: it is the sum over the others of
+    ``u_j (u_j s_k - u_k s_j)``.
+    """
+    longest = np.abs(unit).argmax(axis=1)[:, None]
+    own, own_slope = np.take_along_axis(unit, longest, axis=1), np.take_along_axis(slope, longest, axis=1)
+    others = unit.copy()
+    np.put_along_axis(others, longest, 0, axis=1)
+    along = np.vecdot(others, slope)[:, None]
+    tangent: Array = slope - unit * (along + own * own_slope)
+    at_longest = own_slope * np.vecdot(others, others)[:, None] - own * along
+    np.put_along_axis(tangent, longest, at_longest, axis=1)
+    return tangent
 
 
 def _nearness(unit: Array) -> Array:

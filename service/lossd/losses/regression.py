@@ -216,6 +216,7 @@ def smooth_l1_block(
     source="Charbonnier et al. (1994), Two deterministic half-quadratic regularization algorithms; XGBoost",
     example=Example(input=[3.0, 0.0], target=[0.0, 3.0], delta=4.0, value=[4.0, 4.0]),
     modulus=True,
+    boosting=Boosting("XGBoost's reg:pseudohubererror"),
 )
 def pseudo_huber(input: Real, target: Real, *, delta: Annotated[Positive, Differentiable] = 1.0) -> Terms:
     """Squared near zero, linear far beyond ``delta``, and smooth everywhere between."""

@@ -59,6 +59,8 @@ def _prepare(request: Mapping[str, Any], settings: Settings) -> dict[str, Array]
         )
     if targets.dtype.kind not in "iu" and targets.size:
         raise invalid("targets", "whole numbers", f"{targets.dtype} numbers")
+    if targets.dtype == np.uint64:  # which wraps around in the symbols' own type
+        targets = np.minimum(targets, np.iinfo(np.int64).max)
     if concatenated and lengths.sum() != targets.size:
         raise invalid("targets", f"{int(lengths.sum())} symbols, the sum of target_lengths", targets.size)
     if not concatenated and request["broadcast"] and lengths.shape != targets.shape[:-1]:

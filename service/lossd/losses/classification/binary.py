@@ -135,12 +135,12 @@ def bce_with_logits(
     return Terms(
         times(positive, missed) + times(negative, false),
         {
-            "input": lambda: negative * sigmoid(input) - positive * sigmoid(-input),
+            "input": lambda: times(negative, sigmoid(input)) - times(positive, sigmoid(-input)),
             # sp(-x) - sp(x) = -x
             "target": lambda: 0 - input if pos_weight is None else times(pos_weight, missed) - false,
             "pos_weight": lambda: times(target, missed),
         },
-        lambda: (positive + negative) * sigmoid(input) * sigmoid(-input),
+        lambda: times(positive + negative, sigmoid(input) * sigmoid(-input)),
     ).times(weight)
 
 

@@ -43,7 +43,7 @@ _ORDINARY = (1e-9, 1e9)  # sizes of weights whose products with probabilities ar
             forms={"input": LOGITS_LAST, "target": TARGET_LAST},
         ),
         *objective("XGBoost", "multi:softprob", "multi:softmax"),
-        *catboost("MultiClass"),
+        *catboost("MultiClass", also="Its Hessian is p (1 - p); `convention` `gbm` has that of XGBoost."),
     ),
     formula=(
         r"\ell = -\sum_c w_c\, q_c \log s_c(x),\quad q = (1-\epsilon)\, t + \epsilon / C,\quad "

@@ -1,0 +1,140 @@
+"""Results that are small beside what they are differences of: the values are by hand or by mpmath."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lossd.engine import evaluate
+from lossd.errors import InvalidCall
+from lossd.losses import LOSSES, find
+from lossd.message import Answer, Call
+
+
+def ask(name: str, dtype: Any, *, asked: dict[str, Any], **arrays: Any) -> Answer:
+    given = {
+        key: np.array(value, None if key in ("labels", "target") and isinstance(value[0], int) else dtype)
+        for key, value in arrays.items()
+    }
+    return evaluate(find(name), Call(given, asked))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"], ids=["fused", "kernel"])
+@pytest.mark.parametrize(
+    ("dtype", "anchor", "positive", "negative", "settings", "expected"),
+    [
+        (np.float32, [[1e8]], [[0]], [[-3]], {"eps": 0.0}, 0.0),
+        (np.float32, [[1e5, 0]], [[0, 1]], [[0, 400]], {"eps": 0.0}, 0.2000082),
+        (np.float32, [[3000, 0]], [[0, 1]], [[0, 40]], {}, 0.7335119),
+        (np.float64, [[1, 0]], [[0, 1e-9]], [[0, 0]], {"eps": 0.0, "margin": 0.0}, 5e-19),
+    ],
+)
+def test_triplets_far_from_the_origin_keep_their_digits(
+    dtype, anchor, positive, negative, settings, expected, reduction
+):
+    asked = {**settings, "reduction": reduction, "gradient": True}
+    arrays = {"anchor": anchor, "positive": positive, "negative": negative}
+    answer = ask("triplet_margin", dtype, asked=asked, **arrays)
+    np.testing.assert_allclose(np.ravel(answer.loss[reduction]), [expected], rtol=3e-7)
+    if expected:  # every distance depends on differences alone
+        total = sum(answer.gradient[reduction].values())
+        np.testing.assert_allclose(total, 0, atol=1e-6)
+
+
+def test_the_longest_coordinate_of_an_embedding_has_an_exact_slope():
+    embeddings = np.array([[300, 1e-3], [1, 2], [3, -1], [1, 1]], np.float32)
+    asked = {"temperature": 0.5, "gradient": True}
+    slope = ask("nt_xent", np.float32, asked=asked, embeddings=embeddings, labels=[0, 0, 1, 1])
+    found = slope.gradient["mean"]["embeddings"][0]
+    np.testing.assert_allclose(found[0], 7.4197e-9, rtol=1e-5)
+    np.testing.assert_allclose(found @ embeddings[0].astype(float), 0, atol=1e-12)  # scale does not matter
+
+
+@pytest.mark.parametrize("weight", [1e-3, 1e-6, 1e-9])
+def test_a_weight_that_outweighs_the_others_has_an_exact_slope(weight):
+    """For two rows it is w1 (l0 - l1) / (w0 + w1)^2."""
+    asked = {"gradient": ["weight"]}
+    arrays = {"input": [1.1, 2.3], "target": [0.0, 0.0], "weight": [1.3, weight]}
+    found = ask("mse", np.float32, asked=asked, **arrays).gradient["mean"]["weight"][0]
+    x, w = (np.array(arrays[name], np.float32).astype(float) for name in ("input", "weight"))
+    np.testing.assert_allclose(found, w[1] * (x[0] ** 2 - x[1] ** 2) / w.sum() ** 2, rtol=2e-6)
+
+
+@pytest.mark.parametrize("junk", [np.nan, np.inf, -np.inf, 1e308])
+@pytest.mark.parametrize(
+    ("name", "arrays"),
+    [
+        ("cross_entropy", {"input": [[None, 1.0], [0.0, 1.0]], "target": [0, 1], "weight": [0.0, 1.0]}),
+        ("nll", {"input": [[None, -1.0], [-2.0, -1.0]], "target": [0, 1], "weight": [0.0, 1.0]}),
+        ("bce_with_logits", {"input": [None, 1.0], "target": [1.0, 0.0], "pos_weight": [0.0, 1.0]}),
+        ("mse", {"input": [None, 1.0], "target": [1.0, 0.0], "weight": [0.0, 1.0]}),
+        ("l1", {"input": [None, 1.0], "target": [1.0, 0.0], "weight": [0.0, 1.0]}),
+    ],
+)
+def test_what_has_no_weight_does_not_matter_whatever_it_holds(name, arrays, junk):
+    def asked(value: float) -> list[np.ndarray]:
+        given = {
+            key: [[value if x is None else x for x in row] if isinstance(row, list) else row for row in rows]
+            for key, rows in arrays.items()
+        }
+        given = {key: [value if x is None else x for x in rows] for key, rows in given.items()}
+        options = {"reduction": ["mean", "sum"], "gradient": True, "hessian": True}
+        answer = ask(name, np.float64, asked=options, **given)
+        of_input = [found["sum"]["input"] for found in (answer.gradient, answer.hessian)]
+        return [answer.loss["sum"], answer.loss["mean"], *of_input]
+
+    with np.errstate(all="ignore"):
+        pairs = zip(asked(junk), asked(-0.5), strict=True)
+        if name in ("mse", "l1", "bce_with_logits", "nll"):
+            for found, expected in pairs:
+                np.testing.assert_array_equal(found, expected)
+            return
+        for found, expected in pairs:  # the row without weight is 0, whatever its softmax
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", ["mse", "l1", "huber"])
+def test_a_complex_residual_without_weight_does_not_matter(name):
+    arrays = {"input": np.array([1 + 1j, np.nan + 0j]), "target": np.zeros(2, complex)}
+    call = Call({**arrays, "weight": np.array([1.0, 0.0])}, {"reduction": "sum", "gradient": True})
+    answer = evaluate(LOSSES[name], call)
+    assert np.isfinite(answer.loss["sum"])
+    assert answer.gradient["sum"]["input"][1] == 0
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "nll"])
+def test_the_denominator_is_told_of_a_sum_too(name):
+    arrays = {"input": [[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]], "target": [2, 1], "weight": [1.0, 2.0, 3.0]}
+    assert ask(name, np.float64, asked={"reduction": "sum"}, **arrays).denominator == 5
+    answer = ask(name, np.float64, asked={"reduction": ["sum", "mean"]}, **arrays)
+    np.testing.assert_allclose(answer.loss["sum"] / answer.denominator, answer.loss["mean"])
+
+
+def test_a_mean_over_nothing_that_is_zero_has_slopes_of_zero():
+    asked = {"gradient": ["weight"], "empty": "zero"}
+    answer = ask("mse", np.float64, asked=asked, input=[np.inf, 2.0], target=[0.0, 0.0], weight=[0.0, 0.0])
+    np.testing.assert_array_equal(answer.gradient["mean"]["weight"], [0, 0])
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", ["sum", "mean"]])
+def test_upstream_without_its_reduction_is_refused(reduction):
+    asked = {"reduction": reduction, "gradient": True}
+    with pytest.raises(InvalidCall, match="expected the reduction none, which alone it goes with"):
+        ask("huber", np.float64, asked=asked, input=[1.0, 2.0], target=[0.0, 0.0], upstream=[5.0, 5.0])
+
+
+@pytest.mark.parametrize("old", [{"reduce": False}, {"size_average": False}])
+def test_pytorchs_old_spelling_asks_for_no_reduction_that_an_alias_lacks(old):
+    with pytest.raises(InvalidCall, match="under the name MeanSquaredError"):
+        ask("MeanSquaredError", np.float64, asked=old, input=[1.0, 2.0], target=[0.0, 0.0])
+
+
+def test_a_label_beyond_every_signed_integer_is_told_as_it_is_or_as_the_largest():
+    arrays = {"logits": np.zeros((3, 1, 3)), "targets": np.array([[2**64 - 1]], np.uint64)}
+    lengths = {"input_lengths": np.array([3]), "target_lengths": np.array([1])}
+    with pytest.raises(
+        InvalidCall, match=r"expected a class in \[0, 3\) other than blank|got 9223372036854775807"
+    ):
+        evaluate(LOSSES["ctc"], Call({**arrays, **lengths}, {}))
