@@ -559,8 +559,8 @@ class Losses(Generic[R]):
         """Binary cross entropy of a probability.
 
         As its source defines them, logarithms are at least -100 and the gradient's denominator ``x (1 -
-        x)`` is at least 1e-12, so the loss stays finite at 0 and 1. Logits have no such limits: see
-        ``bce_with_logits``.
+        x)`` is at least 1e-12, so loss and gradient stay finite at 0 and 1. The Hessian is the
+        derivative of that gradient. Logits have no such limits: see ``bce_with_logits``.
 
         Args:
             input: numbers in [0, 1], of shape (...)
