@@ -231,6 +231,22 @@ def test_importing_the_client_imports_nothing_of_the_server() -> None:
 
 
 @pytest.mark.parametrize(
+    ("missing", "module", "message"),
+    [
+        ("httpx", "lossd.client", "the client needs httpx: pip install '.[client]'"),
+        ("torch", "lossd.client.torch", "lossd.client.torch needs PyTorch: pip install torch"),
+    ],
+)
+def test_importing_the_client_without_what_it_needs_says_what_to_install(
+    missing: str, module: str, message: str
+) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; import {module}"
+    environment = {"PYTHONPATH": str(ROOT / "service")}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert ran.stderr.splitlines()[-1] == f"ModuleNotFoundError: {message}"
+
+
+@pytest.mark.parametrize(
     ("url", "message"),
     [
         ("127.0.0.1:8000", "got '127.0.0.1:8000'; write 'http://127.0.0.1:8000' - at `url`"),

@@ -12,7 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import Any
+
+if find_spec("torch") is None:  # no part of the client brings it
+    raise ModuleNotFoundError("lossd.client.torch needs PyTorch: pip install torch", name="torch")
 
 import ml_dtypes
 import numpy as np
