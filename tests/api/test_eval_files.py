@@ -129,6 +129,13 @@ def test_gradient_names_one_or_several_arguments(run: Run, words: list[str], nam
     assert list(json.loads(out).get("gradient", {}).get("mean", {})) == names
 
 
+@pytest.mark.parametrize("words", [["0,1"], ["0, 1"], ["0", "1"], ["[0, 1]"]])
+def test_axes_may_be_joined_by_commas(run: Run, words: list[str]) -> None:
+    code, out, err = run("--input", "[[3]]", "--target", "[[0]]", "--axis", *words)
+    assert (code, err) == (0, "")
+    assert json.loads(out)["loss"] == {"mean": 2.5}
+
+
 def test_reductions_may_be_joined_by_commas(run: Run) -> None:
     code, out, _ = run("--input", "[3]", "--target", "[0]", "--reduction", "mean,sum")
     assert code == 0
@@ -146,7 +153,10 @@ def test_reductions_may_be_joined_by_commas(run: Run) -> None:
         ("a.csv", b"", "expected numbers, got none - at `a.csv`"),
         ("a.csv", b"input\n", "expected numbers, got none - at `a.csv`"),
         ("a.csv", b"\xff\xfe", "expected text in UTF-8"),
-        ("a.csv", b"1;2\n", "expected numbers, got none - at `a.csv`"),
+        ("a.csv", b"1;2\n", "expected columns separated by commas, got semicolons - at `a.csv`"),
+        ("a.csv", b"a;b\n1,5;2\n", "expected columns separated by commas, got semicolons - at `a.csv`"),
+        ("a.csv", b"1\t2\n", "expected columns separated by commas, got tabs - at `a.csv`"),
+        ("a.json:u", b"[1, 2]", "expected an object with the member u, got a JSON value of another type"),
         ("a.json", b"[1, 2", "expected JSON"),
         ("a.json", b"[1, [2]]", "at `a.json[1]`"),
         ("a.csv:speed", b"u,v\n1,2\n", "expected one of the columns u, v, got speed - at `a.csv`"),
@@ -179,7 +189,7 @@ def test_a_file_that_is_not_there_is_named(run: Run, name: str) -> None:
     assert (code, err) == (2, f"lossd eval: {file}: No such file or directory\n")
 
 
-@pytest.mark.parametrize("word", ["a.txt", "x", "1,2,3", "[1, 2"])
+@pytest.mark.parametrize("word", ["a.txt", "x", "1,2,3", "[1, 2", "a.tsv", "a.tsv:x"])
 def test_text_that_is_no_array_is_told_what_would_be(run: Run, word: str) -> None:
     code, _, err = run("--input", word, "--target", "1")
     assert code == 2

@@ -17,7 +17,8 @@ HELP = "evaluate a loss without a server"
 DESCRIPTION = """\
 Evaluate one call and print the answer as JSON. The call is either a JSON request, as POST /v1/losses/NAME
 takes it, from FILE or standard input; or it is written out with one option per argument, setting and general
-option. A value is a file, JSON, or else text; several values make a list; none means true.
+option. A value is a file, JSON, or else text; several values, or one with commas in it, make a list; no value
+means true.
 
 Files of arrays: .npy, .npz, .csv, .json, and .parquet if pyarrow is installed. FILE:NAME chooses an array of an
 .npz, a member of a .json or a column of a table; without :NAME it is the one named as the option, else the
@@ -35,7 +36,6 @@ examples:
 """
 TAKES_MORE = True  # options beyond those declared are part of the call
 USAGE = 2
-LISTS_OF_NAMES = frozenset({"gradient", "reduction"})  # these may be joined by commas
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,28 +79,24 @@ def _count(text: str) -> int:
 
 def _from_json(arguments: argparse.Namespace) -> tuple[Loss, Call]:
     """Read a JSON request; its loss is an option or the member ``loss``."""
-    import orjson
-
     from lossd.commands.files import find_file
     from lossd.errors import MalformedBody
     from lossd.losses import find
     from lossd.wire import CODECS, Limits
+    from lossd.wire.json_document import read_object
 
     file = _file(arguments.more)
     if (array := find_file(file, "")) and array.path.suffix != ".json":
         raise Misuse(f"expected a request in JSON, got {file}; an array is an option, as in --input {file}")
     body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    name = arguments.loss
-    if name is None:
-        try:
-            name = orjson.loads(body).get("loss")
-        except (orjson.JSONDecodeError, AttributeError):
-            name = None  # the codec says below what is wrong with it
-    if name is None:
-        raise Misuse('expected --loss NAME or a JSON object with the member "loss", got neither')
-    loss = find(name)
+    limits = Limits(max_elements=sys.maxsize)
     try:
-        call = CODECS["application/json"].decode_call(body, loss.tensors, Limits(max_elements=sys.maxsize))
+        name = arguments.loss or read_object(body, frozenset(), limits).get("loss")
+        if not isinstance(name, str):
+            got = "neither" if name is None else f"a {type(name).__name__} as the member"
+            raise Misuse(f'expected --loss NAME or a JSON object with the member "loss", got {got}')
+        loss = find(name)
+        call = CODECS["application/json"].decode_call(body, loss.tensors, limits)
     except MalformedBody as error:
         raise MalformedBody(f"{'standard input' if file == '-' else file}: {error}") from None
     options = {key: value for key, value in call.options.items() if key != "loss"}
@@ -141,8 +137,11 @@ def _options(words: list[str]) -> dict[str, list[str]]:
     options: dict[str, list[str]] = {}
     for word in words:
         if word.startswith("--"):
-            name, _, value = word[2:].partition("=")
-            options[name.replace("-", "_")] = [value] if value else []
+            written, _, value = word[2:].partition("=")
+            name = written.replace("-", "_")
+            if name in options:
+                raise Misuse(f"expected each option once, got --{written} twice")
+            options[name] = [value] if value else []
         elif options:
             options[list(options)[-1]].append(word)
         else:
@@ -156,6 +155,8 @@ def _array(name: str, words: list[str]) -> Array:
     from lossd.wire.codec import ANSWER_LIMITS, Budget
     from lossd.wire.json_tensor import read_array
 
+    if not words:
+        raise Misuse(f"expected a value after --{name}, got none")
     files = [file for word in words if (file := find_file(word, name))]
     if files and len(words) > 1:
         raise Misuse(f"expected one file, got {' '.join(words)} - at `{name}`")
@@ -170,13 +171,15 @@ def _array(name: str, words: list[str]) -> Array:
 
 
 def _option(name: str, words: list[str]) -> Any:
-    """Read a setting or a general option: no word means true, several make a list."""
+    """Read a setting or a general option: no word means true, several make a list, as commas do."""
+    from lossd.wire.query import read_value
+
     if not words:
         return True
-    values = [_json(word) for word in words]
-    if name in LISTS_OF_NAMES and all(isinstance(value, str) for value in values):
-        return [part.strip() for value in values for part in value.split(",")]
-    return values[0] if len(values) == 1 else values
+    values = [read_value(word) for word in words]
+    if len(values) == 1:
+        return values[0]
+    return [item for value in values for item in (value if isinstance(value, list) else [value])]
 
 
 def _json(word: str) -> Any:

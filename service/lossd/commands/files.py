@@ -95,6 +95,8 @@ def _read_json(wanted: Wanted, file: BinaryIO) -> Array:
         value = json.loads(file.read())
     except ValueError as error:
         raise wanted.fault("JSON", _one_line(error)) from None
+    if wanted.name is not None and not isinstance(value, dict):
+        raise wanted.fault(f"an object with the member {wanted.name}", "a JSON value of another type")
     if isinstance(value, dict) and (wanted.name is not None or wanted.argument in value):
         name = _choose(wanted, list(value))
         if name is None:
@@ -113,6 +115,9 @@ def _read_csv(wanted: Wanted, file: BinaryIO) -> Array:
             rows = [(lines.line_num, row) for row in lines if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise wanted.fault("text in UTF-8, its columns separated by commas", _one_line(error)) from None
+    for mark, separator in _OTHER_SEPARATORS.items():
+        if rows and all(any(mark in cell for cell in row) for _, row in rows):
+            raise wanted.fault("columns separated by commas", separator)
     header = rows.pop(0)[1] if rows and not all(map(_is_number, rows[0][1])) else []
     if not rows:
         raise wanted.fault("numbers", "none")
@@ -150,6 +155,7 @@ READERS: Mapping[str, Callable[[Wanted, BinaryIO], Array]] = {
     ".json": _read_json,
     ".parquet": _read_parquet,
 }
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 _FILE = re.compile(rf"(?is)(?P<path>.*(?:{'|'.join(map(re.escape, READERS))}))(?::(?P<name>.+))?")
 
 

@@ -59,7 +59,7 @@ def _item(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return text
+        return text.strip()
 
 
 def _values(query: bytes) -> dict[str, Any]:
