@@ -61,9 +61,9 @@ REFUSALS = {
     "unknown option": Refusal("mse", mse(reductions="sum"), "reductions", "or a general option", "reduction"),
     "another loss's setting": Refusal("mse", mse(delta=1.0), "delta", "an argument or setting of mse"),
     "missing argument": Refusal(
-        "mse", {"input": [1.0]}, "target", "numbers of shape (...)", "nothing, only gradient, input",
+        "mse", {"input": [1.0]}, "target", "numbers of shape (...)", "nothing, only input",
     ),
-    "nothing at all": Refusal("mse", {}, "input", "numbers", "nothing, only gradient"),
+    "nothing at all": Refusal("mse", {}, "input", "numbers", "nothing"),
     "both alternatives": Refusal("ctc", ctc(logits=FRAMES), "log_probs or logits", "exactly one of", "2 of them"),
     "neither alternative": Refusal(
         "ctc", ctc(log_probs=None), "log_probs or logits", "exactly one of", "0 of them",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from itertools import islice
 from reprlib import Repr
 from typing import Annotated, Any, Literal
 
@@ -189,7 +188,7 @@ def _faults(loss: Loss, given: Mapping[str, Any], error: ValidationError) -> lis
         name, *path = entry["loc"]
         at = str(name) + "".join(f"[{part}]" for part in path if isinstance(part, int))
         if entry["type"] == "missing":
-            fault = Fault(at, f"{_describe(loss, str(name))}", f"nothing, only {_listed(given)}")
+            fault = Fault(at, f"{_describe(loss, str(name))}", _absent(loss, given))
         elif entry["type"] == "extra_forbidden":
             fault = _unknown(loss, at, unknown < _HINTED)
             unknown += 1
@@ -271,6 +270,9 @@ def _shown(value: Any) -> str:
     return f"{kind} {text}" if 0 < len(text) <= _LONGEST_SHOWN else kind
 
 
-def _listed(given: Mapping[str, Any]) -> str:
-    listed = ", ".join(sorted(excerpt(name, 40) for name in islice(given, _LISTED))) or "an empty object"
-    return listed if len(given) <= _LISTED else f"{listed} and {len(given) - _LISTED} more"
+def _absent(loss: Loss, given: Mapping[str, Any]) -> str:
+    """Say what a call without an array has in its place: the arrays, and names that are no one's."""
+    names = [name for name in given if name not in loss.settings and name not in Options.model_fields]
+    listed = ", ".join(sorted(excerpt(name, 40) for name in names[:_LISTED]))
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"nothing, only {listed}{more}" if names else "nothing"
