@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import httpx
 import pytest
+from pydantic import BaseModel
 
-from lossd.client import AsyncLossClient, LossClient, ServiceError
+from lossd.api import entry
+from lossd.client import AsyncLossClient, LossClient, ServiceError, catalogue
 from lossd.client.catalogue import read_entry, read_summaries
 from lossd.errors import MalformedBody
 from lossd.losses import LOSSES
@@ -18,22 +21,22 @@ def test_the_losses_are_those_of_the_server(server: Served, client: LossClient) 
     listed = client.losses()
     document = httpx.get(f"{server.url}/v1/losses").json()["losses"]
     assert [each.name for each in listed] == list(LOSSES)
-    for summary, entry in zip(listed, document, strict=True):
-        assert (summary.family, summary.summary) == (entry["family"], entry["summary"])
-        assert list(summary.aliases) == entry["aliases"]
+    for summary, listing in zip(listed, document, strict=True):
+        assert (summary.family, summary.summary) == (listing["family"], listing["summary"])
+        assert list(summary.aliases) == listing["aliases"]
         assert "\n" not in repr(summary)
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_an_entry_prints_as_a_page(server: Served, client: LossClient, name: str) -> None:
-    entry, loss = client.describe(name), LOSSES[name]
+    told, loss = client.describe(name), LOSSES[name]
     document = httpx.get(f"{server.url}/v1/losses/{name}").json()
-    assert (entry.settings, entry.options, entry.example) == tuple(
+    assert (told.settings, told.options, told.example) == tuple(
         document[part] for part in ("settings", "options", "example")
     )
-    assert [argument.name for argument in entry.arguments] == [each.name for each in loss.arguments]
-    page = repr(entry)
-    assert page == str(entry)
+    assert [argument.name for argument in told.arguments] == [each.name for each in loss.arguments]
+    page = repr(told)
+    assert page == str(told)
     assert len(page) < 4000
     for alias in loss.aliases:
         assert alias.difference in page
@@ -44,8 +47,21 @@ def test_an_entry_prints_as_a_page(server: Served, client: LossClient, name: str
         *(alias.name for alias in loss.aliases),
         loss.formula,
         loss.source,
+        loss.boosting.library,
     ):
         assert shown in page
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (catalogue.LossSummary, entry.LossSummary),
+        (catalogue.LossEntry, entry.LossEntry),
+        (catalogue.ArgumentEntry, entry.ArgumentEntry),
+    ],
+)
+def test_the_client_keeps_every_field_that_the_server_sends(ours: type, theirs: type[BaseModel]) -> None:
+    assert {field.name for field in dataclasses.fields(ours)} == set(theirs.model_fields)
 
 
 def test_an_alias_is_described_and_a_wrong_name_refused(client: LossClient) -> None:
@@ -65,8 +81,8 @@ def test_the_asynchronous_client_reads_it_too(server: Served) -> None:
 def test_a_server_of_another_version_is_read_as_far_as_it_is_known() -> None:
     newer = {"name": "new", "family": "f", "summary": "s", "aliases": [], "colour": "red"}
     assert [each.name for each in read_summaries({"losses": [newer], "next": None})] == ["new"]
-    entry = read_entry({**newer, "arguments": [{"name": "input", "unit": "m"}]})
-    assert (entry.name, entry.arguments[0].name) == ("new", "input")
+    told = read_entry({**newer, "arguments": [{"name": "input", "unit": "m"}]})
+    assert (told.name, told.arguments[0].name) == ("new", "input")
     assert read_entry({"name": "old"}).summary == ""
 
 

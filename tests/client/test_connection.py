@@ -283,6 +283,58 @@ def test_a_wrong_setting_is_refused_at_once(kind: type) -> None:
     assert "geheim" not in str(refused.value)
 
 
+@pytest.mark.parametrize("kind", [LossClient, AsyncLossClient])
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        (
+            {"timeout": "abc"},
+            TypeError,
+            "expected a number of seconds, got a value of type str - at `timeout`",
+        ),
+        ({"timeout": 0}, ValueError, "expected a number of seconds > 0, got 0 - at `timeout`"),
+        ({"timeout": float("nan")}, ValueError, "expected a number of seconds > 0, got nan - at `timeout`"),
+        ({"timeout": float("inf")}, ValueError, "expected a number of seconds > 0, got inf - at `timeout`"),
+        ({"retry_for": -1}, ValueError, "expected a number of seconds >= 0, got -1 - at `retry_for`"),
+        (
+            {"retry_for": "x"},
+            TypeError,
+            "expected a number of seconds, got a value of type str - at `retry_for`",
+        ),
+        ({"tiemout": 3}, TypeError, "tiemout"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused_by_its_name(
+    kind: type, settings: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        kind(**settings)
+
+
+@pytest.mark.parametrize("timeout", [3, 0.5, np.float32(1), httpx.Timeout(5), None])
+def test_a_timeout_is_seconds_or_that_of_httpx(timeout: object) -> None:
+    LossClient(timeout=timeout, retry_for=float("inf")).close()
+
+
+def test_a_connection_that_is_refused_asks_whether_a_server_runs() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    hint = "(attempts: 1); is `lossd serve` running there?"
+    by_address = {"url": "http://lossd"}, f"{hint} (LOSSD_URL sets the address)"
+    by_socket = {"uds": "/run/lossd.sock"}, hint
+    for where, message in (by_address, by_socket):
+        client = LossClient(**where, retry_for=0, transport=httpx.MockTransport(refuse))
+        with client, pytest.raises(Unreachable, match=f"{re.escape(message)}$"):
+            client.losses()
+
+
+def test_https_to_a_server_without_tls_is_asked_about(server: Served) -> None:
+    address = server.url.replace("http://", "https://")
+    with LossClient(address, retry_for=0) as client, pytest.raises(Unreachable, match=r"; is it http://\?$"):
+        client.losses()
+
+
 def test_a_token_may_end_with_the_end_of_line_of_its_file() -> None:
     seen = []
 

@@ -35,6 +35,9 @@ def test_a_result_of_one_number_is_a_float(client: LossClient) -> None:
     assert float(several["sum"]) == 10.0
     with pytest.raises(ValueError, match=r'got mean, sum, none: write result\["mean"\]'):
         float(several)
+    for attribute in ("value", "gradient", "hessian", "hvp"):
+        with pytest.raises(ValueError, match=rf'write result\["mean"\]\.{attribute}$'):
+            getattr(several, attribute)
     with pytest.raises(TypeError, match=r"expected a loss that is one number, got one of shape \(2,\)"):
         float(several["none"])
 

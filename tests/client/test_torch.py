@@ -394,3 +394,9 @@ def test_a_loss_that_is_newer_than_the_client_takes_its_arguments_in_order(
     theirs = functional.huber_loss(x, y, delta=0.5)
     same(ours, theirs)
     same(*torch.autograd.grad(ours, x), *torch.autograd.grad(theirs, x))
+
+
+def test_a_loss_is_given_by_its_name() -> None:
+    message = "expected the name of a loss, such as 'huber', got a value of type HuberLoss - at `loss`"
+    with pytest.raises(TypeError, match=message):
+        RemoteLoss(torch.nn.HuberLoss())

@@ -45,6 +45,7 @@ class LossEntry:
     Attributes:
         alias_details: Of each alias its ``framework``, and what it changes: ``defaults``, ``difference``.
         formula: The loss of one row, in LaTeX.
+        boosting: Whose objective ``convention="gbm"`` follows; empty where no boosting library has the loss.
         settings: Setting to its JSON Schema.
         options: General option to its JSON Schema.
         example: A ``request``, and its ``value`` before any reduction.
@@ -58,6 +59,7 @@ class LossEntry:
     description: str = ""
     formula: str = ""
     source: str = ""
+    boosting: str = ""
     arguments: tuple[ArgumentEntry, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -80,6 +82,7 @@ class LossEntry:
                 *(["", self.description, ""] if self.description else []),
                 f"formula  {self.formula}",
                 f"source   {self.source}",
+                *([f"gbm      {self.boosting}"] if self.boosting else []),
                 f"aliases  {', '.join(self.aliases) or 'none'}",
                 *differences,
                 *["arguments", *arguments],

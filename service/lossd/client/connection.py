@@ -7,10 +7,12 @@ forked process opens connections of its own.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import time
 import weakref
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from numbers import Real
 from typing import Any, Generic, Self, TypeVar
 
 import httpx
@@ -29,6 +31,10 @@ from lossd.wire import CODECS
 TIMEOUT = httpx.Timeout(120.0, connect=5.0)
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=60.0)
 _OF_THE_PROCESS = frozenset({"_http", "_loop", "_inherited", "_finalizer"})
+_SECONDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "timeout": ("> 0", lambda seconds: 0 < seconds < math.inf),
+    "retry_for": (">= 0", lambda seconds: seconds >= 0),
+}
 
 R = TypeVar("R")
 
@@ -52,6 +58,9 @@ class _Client(Losses[R], Generic[R]):
     ) -> None:
         if media_type is not None and media_type not in CODECS:
             raise ValueError(f"expected one of {', '.join(CODECS)}, got {media_type!r} - at `media_type`")
+        if not isinstance(timeout, httpx.Timeout | None):
+            _check_seconds("timeout", timeout)
+        _check_seconds("retry_for", retry_for)
         self.url = read_address(url, uds)
         self.retry_for = retry_for
         self._uds = uds
@@ -272,6 +281,16 @@ class AsyncLossClient(_Client[Awaitable[Result]]):
         finally:
             await response.aclose()
         return Reply(response.status_code, response.headers, body)
+
+
+def _check_seconds(name: str, value: object) -> None:
+    bound, holds = _SECONDS[name]
+    if not isinstance(value, Real):
+        raise TypeError(
+            f"expected a number of seconds, got a value of type {type(value).__name__} - at `{name}`"
+        )
+    if not holds(value):
+        raise ValueError(f"expected a number of seconds {bound}, got {value} - at `{name}`")
 
 
 def _close_unless_forked(http: httpx.Client, process: int) -> None:

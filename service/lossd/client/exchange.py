@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Self
@@ -12,7 +13,7 @@ import httpx
 from lossd.client.failure import Unreachable
 from lossd.client.outgoing import Outgoing, Reply
 from lossd.client.progress import Progress, Report
-from lossd.client.retries import Retries
+from lossd.client.retries import Retries, causes, is_permanent
 
 LOG = logging.getLogger("lossd.client")
 
@@ -78,7 +79,7 @@ class Exchange:
         text = f"expected an answer from {self._address}, got {type(error).__name__}: {error}"
         pause = self._retries.pause_after_error(error)
         if pause is None:
-            raise Unreachable(f"{text} (attempts: {attempt})") from error
+            raise Unreachable(f"{text} (attempts: {attempt}){_hint(self._address, error)}") from error
         if attempt == 1 and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             LOG.warning("%s; trying again for %g s", text, self._retry_for)
         self._tell("waiting", 0, 0)
@@ -96,6 +97,19 @@ class Exchange:
         if self._report is not None:
             seconds = time.monotonic() - self._started
             self._report(Progress(self.outgoing.subject, self._retries.attempt, phase, done, total, seconds))
+
+
+def _hint(address: str, error: httpx.TransportError) -> str:
+    """Return what the caller may try where no connection came about, if anything."""
+    if not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return ""
+    of_tls = [cause for cause in causes(error) if isinstance(cause, ssl.SSLError)]
+    if of_tls and not isinstance(of_tls[0], ssl.SSLCertVerificationError):
+        return "; is it http://?"
+    if of_tls or is_permanent(error):
+        return ""
+    variable = " (LOSSD_URL sets the address)" if "://" in address else ""
+    return f"; is `lossd serve` running there?{variable}"
 
 
 async def _aside(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -85,30 +85,34 @@ class Result:
         Raises:
             ValueError: Several were asked for.
         """
-        if len(self.reductions) > 1:
-            first, names = next(iter(self.reductions)), ", ".join(self.reductions)
-            raise ValueError(f'expected one reduction, got {names}: write result["{first}"].value')
-        return next(iter(self.reductions.values()))
+        return self._only("")
 
     @property
     def value(self) -> Array:
         """The loss under the one reduction that was asked for."""
-        return self.only.value
+        return self._only(".value").value
 
     @property
     def gradient(self) -> ByName:
         """Argument to gradient, under the one reduction that was asked for."""
-        return self.only.gradient
+        return self._only(".gradient").gradient
 
     @property
     def hessian(self) -> ByName:
         """Argument to the Hessian's diagonal, under the one reduction that was asked for."""
-        return self.only.hessian
+        return self._only(".hessian").hessian
 
     @property
     def hvp(self) -> ByName:
         """Argument to the Hessian-vector product, under the one reduction that was asked for."""
-        return self.only.hvp
+        return self._only(".hvp").hvp
+
+    def _only(self, attribute: str) -> Reduced:
+        first, *others = self.reductions
+        if others:
+            names = ", ".join(self.reductions)
+            raise ValueError(f'expected one reduction, got {names}: write result["{first}"]{attribute}')
+        return self.reductions[first]
 
     def __float__(self) -> float:
         return float(self.only)

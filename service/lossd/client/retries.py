@@ -11,7 +11,7 @@ import random
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 
 import httpx
@@ -59,14 +59,20 @@ class Retries:
 
 def is_permanent(error: httpx.TransportError) -> bool:
     """Return whether an error will be the same next time: an unknown host, no trusted certificate, or no TLS at all."""
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in causes(error):
         if isinstance(cause, ssl.SSLError):
             return not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError)
         if isinstance(cause, socket.gaierror):
             return cause.errno != socket.EAI_AGAIN
-        cause = cause.__cause__ or cause.__context__
     return False
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what led to it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def seconds_asked(retry_after: str) -> float:

@@ -52,7 +52,8 @@ class RemoteLoss(torch.nn.Module):
 
     Raises:
         ServiceError: The server has no such loss. Where no server answers, the first call says so.
-        TypeError: The loss has no such setting; this, too, is said by the first call where no server answers yet.
+        TypeError: The loss is not given by its name, or it has no such setting; the latter is said by the first
+            call where no server answers yet.
         ValueError: The reduction, or the address, is none.
     """
 
@@ -60,6 +61,11 @@ class RemoteLoss(torch.nn.Module):
         self, loss: str, *, client: LossClient | str | None = None, reduction: str = "mean", **settings: Any
     ) -> None:
         super().__init__()
+        if not isinstance(loss, str):
+            kind = type(loss).__name__
+            raise TypeError(
+                f"expected the name of a loss, such as 'huber', got a value of type {kind} - at `loss`"
+            )
         if reduction not in REDUCTIONS:
             raise ValueError(f"expected one of {', '.join(REDUCTIONS)}, got {reduction!r} - at `reduction`")
         if loss in OBJECTIVES:
