@@ -115,6 +115,15 @@ def test_the_console_format_is_a_line_for_people() -> None:
     assert stream.getvalue().count(b"\n") == 1
 
 
+def test_the_console_format_names_no_logger() -> None:
+    for name, text in (("console", b"started"), ("json", b'"logger":"uvicorn.error"')):
+        stream = io.BytesIO()
+        log = open_log(Settings(log_format=name), stream)
+        log.log(logging.INFO, "started", logger="uvicorn.error")
+        assert text in stream.getvalue()
+        assert (b"uvicorn.error" in stream.getvalue()) == (name == "json")
+
+
 def test_a_caller_writes_no_line_of_the_console_format() -> None:
     stream = io.BytesIO()
     service = open_log(Settings(log_format="console"), stream)

@@ -91,6 +91,7 @@ def _to_json(level: str, record: EventDict) -> bytes:
 
 
 def _to_text(level: str, record: EventDict) -> bytes:
+    record.pop("logger", None)  # the server's start is logged by "uvicorn.error", which reads like a failure
     # A caller's text must not begin a line of its own, or steer a terminal.
     for name, value in record.items():
         if isinstance(value, str) and not value.isprintable():
