@@ -69,7 +69,13 @@ BODIES = {
     ),
     "boolean": ("mse", '{"input": [1, true], "target": [1, 2]}', 422, "input[1]", "boolean"),
     "string": ("mse", '{"input": [1, "2"], "target": [1, 2]}', 422, "input[1]", "string"),
-    "null": ("mse", '{"input": [1, null], "target": [1, 2]}', 422, "input[1]", "null"),
+    "null": (
+        "mse",
+        '{"input": [1, null], "target": [1, 2]}',
+        422,
+        "input[1]",
+        'the strings "NaN", "Infinity"',
+    ),
     "smoothing over 1": (
         *("cross_entropy", '{"input": [[1, 2]], "target": [0], "label_smoothing": 1.5}'),
         *(422, "label_smoothing", "1.5"),

@@ -68,7 +68,20 @@ REFUSALS = {
     "neither alternative": Refusal(
         "ctc", ctc(log_probs=None), "log_probs or logits", "exactly one of", "0 of them",
     ),
+    "classes of a real type": Refusal(
+        "cross_entropy", {"input": [[0.0, 1.0], [1.0, 0.0]], "target": [1.0, 0.0]}, "target",
+        "whole numbers in [0, C) of an integer type (1, not 1.0), or numbers in [0, 1] of shape (C), (N, C) or",
+        "float64 values of shape (2,)",
+    ),
     # shapes
+    "a column against a vector": Refusal(
+        "mse", {"input": [1.0, 2.0], "target": [[1.0], [2.0]]}, "target", "the 1 batch axes of input, (2,)",
+        "(2, 1); a broadcast would make it (2, 2) (broadcast: true); to pair the elements, reshape target to (2,)",
+    ),
+    "a row against a column": Refusal(
+        "mse", {"input": [[1.0], [2.0]], "target": [[1.0, 2.0]]}, "target", "batch shape (2, 1) as input has",
+        "to pair the elements, reshape target to (2, 1)",
+    ),
     "shapes that broadcast": Refusal(
         "mse", mse(target=[[1.0], [2.0]]), "target", "the 1 batch axes of input, (2,)",
         "(2, 1); a broadcast would make it (2, 2) (broadcast: true)",

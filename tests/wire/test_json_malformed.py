@@ -74,7 +74,11 @@ NOT_JSON = {
 }
 
 NOT_AN_ARRAY = {
-    "null among numbers": (b'{"input": [1, null]}', "input[1]", "expected a number, got null"),
+    "null among numbers": (
+        b'{"input": [1, null]}',
+        "input[1]",
+        'expected a number (NaN and Infinity are written as the strings "NaN", "Infinity"), got null',
+    ),
     "a boolean among numbers": (b'{"input": [[1, 2], [3, true]]}', "input[1][1]", "got a boolean"),
     "a number among booleans": (
         b'{"mask": [true, 1]}',

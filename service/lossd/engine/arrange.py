@@ -177,7 +177,7 @@ def _batch(loss: Loss, given: Mapping[Argument, Array], request: Mapping[str, An
         if own == batch:
             continue
         if not request["broadcast"]:
-            raise _disagreement(argument.name, own, first, batch)
+            raise _disagreement(argument.name, own, first, batch, reshapes=own == array.shape)
         try:
             batch = np.broadcast_shapes(batch, own)
         except ValueError:
@@ -298,7 +298,9 @@ def _check_kind(argument: Argument, role: Role, array: Array, loss: Loss) -> Non
     if kind in "iu" or (kind == "b" and _is_fraction(role.domain)) or (not array.size and kind in "fb"):
         return
     if role.domain.integer:
-        raise invalid(argument.name, f"{argument.domain}", f"{array.dtype} numbers")
+        other = f", or {role.instead.domain} of shape {role.instead.shape}" if role.instead else ""
+        expected = f"{role.domain} of an integer type (1, not 1.0){other}"
+        raise invalid(argument.name, expected, f"{array.dtype} values of shape {_text(array.shape)}")
     if _is_inexact(array.dtype) and (kind != "c" or (loss.modulus and argument.name in COMPLEX)):
         return
     why = f", for {loss.name} has no meaning for complex ones" if kind == "c" and not loss.modulus else ""
@@ -333,12 +335,16 @@ def _check_work(loss: Loss, arranged: Arranged) -> None:
 WORK_LIMIT = 1 << 27  # elements of temporaries that grow faster than the arguments: 1 GiB of float64
 
 
-def _disagreement(name: str, shape: Shape, first: str, batch: Shape) -> InvalidCall:
-    """Say which axis of which array disagrees, and what a broadcast would have produced."""
+def _disagreement(
+    name: str, shape: Shape, first: str, batch: Shape, *, reshapes: bool = False
+) -> InvalidCall:
+    """Say which axis of which array disagrees, what a broadcast would have produced, and which shape would agree."""
     try:
         made = f"; a broadcast would make it {_text(np.broadcast_shapes(batch, shape))} (broadcast: true)"
     except ValueError:
         made = "; they do not broadcast"
+    if reshapes and [size for size in shape if size != 1] == [size for size in batch if size != 1]:
+        made += f"; to pair the elements, reshape {name} to {_text(batch)}"
     if len(shape) != len(batch):
         expected = f"the {len(batch)} batch axes of {first}, {_text(batch)}"
         return InvalidCall(faults=[Fault(name, expected, f"{_text(shape)}{made}")])

@@ -143,6 +143,8 @@ def _not_a_number(level: list[Any], at: str, shape: _Shape) -> LossdError:
     else:
         culprit = next(index for index, item in enumerate(level) if not _is_number(item))
         expected = "a number" if shape else "a number, nested lists of numbers, or a tensor object"
+        if level[culprit] is None:  # what other writers of JSON make of NaN and infinity
+            expected += ' (NaN and Infinity are written as the strings "NaN", "Infinity")'
     return invalid(_place(at, shape, culprit), expected, _described(level[culprit]))
 
 
