@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lossd.engine.request import Options
-from lossd.engine.spelling import did_you_mean
 from lossd.losses import LOSSES
+from lossd.spelling import did_you_mean
 
 KNOWN = sorted(
     {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from lossd.spelling import did_you_mean
 
 PREFIX = "LOSSD_"
 OF_CLIENTS = frozenset(
@@ -100,8 +101,8 @@ class Settings(BaseSettings):
         known = [variable(field) for field in cls.model_fields]
         for name in os.environ:
             if name.upper().startswith(PREFIX) and name.upper() not in {*known, *OF_CLIENTS}:
-                nearest = get_close_matches(name.upper(), known, n=1, cutoff=0.0)[0]
-                raise ValueError(f"expected a known setting (the nearest is {nearest}), got {name}")
+                hint = did_you_mean(name, known)
+                raise ValueError(f"expected a known setting, got {name}{hint or ';'} the README lists them")
         return values
 
     @field_validator("cors_origins", mode="before")

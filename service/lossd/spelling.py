@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import takewhile
 
-_LONGEST = 40  # no name that is known is longer
+_LONGEST = 48  # no name that is known is longer
 _SHORTEST = 3  # every name of two letters is one edit from many
 
 
@@ -15,11 +15,16 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     Case and underscores do not count. The similarity of `difflib` does not serve here: to it ``prediction`` is
     closer to ``reduction`` than ``inptu`` is to ``input``.
     """
-    if not _SHORTEST <= len(name) <= _LONGEST:
-        return ""
-    bare = _bare(name)
-    near = [each for each in dict.fromkeys(known) if _is_one_edit(bare, _bare(each))]
+    near = names_near(name, known)
     return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def names_near(name: str, known: Iterable[str]) -> list[str]:
+    """Return the known names that are one typing error away, each once, in their order."""
+    if not _SHORTEST <= len(name) <= _LONGEST:
+        return []
+    bare = _bare(name)
+    return [each for each in dict.fromkeys(known) if _is_one_edit(bare, _bare(each))]
 
 
 def _bare(name: str) -> str:

@@ -21,7 +21,9 @@ def test_an_empty_variable_is_the_default(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_an_unknown_variable_is_refused_with_the_nearest_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOSSD_MAX_BODY_BITES", "1")
-    with pytest.raises(ValidationError, match=r"LOSSD_MAX_BODY_BYTES.*got LOSSD_MAX_BODY_BITES"):
+    with pytest.raises(
+        ValidationError, match=r"got LOSSD_MAX_BODY_BITES; did you mean LOSSD_MAX_BODY_BYTES\?"
+    ):
         Settings()
 
 
@@ -32,7 +34,9 @@ def test_the_address_that_clients_read_is_tolerated_and_nothing_like_it(
     monkeypatch.setenv("LOSSD_URL", "http://127.0.0.1:9")
     assert "url" not in Settings().model_dump()
     monkeypatch.setenv(other, "http://127.0.0.1:9")
-    with pytest.raises(ValidationError, match=f"expected a known setting .*got {other}"):
+    with pytest.raises(
+        ValidationError, match=f"expected a known setting, got {other}; the README lists them"
+    ):
         Settings()
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import Any
 
@@ -29,6 +28,7 @@ from lossd.client.methods import ALIASES, ARRAYS, OBJECTIVES
 from lossd.client.result import Result
 from lossd.client.retries import STATUSES
 from lossd.message import Array
+from lossd.spelling import did_you_mean
 
 REDUCTIONS = ("none", "mean", "sum", "batchmean", "weighted_mean")
 OF_THE_BRIDGE = frozenset({"gradient", "upstream", "hessian", "hvp", "convention"})
@@ -195,11 +195,9 @@ def _check_names(entry: LossEntry, names: Iterable[str]) -> None:
     known = [*own, *(each.name for each in entry.arguments), *entry.options]
     for name in names:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
             raise TypeError(
                 f"expected a setting of {entry.name} ({', '.join(own)}) or a general option, "
-                f"got {name!r}{hint} - at `{name}`"
+                f"got {name!r}{did_you_mean(name, known)} - at `{name}`"
             )
 
 

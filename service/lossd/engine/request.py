@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, Validat
 from pydantic_core import CoreSchema, core_schema
 
 from lossd.engine.reduce import REDUCTIONS
-from lossd.engine.spelling import did_you_mean
 from lossd.errors import MOST_FAULTS, Fault, InvalidCall, excerpt, invalid
 from lossd.losses.alias import Alias
 from lossd.losses.spec import Argument, Loss
 from lossd.message import Array, Call
+from lossd.spelling import did_you_mean
 
 ReductionName = Literal["none", "sum", "mean", "batchmean", "weighted_mean"]
 assert set(ReductionName.__args__) == set(REDUCTIONS)  # type: ignore[attr-defined]  # typing hides it

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping
 
 from lossd.errors import UnknownLoss
 from lossd.losses import classification, embedding, overlap, quantile, regression, sequence
 from lossd.losses.alias import NOT_OFFERED
 from lossd.losses.spec import Loss
+from lossd.spelling import did_you_mean, names_near
 
 FAMILIES = (regression, classification, quantile, overlap, embedding, sequence)
 
@@ -29,29 +29,23 @@ def find(name: str) -> Loss:
     """Return the loss with this name; under an alias, as the alias's framework means it.
 
     Raises:
-        UnknownLoss: There is none; the message says what to call instead, or has the nearest names.
+        UnknownLoss: There is none; the message says what to call instead, or where the list is.
     """
     found = _BY_ANY_NAME.get(name)
     if found is not None:
         return found
     if name in NOT_OFFERED:
         raise UnknownLoss(f"no loss is named {name!r}: that name {NOT_OFFERED[name]}")
-    near = list(_near(name[:100]))
-    hint = f"; did you mean {' or '.join(near)}?" if near else "; GET /v1/losses lists them"
-    raise UnknownLoss(f"no loss is named {name[:100]!r}{hint}")
+    hint = did_you_mean(name, _one_of_each(names_near(name, _BY_ANY_NAME)))
+    raise UnknownLoss(f"no loss is named {name[:100]!r}{hint or ';'} GET /v1/losses lists them")
 
 
-def _near(name: str) -> Iterator[str]:
-    """Yield the nearest name of each loss that has one like ``name``, nearest first, in any case of letters."""
-    names: dict[str, str] = {}
-    for known in _BY_ANY_NAME:  # a loss's own name stands before an alias of the same letters
-        names.setdefault(known.casefold(), known)
-    seen: set[str] = set()
-    for match in get_close_matches(name.casefold(), names, n=len(names)):
-        loss = _BY_ANY_NAME[names[match]].name
-        if loss not in seen and len(seen) < _SUGGESTIONS:
-            seen.add(loss)
-            yield names[match]
+def _one_of_each(names: Iterable[str]) -> list[str]:
+    """Keep one name of each loss: its own, which stands before its aliases."""
+    by_loss: dict[str, str] = {}
+    for name in names:
+        by_loss.setdefault(_BY_ANY_NAME[name].name, name)
+    return list(by_loss.values())[:_SUGGESTIONS]
 
 
 __all__ = ["FAMILIES", "LOSSES", "find"]
