@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     """Least severe records to log; each request is one record at info."""
 
     log_format: Literal["auto", "json", "console"] = "auto"
-    """``json``: one object a line; ``console``: aligned text; ``auto``: text in a terminal, JSON elsewhere."""
+    """`json`: one object a line; `console`: aligned text; `auto`: text in a terminal, JSON elsewhere."""
 
     @model_validator(mode="before")
     @classmethod

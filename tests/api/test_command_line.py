@@ -67,8 +67,8 @@ def test_losses_describes_one(name: str, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["losses", name]) == 0
     page = capsys.readouterr().out
     loss = LOSSES[name]
-    assert "``" not in page
-    parts = [loss.summary.replace("``", ""), loss.formula, loss.source, *loss.settings]
+    assert "`" not in page
+    parts = [loss.summary.replace("`", ""), loss.formula, loss.source, *loss.settings]
     parts += [part for alias in loss.aliases for part in (alias.name, alias.framework, alias.difference)]
     assert all(part in page for part in [*parts, *(argument.name for argument in loss.arguments)])
 

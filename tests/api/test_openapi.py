@@ -55,7 +55,7 @@ def test_a_loss_has_its_operation(name: str) -> None:
     loss = LOSSES[name]
     assert (path, method) == (f"/v1/losses/{name}", "post")
     assert operation["tags"] == [loss.family]
-    assert operation["summary"] == loss.summary.replace("``", "")
+    assert operation["summary"] == loss.summary.replace("`", "")
     assert set(operation["responses"]) == {"200"} | REFUSALS
     body = operation["requestBody"]["content"]["application/json"]
     assert body["example"] == {**loss.example.call, "gradient": True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -147,6 +148,21 @@ def test_a_missing_argument_is_named(case):
             evaluate(case.loss, Call(arrays, case.call.options))
         place = " or ".join(case.loss.one_of) if name in case.loss.one_of else name
         assert [fault.at for fault in refused.value.faults] == [place]
+
+
+@every_loss
+def test_the_kernel_has_every_derivative_that_is_declared(loss):
+    found = []
+
+    def recording(*arguments, **settings):
+        found.append(loss.kernel(*arguments, **settings))
+        return found[-1]
+
+    call = example_call(loss)
+    evaluate(replace(loss, kernel=recording), call)
+    needed = {name for name in loss.differentiable if name in call.arrays or name in loss.smooth}
+    missing = needed - found[0].gradient.keys()
+    assert not missing, f"{loss.name}: expected {missing} in the gradient that the kernel returns"
 
 
 @every_loss

@@ -94,7 +94,7 @@ def _operation(loss: Loss) -> Schema:
     return {
         "operationId": loss.name,
         "tags": [loss.family],
-        "summary": loss.summary.replace("``", ""),  # a summary is plain text
+        "summary": loss.summary.replace("`", ""),  # a summary is plain text
         "description": _description(loss),
         "parameters": PARAMETERS,
         "requestBody": {"required": True, "content": _in_every_format(body)},

@@ -164,7 +164,7 @@ class Losses(Generic[R]):
     ) -> R:
         """Squared error: one large mistake costs more than many small ones.
 
-        The mean divides by the sum of ``weight`` where there is one. For gradient boosting gradient and
+        The mean divides by the sum of `weight` where there is one. For gradient boosting gradient and
         Hessian are those of half the square, as in the libraries' own squared error.
 
         Args:
@@ -173,7 +173,7 @@ class Losses(Generic[R]):
             weight: numbers, of shape (...)
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
-            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
@@ -187,10 +187,10 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+            convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of ``reduction``.
-            reduce: PyTorch's old spelling of ``reduction``.
+            size_average: PyTorch's old spelling of `reduction`.
+            reduce: PyTorch's old spelling of `reduction`.
         """
         return self._evaluate("mse", locals())
 
@@ -220,7 +220,7 @@ class Losses(Generic[R]):
     ) -> R:
         """Absolute error: the median's loss, which outliers pull with constant force.
 
-        The subgradient at zero is 0. The mean divides by the sum of ``weight`` where there is one.
+        The subgradient at zero is 0. The mean divides by the sum of `weight` where there is one.
 
         Args:
             input: numbers, of shape (...)
@@ -228,7 +228,7 @@ class Losses(Generic[R]):
             weight: numbers, of shape (...)
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
-            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
@@ -242,10 +242,10 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+            convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of ``reduction``.
-            reduce: PyTorch's old spelling of ``reduction``.
+            size_average: PyTorch's old spelling of `reduction`.
+            reduce: PyTorch's old spelling of `reduction`.
         """
         return self._evaluate("l1", locals())
 
@@ -274,7 +274,7 @@ class Losses(Generic[R]):
         size_average: bool | None = None,
         reduce: bool | None = None,
     ) -> R:
-        """Squared near zero, linear beyond ``delta``: a squared error that outliers cannot dominate.
+        """Squared near zero, linear beyond `delta`: a squared error that outliers cannot dominate.
 
         Args:
             input: numbers, of shape (...)
@@ -283,7 +283,7 @@ class Losses(Generic[R]):
             delta: setting, a number > 0; 1.0 by default
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
-            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
@@ -297,10 +297,10 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+            convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of ``reduction``.
-            reduce: PyTorch's old spelling of ``reduction``.
+            size_average: PyTorch's old spelling of `reduction`.
+            reduce: PyTorch's old spelling of `reduction`.
         """
         return self._evaluate("huber", locals())
 
@@ -328,7 +328,7 @@ class Losses(Generic[R]):
         size_average: bool | None = None,
         reduce: bool | None = None,
     ) -> R:
-        """Absolute error with a squared foot of half-width ``beta``; l1 where ``beta`` is 0.
+        """Absolute error with a squared foot of half-width `beta`; l1 where `beta` is 0.
 
         Args:
             input: numbers, of shape (...)
@@ -336,7 +336,7 @@ class Losses(Generic[R]):
             beta: setting, a number >= 0; 1.0 by default
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
-            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
@@ -350,10 +350,10 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+            convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of ``reduction``.
-            reduce: PyTorch's old spelling of ``reduction``.
+            size_average: PyTorch's old spelling of `reduction`.
+            reduce: PyTorch's old spelling of `reduction`.
         """
         return self._evaluate("smooth_l1", locals())
 
@@ -381,7 +381,7 @@ class Losses(Generic[R]):
         size_average: bool | None = None,
         reduce: bool | None = None,
     ) -> R:
-        """Squared near zero, linear far beyond ``delta``, and smooth everywhere between.
+        """Squared near zero, linear far beyond `delta`, and smooth everywhere between.
 
         Args:
             input: numbers, of shape (...)
@@ -389,7 +389,7 @@ class Losses(Generic[R]):
             delta: setting, a number > 0; 1.0 by default
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
-            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
@@ -403,10 +403,10 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+            convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of ``reduction``.
-            reduce: PyTorch's old spelling of ``reduction``.
+            size_average: PyTorch's old spelling of `reduction`.
+            reduce: PyTorch's old spelling of `reduction`.
         """
         return self._evaluate("pseudo_huber", locals())
 
@@ -440,7 +440,7 @@ class Losses(Generic[R]):
 
         The target is a class index per sample, or a probability per class. With indices the mean
         divides by the sum of the samples' class weights, with probabilities by the number of samples.
-        Samples whose index is ``ignore_index`` take no part. A logit of minus infinity rules its class
+        Samples whose index is `ignore_index` take no part. A logit of minus infinity rules its class
         out; one of infinity makes it certain; a row with no possible class, or two certain ones, is
         NaN. For gradient boosting the Hessian is twice the diagonal.
 
@@ -453,7 +453,7 @@ class Losses(Generic[R]):
             label_smoothing: setting, a number >= 0 and <= 1; 0.0 by default
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
-            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
@@ -467,10 +467,10 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+            convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of ``reduction``.
-            reduce: PyTorch's old spelling of ``reduction``.
+            size_average: PyTorch's old spelling of `reduction`.
+            reduce: PyTorch's old spelling of `reduction`.
         """
         return self._evaluate("cross_entropy", locals())
 
@@ -502,7 +502,7 @@ class Losses(Generic[R]):
         """Negative log-likelihood: minus the log-probability that the input gives to the true class.
 
         The mean divides by the sum of the samples' class weights. Samples whose target is
-        ``ignore_index`` take no part.
+        `ignore_index` take no part.
 
         Args:
             input: numbers, of shape (C), (N, C) or (N, C, d1, ..., dK)
@@ -511,7 +511,7 @@ class Losses(Generic[R]):
             ignore_index: setting, a whole number; -100 by default
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
-            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
@@ -525,10 +525,10 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+            convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of ``reduction``.
-            reduce: PyTorch's old spelling of ``reduction``.
+            size_average: PyTorch's old spelling of `reduction`.
+            reduce: PyTorch's old spelling of `reduction`.
         """
         return self._evaluate("nll", locals())
 
@@ -558,9 +558,9 @@ class Losses(Generic[R]):
     ) -> R:
         """Binary cross entropy of a probability.
 
-        As its source defines them, logarithms are at least -100 and the gradient's denominator ``x (1 -
-        x)`` is at least 1e-12, so loss and gradient stay finite at 0 and 1. The Hessian is the
-        derivative of that gradient. Logits have no such limits: see ``bce_with_logits``.
+        As its source defines them, logarithms are at least -100 and the gradient's denominator `x (1 -
+        x)` is at least 1e-12, so loss and gradient stay finite at 0 and 1. The Hessian is the
+        derivative of that gradient. Logits have no such limits: see `bce_with_logits`.
 
         Args:
             input: numbers in [0, 1], of shape (...)
@@ -568,7 +568,7 @@ class Losses(Generic[R]):
             weight: numbers, of shape broadcast to (...)
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
-            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
@@ -582,10 +582,10 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+            convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of ``reduction``.
-            reduce: PyTorch's old spelling of ``reduction``.
+            size_average: PyTorch's old spelling of `reduction`.
+            reduce: PyTorch's old spelling of `reduction`.
         """
         return self._evaluate("bce", locals())
 
@@ -616,8 +616,8 @@ class Losses(Generic[R]):
     ) -> R:
         """Binary cross entropy of a logit, exact for easy samples too.
 
-        ``pos_weight`` multiplies the part of the positive class. Both parts are non-negative, so
-        nothing cancels.
+        `pos_weight` multiplies the part of the positive class. Both parts are non-negative, so nothing
+        cancels.
 
         Args:
             input: numbers, of shape (...)
@@ -626,7 +626,7 @@ class Losses(Generic[R]):
             pos_weight: numbers, of shape broadcast to (...)
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
-            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
@@ -640,10 +640,10 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+            convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of ``reduction``.
-            reduce: PyTorch's old spelling of ``reduction``.
+            size_average: PyTorch's old spelling of `reduction`.
+            reduce: PyTorch's old spelling of `reduction`.
         """
         return self._evaluate("bce_with_logits", locals())
 
@@ -674,7 +674,7 @@ class Losses(Generic[R]):
         """Pinball loss of several quantiles of one target at once, summed over the quantiles.
 
         Where a prediction equals its target the slope is that of a prediction too low; for gradient
-        boosting it is that of one too high, ``1 - q``, and the Hessian is 1.
+        boosting it is that of one too high, `1 - q`, and the Hessian is 1.
 
         Args:
             input: numbers, of shape (..., Q)
@@ -682,7 +682,7 @@ class Losses(Generic[R]):
             quantiles: numbers in (0, 1), of shape (Q)
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
-            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
@@ -696,10 +696,10 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+            convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of ``reduction``.
-            reduce: PyTorch's old spelling of ``reduction``.
+            size_average: PyTorch's old spelling of `reduction`.
+            reduce: PyTorch's old spelling of `reduction`.
         """
         return self._evaluate("multi_quantile", locals())
 
@@ -727,9 +727,9 @@ class Losses(Generic[R]):
         size_average: bool | None = None,
         reduce: bool | None = None,
     ) -> R:
-        """One minus the Dice coefficient of the pixels along ``axis``, all of them if it is absent.
+        """One minus the Dice coefficient of the pixels along `axis`, all of them if it is absent.
 
-        ``axis`` takes the place of the general option of that name: the axes that it leaves are the
+        `axis` takes the place of the general option of that name: the axes that it leaves are the
         unreduced loss.
 
         Args:
@@ -739,7 +739,7 @@ class Losses(Generic[R]):
             smooth: setting, a number >= 0; 1e-07 by default
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
-            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
@@ -752,10 +752,10 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+            convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of ``reduction``.
-            reduce: PyTorch's old spelling of ``reduction``.
+            size_average: PyTorch's old spelling of `reduction`.
+            reduce: PyTorch's old spelling of `reduction`.
         """
         return self._evaluate("dice", locals())
 
@@ -787,10 +787,10 @@ class Losses(Generic[R]):
         size_average: bool | None = None,
         reduce: bool | None = None,
     ) -> R:
-        """The positive should be nearer to the anchor than the negative is, by ``margin``.
+        """The positive should be nearer to the anchor than the negative is, by `margin`.
 
-        With ``swap`` the negative's distance is the lesser of those to the anchor and to the positive.
-        At the margin the full gradient passes.
+        With `swap` the negative's distance is the lesser of those to the anchor and to the positive. At
+        the margin the full gradient passes.
 
         Args:
             anchor: numbers, of shape (..., D)
@@ -802,7 +802,7 @@ class Losses(Generic[R]):
             swap: setting, true or false; False by default
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
-            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
@@ -816,10 +816,10 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+            convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of ``reduction``.
-            reduce: PyTorch's old spelling of ``reduction``.
+            size_average: PyTorch's old spelling of `reduction`.
+            reduce: PyTorch's old spelling of `reduction`.
         """
         return self._evaluate("triplet_margin", locals())
 
@@ -850,7 +850,7 @@ class Losses(Generic[R]):
         """Each item should be more like those of its own label P than like those of other labels N.
 
         An item's loss is the sum over its positives, each against all its negatives; the mean divides
-        by the number of pairs. Likeness is the cosine, over ``temperature``.
+        by the number of pairs. Likeness is the cosine, over `temperature`.
 
         Args:
             embeddings: numbers, of shape (N, D)
@@ -858,7 +858,7 @@ class Losses(Generic[R]):
             temperature: setting, a number > 0; 0.07 by default
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
-            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
@@ -872,10 +872,10 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+            convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of ``reduction``.
-            reduce: PyTorch's old spelling of ``reduction``.
+            size_average: PyTorch's old spelling of `reduction`.
+            reduce: PyTorch's old spelling of `reduction`.
         """
         return self._evaluate("nt_xent", locals())
 
@@ -909,13 +909,13 @@ class Losses(Generic[R]):
     ) -> R:
         """Negative log-probability of a sequence of labels, over all its alignments with the frames.
 
-        Give ``log_probs``, or ``logits`` to be normalised here. The gradient with respect to
-        ``log_probs`` takes them as free variables: it is minus the posterior of each symbol. The mean
-        divides each sample by its number of labels, then by the number of samples. ``zero_infinity``
-        makes 0 of samples that have no alignment; without it their derivatives are NaN, for they have
-        none. Frames past a sample's ``input_lengths`` may hold anything, and of ``log_probs`` only
-        those of the blank and of the sample's labels are read; -inf rules a symbol out, +inf is NaN. Of
-        ``logits`` one of +inf in a frame is certain, and two are NaN.
+        Give `log_probs`, or `logits` to be normalised here. The gradient with respect to `log_probs`
+        takes them as free variables: it is minus the posterior of each symbol. The mean divides each
+        sample by its number of labels, then by the number of samples. `zero_infinity` makes 0 of
+        samples that have no alignment; without it their derivatives are NaN, for they have none. Frames
+        past a sample's `input_lengths` may hold anything, and of `log_probs` only those of the blank
+        and of the sample's labels are read; -inf rules a symbol out, +inf is NaN. Of `logits` one of
+        +inf in a frame is certain, and two are NaN.
 
         Args:
             log_probs: numbers, of shape (T, N, C) or (T, C)
@@ -927,7 +927,7 @@ class Losses(Generic[R]):
             zero_infinity: setting, true or false; False by default
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
-            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if
+            upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
             hessian: Whether to return the diagonal of the Hessian.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
@@ -941,9 +941,9 @@ class Losses(Generic[R]):
             check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
-            convention: ``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
+            convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of ``reduction``.
-            reduce: PyTorch's old spelling of ``reduction``.
+            size_average: PyTorch's old spelling of `reduction`.
+            reduce: PyTorch's old spelling of `reduction`.
         """
         return self._evaluate("ctc", locals())

@@ -68,8 +68,8 @@ def _page(entry: LossEntry) -> str:
 
 
 def _plain(text: str) -> str:
-    """Take the marks of code out of a docstring."""
-    return text.replace("``", "")
+    """Take the marks of code out of a text."""
+    return text.replace("`", "")
 
 
 def _notes(differentiable: bool, optional: bool) -> str:

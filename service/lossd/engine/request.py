@@ -18,7 +18,7 @@ from pydantic_core import CoreSchema, core_schema
 from lossd.engine.reduce import REDUCTIONS
 from lossd.errors import MOST_FAULTS, Fault, InvalidCall, excerpt, invalid
 from lossd.losses.alias import Alias
-from lossd.losses.spec import Argument, Loss
+from lossd.losses.spec import GENERAL_ARRAYS, GENERAL_OPTIONS, Argument, Loss
 from lossd.message import Array, Call
 from lossd.spelling import did_you_mean
 
@@ -74,7 +74,7 @@ class Options(BaseModel):
     gradient: bool | str | list[str] = False
     """Whether to return gradients, or the name or names of the arguments and settings to differentiate."""
     upstream: Tensor | None = None
-    """Gradient of what follows with respect to each unreduced loss, for the reduction ``none``; ones if absent."""
+    """Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if absent."""
     hessian: bool = False
     """Whether to return the diagonal of the Hessian."""
     hvp: Tensor | None = None
@@ -98,13 +98,16 @@ class Options(BaseModel):
     dtype: Literal["float16", "bfloat16", "float32", "float64", "complex64", "complex128"] | None = None
     """Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the arrays."""
     convention: Literal["gbm"] | None = None
-    """``gbm``: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's entry names."""
+    """`gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's entry names."""
     size_average: bool | None = None
-    """PyTorch's old spelling of ``reduction``."""
+    """PyTorch's old spelling of `reduction`."""
     reduce: bool | None = None
-    """PyTorch's old spelling of ``reduction``."""
+    """PyTorch's old spelling of `reduction`."""
     encoding: Literal["list", "base64"] = "list"
     """How JSON writes the arrays of the answer."""
+
+
+assert {*GENERAL_ARRAYS, *GENERAL_OPTIONS} == set(Options.model_fields)
 
 
 @cache

@@ -12,16 +12,31 @@ from lossd.spelling import did_you_mean, names_near
 
 FAMILIES = (regression, classification, quantile, overlap, embedding, sequence)
 
-LOSSES: Mapping[str, Loss] = {
-    declared.name: declared
-    for family in FAMILIES
-    for declared in vars(family).values()
-    if isinstance(declared, Loss)
-}
-_BY_ALIAS = {
-    alias.name: declared.known_as(alias) for declared in LOSSES.values() for alias in declared.aliases
-}
-_BY_ANY_NAME = {**LOSSES, **_BY_ALIAS}
+
+def by_name(losses: Iterable[Loss]) -> dict[str, Loss]:
+    """Key losses by their own names, and then by their aliases, each as the alias's framework means it.
+
+    Raises:
+        ValueError: Two have the same name or alias.
+    """
+    declared = list(losses)
+    named: dict[str, Loss] = {}
+    under_aliases = [(alias.name, loss.known_as(alias)) for loss in declared for alias in loss.aliases]
+    for name, loss in [*((loss.name, loss) for loss in declared), *under_aliases]:
+        if name in named:
+            raise ValueError(
+                f"{name}: expected one loss of this name or alias, got two: "
+                f"{named[name].name} of {named[name].family} and {loss.name} of {loss.family}"
+            )
+        named[name] = loss
+    return named
+
+
+_DECLARED = dict.fromkeys(  # without a loss that another family imports
+    declared for family in FAMILIES for declared in vars(family).values() if isinstance(declared, Loss)
+)
+_BY_ANY_NAME = by_name(_DECLARED)
+LOSSES: Mapping[str, Loss] = {declared.name: declared for declared in _DECLARED}
 _SUGGESTIONS = 3
 
 

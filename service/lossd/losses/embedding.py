@@ -8,9 +8,9 @@ import numpy as np
 
 from lossd.losses.alias import Alias, pytorch
 from lossd.losses.distances import curvature, distance, squares_are_exact
-from lossd.losses.roles import Differentiable, Embedding, Label, Positive
+from lossd.losses.roles import Embedding, Label, Positive
 from lossd.losses.scratch import Scratch
-from lossd.losses.spec import Arguments, Example, Role, Settings, Terms, forced, loss, tuned
+from lossd.losses.spec import Arguments, Differentiable, Example, Role, Settings, Terms, forced, loss, tuned
 from lossd.losses.stable import sigmoid, softplus
 from lossd.losses.sums import dot, row_totals, total
 from lossd.message import Array

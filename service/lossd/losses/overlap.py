@@ -7,9 +7,9 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from lossd.losses.alias import Alias
-from lossd.losses.roles import Differentiable, NonNegative, Pixels
+from lossd.losses.roles import NonNegative, Pixels
 from lossd.losses.scratch import Scratch
-from lossd.losses.spec import Example, Terms, loss, tuned
+from lossd.losses.spec import Differentiable, Example, Terms, loss, tuned
 from lossd.losses.sums import row_dots, row_totals
 from lossd.message import Array
 

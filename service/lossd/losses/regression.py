@@ -14,9 +14,9 @@ import numpy as np
 
 from lossd.losses.alias import catboost, keras, objective, optax, pytorch, scikit_learn
 from lossd.losses.mass import RowMass
-from lossd.losses.roles import Differentiable, NonNegative, Positive, Real, RowWeight
+from lossd.losses.roles import NonNegative, Positive, Real, RowWeight
 from lossd.losses.scratch import Scratch
-from lossd.losses.spec import Boosting, Example, Terms, loss, tuned
+from lossd.losses.spec import Boosting, Differentiable, Example, Terms, loss, tuned
 from lossd.losses.sums import dot, total
 from lossd.message import Array
 

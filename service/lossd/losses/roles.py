@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from lossd.losses.domain import PROBABILITY, WEIGHT, Distribution, Index, Interval, Whole
-from lossd.losses.spec import Role, Smooth
+from lossd.losses.spec import Role
 from lossd.message import Array
 
 # One number per row.
@@ -52,4 +52,3 @@ Label = Annotated[Array, Role(shape="(N)", domain=Whole(), differentiable=False)
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Differentiable = Smooth()

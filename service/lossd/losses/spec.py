@@ -4,8 +4,10 @@ A loss is a pure NumPy function under ``@loss``. Its signature is its specificat
 
 * positional parameters are arrays, annotated with a `Role`; one with a default is optional;
 * keyword-only parameters are settings, annotated as pydantic fields, or with a `Role` where the
-  setting is itself a vector; `Smooth` marks a real setting that has a gradient;
+  setting is itself a vector; `Differentiable` marks a real setting that has a gradient;
 * the first line of the docstring is the summary.
+
+What is missing or has a name that is taken is refused while the module loads.
 
 The contract of a kernel:
 
@@ -25,7 +27,7 @@ A tuned form stands beside the kernel where the benchmark shows that it matters:
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol, get_args, get_origin, get_type_hints
@@ -39,8 +41,12 @@ Lazy = Array | Callable[..., Array]
 Arguments = Mapping[str, Array | None]
 Settings = Mapping[str, Any]
 
-# Arrays that go with every loss, whatever it is.
+# Arrays and options that go with every loss, whatever it is: no argument or setting has such a name.
 GENERAL_ARRAYS = ("sample_weight", "mask", "upstream", "hvp")
+GENERAL_OPTIONS = (
+    *("reduction", "gradient", "hessian", "axis", "denominator", "empty", "broadcast", "check_finite"),
+    *("check_target", "dtype", "convention", "size_average", "reduce", "encoding"),
+)
 
 
 class Terms(NamedTuple):
@@ -135,7 +141,7 @@ class Argument:
         return self.role.differentiable or bool(self.role.instead and self.role.instead.differentiable)
 
 
-class Smooth:
+class Differentiable:
     """Marks a real setting with respect to which a loss can be differentiated."""
 
 
@@ -279,8 +285,9 @@ def loss(
 
     def declare(kernel: Kernel) -> Loss:
         arguments, vectors, settings, smooth = _read_signature(kernel)
-        summary, _, description = (inspect.getdoc(kernel) or "").partition("\n")
-        return Loss(
+        text = (inspect.getdoc(kernel) or "").replace("``", "`")  # as Markdown and JSON show code
+        summary, _, description = text.partition("\n")
+        declared = Loss(
             name=kernel.__name__,
             family=kernel.__module__.removeprefix("lossd.losses.").partition(".")[0],
             summary=summary,
@@ -297,6 +304,9 @@ def loss(
             gradient=gradient,
             **traits,
         )
+        for expected in _mistakes(declared):
+            raise TypeError(f"{declared.name}: expected {expected}")
+        return declared
 
     return declare
 
@@ -330,18 +340,45 @@ def _read_signature(
     hints = get_type_hints(kernel, include_extras=True)
     arguments, vectors, settings, smooth = [], [], {}, []
     for name, parameter in inspect.signature(kernel).parameters.items():
-        marks = _marks(hints[name])
+        marks = _marks(hints.get(name))
         role = next((mark for mark in marks if isinstance(mark, Role)), None)
         required = parameter.default is parameter.empty
+        keyword = parameter.kind is parameter.KEYWORD_ONLY
+        if role is None and not keyword:
+            raise TypeError(f"{kernel.__name__}: expected a Role such as Real on `{name}`")
         if role is None:
+            if name not in hints:
+                raise TypeError(f"{kernel.__name__}: expected a type such as float on the setting `{name}`")
             settings[name] = (hints[name], ... if required else parameter.default)
-            if any(isinstance(mark, Smooth) for mark in marks):
+            if Differentiable in marks:
                 smooth.append(name)
-        elif parameter.kind is parameter.KEYWORD_ONLY:
+        elif keyword:
             vectors.append(Argument(name, replace(role, extent="shared"), not required))
         else:
             arguments.append(Argument(name, role, not required))
     return tuple(arguments), tuple(vectors), settings, tuple(smooth)
+
+
+def _mistakes(declared: Loss) -> Iterator[str]:
+    """Yield what was expected where a declaration lacks something, or uses a name that is taken."""
+    roles = [argument.role for argument in declared.arguments]
+    own = {*(a.name for a in declared.arguments + declared.vectors), *declared.settings}
+    replaced = {role.axes for role in roles if role.flat_core}  # a setting that chooses the core axes
+    taken = own & ({*GENERAL_ARRAYS, *GENERAL_OPTIONS} - replaced)
+    unknown = set(declared.gradient) - set(declared.differentiable)
+    before = declared.kernel.__globals__.get(declared.name)
+    if taken:
+        yield f"a name that no general option has, got {_listed(taken)}"
+    if unknown:
+        yield f"`gradient` to name some of {_listed(declared.differentiable)}, got {_listed(unknown)}"
+    if not declared.summary:
+        yield "a docstring, whose first line is the summary"
+    if isinstance(before, Loss) and before.kernel.__module__ == declared.kernel.__module__:
+        yield f"one declaration of that name in {declared.kernel.__module__}, got two"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names)) or "nothing"
 
 
 def forced(lazy: Lazy, *upstream: Array) -> Array:
