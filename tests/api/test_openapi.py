@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from lossd.api import openapi
 from lossd.api.entry import LossEntry
 from lossd.app import contract
 from lossd.engine import Options
@@ -65,6 +67,40 @@ def test_a_loss_has_its_operation(name: str) -> None:
         vector.name for vector in loss.vectors
     }
     assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_answer_that_is_shown_is_the_answer_to_the_request_that_is_shown(
+    service: InProcess, name: str
+) -> None:
+    path, _, operation = OPERATIONS[name]
+    request = operation["requestBody"]["content"]["application/json"]["example"]
+    shown = operation["responses"]["200"]["content"]["application/json"]["example"]
+    answer = service.request("POST", path, json=request).json()
+    assert shown.keys() == answer.keys()
+    assert shown["count"] == answer["count"]
+    np.testing.assert_allclose(shown["loss"]["mean"], answer["loss"]["mean"], rtol=1e-5)
+    assert shown["gradient"]["mean"].keys() == answer["gradient"]["mean"].keys()
+    for argument, gradient in answer["gradient"]["mean"].items():
+        np.testing.assert_allclose(shown["gradient"]["mean"][argument], gradient, rtol=1e-5)
+
+
+def test_the_example_of_one_loss_is_its_value_by_hand() -> None:
+    _, _, operation = OPERATIONS["mse"]
+    shown = operation["responses"]["200"]["content"]["application/json"]["example"]
+    assert shown["loss"] == {"mean": (0.25 + 0 + 1 + 4) / 4}
+    assert shown["gradient"] == {"mean": {"input": [-0.25, 0.0, 0.5, -1.0]}}
+
+
+def test_every_summary_is_a_sentence() -> None:
+    summaries = [operation["summary"] for _, _, operation in OPERATIONS.values()]
+    assert [text for text in summaries if not text.endswith(".") or "V2" in text or "\n" in text] == []
+
+
+def test_a_family_without_a_sentence_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(openapi.FAMILIES, "overlap")
+    with pytest.raises(ValueError, match="expected a sentence for the family overlap in FAMILIES"):
+        contract()
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from typing import Any
 
+import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
@@ -11,10 +14,11 @@ from lossd.api import problems
 from lossd.api.entry import request_schema
 from lossd.api.evaluation import PREFIX
 from lossd.api.v2.contract import add_open_inference
+from lossd.engine import evaluate
 from lossd.errors import MOST_FAULTS
 from lossd.losses import LOSSES
 from lossd.losses.spec import Loss
-from lossd.wire import CODECS
+from lossd.wire import CODECS, json_codec
 
 Schema = dict[str, Any]
 
@@ -69,7 +73,7 @@ def document(app: FastAPI) -> Schema:
 def _tags() -> list[Schema]:
     families = dict.fromkeys(loss.family for loss in LOSSES.values())
     return [
-        *({"name": family, "description": FAMILIES[family]} for family in families),
+        *({"name": family, "description": _of_family(family)} for family in families),
         {
             "name": "catalogue",
             "description": "Every loss with its formula, arguments, settings and an example.",
@@ -79,18 +83,24 @@ def _tags() -> list[Schema]:
     ]
 
 
+def _of_family(family: str) -> str:
+    if family not in FAMILIES:
+        raise ValueError(f"expected a sentence for the family {family} in FAMILIES of {__name__}")
+    return FAMILIES[family]
+
+
 def _describe_reading(operation: Schema) -> None:
-    """Give a slow route the problems it can answer with, in place of FastAPI's own 422."""
+    """Give a slow route its sentence, and the problems it can answer with in place of FastAPI's own 422."""
+    operation["summary"] = operation.pop("description")
     operation["responses"].pop("422", None)
     for status in OF_READING.get(operation["operationId"], ("404",)):
         operation["responses"][status] = _ref("responses", f"Problem{status}")
 
 
 def _operation(loss: Loss) -> Schema:
-    body = {
-        "schema": _ref("schemas", _schema_name(loss)),
-        "example": {**loss.example.call, "gradient": True},
-    }
+    request = {**loss.example.call, "gradient": True}
+    body = {"schema": _ref("schemas", _schema_name(loss)), "example": request}
+    answer = {"schema": _ref("schemas", "Answer"), "example": _answer(loss, orjson.dumps(request))}
     return {
         "operationId": loss.name,
         "tags": [loss.family],
@@ -101,11 +111,19 @@ def _operation(loss: Loss) -> Schema:
         "responses": {
             "200": {
                 "description": "The loss per reduction, and what else was asked for.",
-                "content": _in_every_format({"schema": _ref("schemas", "Answer")}),
+                "content": _in_every_format(answer),
             },
             **{status: _ref("responses", f"Problem{status}") for status in RESPONSES},
         },
     }
+
+
+@cache
+def _answer(loss: Loss, body: bytes) -> Any:
+    """Return the answer to a request, to as many digits as are the same on every machine."""
+    call = json_codec.decode_call(body, loss.tensors)
+    answer = b"".join(json_codec.encode_answer(evaluate(loss, call), call))
+    return json.loads(answer, parse_float=lambda digits: float(f"{float(digits):.6g}"))
 
 
 def _description(loss: Loss) -> str:
@@ -226,14 +244,6 @@ SCHEMAS: Schema = {
     },
     "Answer": {
         "description": "What a call came to. Values are keyed by reduction, so that each has one type.",
-        "examples": [
-            {
-                "loss": {"mean": 0.5},
-                "gradient": {"mean": {"input": [0.0, 0.5, -0.5]}},
-                "count": 3,
-                "denominator": 3.0,
-            }
-        ],
         "type": "object",
         "required": ["loss", "count", "denominator"],
         "properties": {
