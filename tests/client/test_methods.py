@@ -9,7 +9,9 @@ import pydoc
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,9 +27,18 @@ from tests.api.serving import ROOT, Served
 from tests.client_methods import FILE, source
 from tests.oracle.alias_values import BY_DEFAULT, assert_close
 
+RUN = "stale: run `make client` and commit what changed"
+
 
 def test_the_methods_are_those_of_the_declarations() -> None:
-    assert FILE.read_text() == source(), "make client writes them"
+    assert FILE.read_text() == source(), RUN
+
+
+def method_of(client: object, name: str) -> Callable[..., Any]:
+    """Return the method of a loss."""
+    assert hasattr(client, name), RUN
+    method: Callable[..., Any] = getattr(client, name)
+    return method
 
 
 OPTIONS = {name: field for name, field in Options.model_fields.items() if name != "encoding"}
@@ -38,7 +49,7 @@ both = pytest.mark.parametrize("client", [LossClient, AsyncLossClient])
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_method_has_the_parameters_of_its_loss_and_the_general_options(client: type, name: str) -> None:
     loss = LOSSES[name]
-    parameters = inspect.signature(getattr(client, name)).parameters
+    parameters = inspect.signature(method_of(client, name)).parameters
     arrays = [a.name for a in loss.arguments]
     general = [option for option in OPTIONS if option not in loss.settings]
     expected = ["self", *arrays, *(v.name for v in loss.vectors), *loss.settings, *general]
@@ -55,7 +66,7 @@ def test_a_method_has_the_parameters_of_its_loss_and_the_general_options(client:
 @both
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_help_of_a_method_has_a_line_for_every_parameter(client: type, name: str) -> None:
-    method = getattr(client, name)
+    method = method_of(client, name)
     text = pydoc.render_doc(method, renderer=pydoc.plaintext)
     assert LOSSES[name].summary in text
     for parameter in list(inspect.signature(method).parameters)[1:]:
@@ -122,7 +133,7 @@ def test_the_tables_are_those_of_the_declarations() -> None:
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_method_gives_the_worked_example(client: LossClient, name: str) -> None:
     example = LOSSES[name].example
-    result = getattr(client, name)(**example.call, reduction="none")
+    result = method_of(client, name)(**example.call, reduction="none")
     np.testing.assert_allclose(result.value, example.value, rtol=1e-6, atol=1e-12)
 
 

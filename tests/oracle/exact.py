@@ -54,17 +54,17 @@ def ulps_off(got: Any, addends: Addends) -> float:
     return float(abs(MP.mpf(float(got)) - exact) / MP.mpf(float(np.spacing(scale))))
 
 
-def worst(got: Any, truth: Any) -> tuple[float, str]:
-    """Return the largest error of an array in ulps, and a sentence that shows it."""
+def worst(got: Any, truth: Any) -> tuple[float, tuple[int, ...], str]:
+    """Return the largest error of an array in ulps, its place, and a sentence that shows it."""
     got = np.asarray(got)
     pairs = list(_pairs(got, truth, ()))
     assert len(pairs) == got.size, f"the answer has shape {got.shape}, the truth {len(pairs)} numbers"
     errors = [(ulps_off(value, addends), where, value, addends) for where, value, addends in pairs]
     if not errors:
-        return 0.0, ""
+        return 0.0, (), ""
     error, where, value, addends = max(errors, key=lambda entry: entry[0])
     exact = MP.nstr(MP.fsum(addends), 20)
-    return error, f"{error:.3g} ulp off at {list(where)}: got {value!r}, expected {exact}"
+    return error, where, f"{error:.3g} ulp off at {list(where)}: got {value!r}, expected {exact}"
 
 
 def summed(parts: Sequence[Any]) -> Any:

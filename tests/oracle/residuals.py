@@ -6,18 +6,28 @@ weights, upstream, denominators. What is exact comes with its size: what a relat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from lossd.losses import LOSSES
 from lossd.message import Answer, Call
 from tests.oracle import formulas
+from tests.oracle.cases import entry
 from tests.oracle.exact import MP, Number
 
-NAMES = ("mse", "l1", "huber", "smooth_l1", "pseudo_huber")
-SETTING = {"huber": "delta", "smooth_l1": "beta", "pseudo_huber": "delta"}
-WITHOUT_WEIGHT = ("smooth_l1", "pseudo_huber")
+# The declared functions of the residual's modulus, and their settings.
+NAMES = tuple(name for name, loss in LOSSES.items() if loss.modulus)
+SETTING = {name: LOSSES[name].smooth[0] for name in NAMES if LOSSES[name].smooth}
+# The second derivative, of the modulus and the setting; where it jumps the slope has a kink.
+CURVATURE: Mapping[str, Callable[[Number, Number], Number]] = {
+    "mse": lambda modulus, setting: MP.mpf(2),
+    "l1": lambda modulus, setting: MP.mpf(0),
+    "huber": lambda modulus, delta: MP.mpf(modulus < delta),
+    "smooth_l1": lambda modulus, beta: 1 / beta if modulus < beta else MP.mpf(0),
+    "pseudo_huber": lambda modulus, delta: (delta / MP.hypot(modulus, delta)) ** 3,
+}
 DIVIDED_BY_WEIGHT = ("mse", "l1")
 COMPLEX = {np.dtype(np.float32): np.dtype(np.complex64), np.dtype(np.float64): np.dtype(np.complex128)}
 # Where in the answer, what is exact there, and its size.
@@ -72,7 +82,7 @@ def draw_call(name: str, rng: np.random.Generator, dtype: Any) -> Call:
             arrays[part] = (arrays[part] + 1j * magnitudes(rng, dtype, shape)).astype(
                 COMPLEX[np.dtype(dtype)]
             )
-    if name not in WITHOUT_WEIGHT and _coin(rng, 0.4):
+    if "weight" in LOSSES[name].tensors and _coin(rng, 0.4):
         arrays["weight"] = abs(magnitudes(rng, dtype, shape))
     if _coin(rng, 0.4):
         arrays["sample_weight"] = abs(magnitudes(rng, rng.choice([np.float32, np.float64]), shape))
@@ -117,22 +127,12 @@ class Row:
         by_setting = truth.gradient[SETTING[name]] if given else (MP.mpf(0),)
         self.by_setting, self.by_setting_size = MP.fsum(by_setting), 2 * MP.fsum(by_setting, absolute=True)
         self.value_size = self.value + self.slope * modulus + MP.mpf(setting) * self.by_setting_size
-        self.curvature, self.kink = self._second(name, bool(given), setting)
-
-    def _second(self, name: str, given: bool, setting: float) -> tuple[Number, bool]:
-        """Return the second derivative, and whether the rounding of the residual may cross a kink of the slope."""
-        modulus = self.modulus
-        if name == "pseudo_huber":
-            return (setting / MP.hypot(modulus, MP.mpf(setting))) ** 3, False
-        inside = not given or modulus < setting
-        curvature = {
-            "mse": MP.mpf(2),
-            "l1": MP.mpf(0),
-            "huber": MP.mpf(1),
-            "smooth_l1": 1 / MP.mpf(setting or 1),
-        }
-        crosses = given and abs(modulus - setting) <= MP.mpf(2) ** -22 * setting
-        return curvature[name] if inside else MP.mpf(0), crosses
+        second = entry(CURVATURE, name, "CURVATURE in tests/oracle/residuals.py: its second derivative")
+        near, step = MP.mpf(setting), MP.mpf(2) ** -22
+        self.curvature = second(modulus, near)
+        sides = [second(modulus * (1 + side), near) for side in (-step, step)]
+        # Whether the rounding of the residual may cross a jump.
+        self.kink = abs(sides[0] - sides[1]) > max(sides) / 2
 
 
 def truths(name: str, call: Call, answer: Answer) -> Iterator[Found]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from lossd.losses import LOSSES
+from tests.oracle.cases import Case
 from tests.oracle.exact import MP, exp, numbers, times, ulps_off, worst
 from tests.oracle.truth import ask, assert_exact, bound, known_cases
 
@@ -47,6 +50,17 @@ def test_exact_numbers_are_the_types_own():
     assert numbers(np.float32([0.1]))[0] == MP.mpf(13421773) / 2**27
     assert times(MP.mpf(0), MP.inf) == 0
     assert exp(MP.mpf(-1e300)) == exp(MP.ninf) == 0
+
+
+def test_a_failure_shows_the_inputs_of_its_row():
+    arrays = {"input": np.array([1.0, 3.5]), "target": np.array([1.0, 2.5])}
+    case = Case("by hand", arrays, {"delta": 8.0})
+    exact = [(MP.mpf(0),), (MP.mpf("0.5"),)]
+    expected = re.escape("input[1] = np.float64(3.5), target[1] = np.float64(2.5); {'delta': 8.0}")
+    with pytest.raises(AssertionError, match=expected):
+        assert_exact("huber", case, np.array([0.0, 0.75]), {}, exact, {})
+    with pytest.raises(AssertionError, match=r"expected 0\.5$"):
+        assert_exact("huber", case, np.float64(0.75), {}, (MP.mpf("0.5"),), {})
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -19,6 +19,7 @@ from tests.oracle.truth import (
     SHARED,
     ask,
     assert_exact,
+    bound,
     known_cases,
     oracle_rows,
     truth,
@@ -31,10 +32,24 @@ LOSS = pytest.mark.parametrize("name", LOSSES)
 
 @LOSS
 def test_every_loss_has_an_oracle_and_cases(name):
-    oracles = "tests/oracle/formulas.py, or formulas_of_sets.py if it takes more than a number for each row"
-    assert name in CASES, f"add to CASES in tests/oracle/cases.py: inputs of every size for {name}"
-    assert name in ORACLES, f"add to {oracles}: a function {name} that returns its Truth in exact arithmetic"
-    assert name in BOUNDS, f"add to BOUNDS in tests/oracle/truth.py: the ulps that {name} may be off"
+    case, *_ = draw_cases(name, np.float64)
+    assert truth(name, case)
+    assert bound(name, case) > 0
+
+
+@pytest.mark.parametrize(
+    ("table", "place"),
+    [
+        (CASES, "CASES in tests/oracle/cases.py"),
+        (ORACLES, "tests/oracle/formulas.py, or formulas_of_sets.py"),
+        (BOUNDS, "BOUNDS in tests/oracle/truth.py"),
+    ],
+    ids=["cases", "oracle", "bound"],
+)
+def test_what_a_loss_lacks_is_said_by_the_test_that_needs_it(monkeypatch, table, place):
+    monkeypatch.delitem(table, "huber")
+    with pytest.raises(LookupError, match=f"huber: add to {place}"):
+        test_every_loss_has_an_oracle_and_cases("huber")
 
 
 @TYPES

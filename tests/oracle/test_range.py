@@ -8,7 +8,7 @@ import pytest
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
 from lossd.message import Call
-from tests.oracle.residuals import COMPLEX, NAMES, describe, draw_call, is_exact, truths
+from tests.oracle.residuals import COMPLEX, NAMES, SETTING, Row, describe, draw_call, is_exact, truths
 
 TYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 LOSS = pytest.mark.parametrize("name", NAMES)
@@ -125,12 +125,8 @@ def test_a_block_that_overflows_beside_blocks_that_do_not(name, dtype, owned):
     target[300_000] = -x[300_000]
     call = Call({"input": x.copy(), "target": target}, {"gradient": True}, owned=owned)
     answer = evaluate(LOSSES[name], call)
-    slope, far = {
-        "mse": (2.0, float(np.finfo(dtype).max) / 600_000 * 4),
-        "pseudo_huber": (0.5**0.5, 1 / 600_000),
-    }.get(name, (1.0, 1 / 600_000))
-    expected = np.full(600_000, slope / 600_000)
-    expected[300_000] = far
+    expected = np.full(600_000, float(Row(name, 1.0, 0.0, 1.0).slope / 600_000))
+    expected[300_000] = Row(name, x[300_000], target[300_000], 1.0).slope / 600_000
     np.testing.assert_allclose(answer.gradient["mean"]["input"], expected, rtol=4 * np.finfo(dtype).eps)
 
 
@@ -143,9 +139,7 @@ def test_second_derivatives_at_nan_are_nan(name, dtype):
         {"reduction": "none", "hessian": True},
     )
     answer = evaluate(LOSSES[name], call)
-    flat, near = {
-        "mse": (2, 2), "l1": (0, 0), "huber": (0, 1), "smooth_l1": (0, 1), "pseudo_huber": (0, (16 / 17) ** 1.5),
-    }[name]  # fmt: skip
+    flat, near = (float(Row(name, far, 0.0, 1.0).curvature) for far in (HUGE, 0.25))
     for found in (answer.hessian["none"]["input"], answer.hvp["none"]["input"]):
         np.testing.assert_allclose(found, [np.nan, flat, flat, near], rtol=2 * np.finfo(dtype).eps)
 
@@ -157,13 +151,13 @@ def test_second_derivatives_at_nan_are_nan(name, dtype):
 def test_what_is_not_finite_spreads_no_further(name, dtype, reduction, setting):
     """NaN in the input or the target is NaN there; an infinite residual has the slope of a large one."""
     x, t = np.array([np.nan, 1, np.inf, -np.inf, 1], dtype), np.array([1, np.nan, 0, 0, -np.inf], dtype)
-    given = {"huber": {"delta": setting}, "smooth_l1": {"beta": setting}}.get(name, {})
+    given = {SETTING[name]: setting} if name in SETTING else {}
     call = Call(
         {"input": x, "target": t}, {"reduction": reduction, "gradient": True, "denominator": 1.0, **given}
     )
     answer = evaluate(LOSSES[name], call)
     with np.errstate(over="ignore"):
-        slope = dtype({"mse": np.inf, "huber": setting}.get(name, 1))
+        slope = dtype(Row(name, HUGE, 0.0, setting).slope)
     np.testing.assert_array_equal(answer.gradient[reduction]["input"], [np.nan, np.nan, slope, -slope, slope])
     assert np.isnan(answer.loss[reduction]).sum() == (2 if reduction == "none" else 1)
 

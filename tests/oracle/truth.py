@@ -11,14 +11,14 @@ from lossd.engine import evaluate
 from lossd.losses import LOSSES
 from lossd.message import Call
 from tests.oracle import formulas, formulas_of_sets
-from tests.oracle.cases import CASES, Case, draw_cases
+from tests.oracle.cases import Case, draw_cases, entry
 from tests.oracle.exact import numbers, summed, worst
 
 ORACLES = {
     name: function
     for module in (formulas, formulas_of_sets)
     for name, function in vars(module).items()
-    if name in CASES
+    if name in LOSSES
 }
 COUPLED = {"nt_xent"}
 SHARED = {"cross_entropy": {"weight"}, "nll": {"weight"}, "multi_quantile": {"quantiles"}}
@@ -33,26 +33,33 @@ BOUNDS = {
 
 def bound(name: str, case: Case) -> float:
     """Return the error allowed, in ulps: half an ulp in an exponent is as many as half the exponent."""
+    allowed = float(entry(BOUNDS, name, "BOUNDS in tests/oracle/truth.py: the ulps that it may be off"))
     if name == "nt_xent":
-        return BOUNDS[name] * (1 + 0.5 / case.settings.get("temperature", 0.07))
+        return allowed * (1 + 0.5 / case.settings.get("temperature", 0.07))
     if name == "triplet_margin":  # a power multiplies its base's rounding
-        return BOUNDS[name] + case.settings.get("p", 2.0)
+        return allowed + case.settings.get("p", 2.0)
     if name == "ctc":  # every frame rounds once
-        return BOUNDS[name] + case.arrays.get("log_probs", case.arrays.get("logits")).shape[1]
+        return allowed + case.arrays.get("log_probs", case.arrays.get("logits")).shape[1]
     if name == "cross_entropy":  # beyond the range of the exponential, differences of logits are rounded
         finite = np.abs(case.arrays["input"][np.isfinite(case.arrays["input"])])
-        return BOUNDS[name] + 0.5 * float(min(finite.max(initial=0), 800)) * bool(finite.max(initial=0) > 40)
-    return BOUNDS[name]
+        return allowed + 0.5 * float(min(finite.max(initial=0), 800)) * bool(finite.max(initial=0) > 40)
+    return allowed
 
 
 def oracle_rows(name: str, exact: dict[str, Any], settings: Any) -> list[formulas.Truth]:
     """Return what the oracle says of every row."""
+    oracle = entry(
+        ORACLES,
+        name,
+        f"tests/oracle/formulas.py, or formulas_of_sets.py: a function {name} that "
+        "returns its Truth in exact arithmetic",
+    )
     if name in COUPLED:
-        return ORACLES[name](**exact, **settings)
+        return oracle(**exact, **settings)
     shared = SHARED.get(name, set())
     count = next(len(array) for key, array in exact.items() if key not in shared)
     return [
-        ORACLES[name](**{key: a if key in shared else a[i] for key, a in exact.items()}, **settings)
+        oracle(**{key: a if key in shared else a[i] for key, a in exact.items()}, **settings)
         for i in range(count)
     ]
 
@@ -99,6 +106,16 @@ def assert_exact(
     dtype = next(a.dtype for a in case.arrays.values() if a.dtype.kind == "f")
     for what, array, exact in [("value", got, values), *((key, by[key], gradients[key]) for key in by)]:
         assert array.dtype == dtype
-        error, shown = worst(array, exact)
+        error, place, shown = worst(array, exact)
         allowed = bound(name, case) + (added / 2 if what == "value" and added > 1 else 0)
-        assert error <= allowed, f"{name}, {case.name}, {what}: {shown}"
+        assert error <= allowed, f"{name}, {case.name}, {what}: {shown}{row_of(name, case, array, place)}"
+
+
+def row_of(name: str, case: Case, found: Any, place: tuple[int, ...]) -> str:
+    """Show the inputs of the row that a place of an answer belongs to; nothing where it belongs to all."""
+    by_row = {key: array for key, array in case.arrays.items() if key not in SHARED.get(name, set())}
+    rows = {len(array) for array in by_row.values()}
+    if not place or name in COUPLED or rows != {len(found)}:
+        return ""
+    shown = ", ".join(f"{key}[{place[0]}] = {array[place[0]]!r}" for key, array in by_row.items())
+    return f"; {shown}; {dict(case.settings) or 'defaults'}"
