@@ -13,9 +13,9 @@ import numpy as np
 
 from lossd.losses import LOSSES
 from lossd.message import Answer, Call
-from tests.oracle import formulas
 from tests.oracle.cases import entry
 from tests.oracle.exact import MP, Number
+from tests.oracle.truth import oracle_of
 
 # The declared functions of the residual's modulus, and their settings.
 NAMES = tuple(name for name, loss in LOSSES.items() if loss.modulus)
@@ -122,7 +122,7 @@ class Row:
         self.modulus = modulus = abs(residual)
         self.direction = residual / modulus if modulus else modulus
         given = {SETTING[name]: setting} if name in SETTING else {}
-        truth = getattr(formulas, name)(input=modulus, target=MP.mpf(0), **given)
+        truth = oracle_of(name)(input=modulus, target=MP.mpf(0), **given)
         self.value, self.slope = MP.fsum(truth.value), MP.fsum(truth.gradient["input"])
         by_setting = truth.gradient[SETTING[name]] if given else (MP.mpf(0),)
         self.by_setting, self.by_setting_size = MP.fsum(by_setting), 2 * MP.fsum(by_setting, absolute=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -46,14 +47,16 @@ def bound(name: str, case: Case) -> float:
     return allowed
 
 
+def oracle_of(name: str) -> Callable[..., Any]:
+    """Return the function that knows a loss in exact arithmetic."""
+    place = f"tests/oracle/formulas.py, or formulas_of_sets.py: a function {name}"
+    oracle: Callable[..., Any] = entry(ORACLES, name, f"{place} that returns its Truth in exact arithmetic")
+    return oracle
+
+
 def oracle_rows(name: str, exact: dict[str, Any], settings: Any) -> list[formulas.Truth]:
     """Return what the oracle says of every row."""
-    oracle = entry(
-        ORACLES,
-        name,
-        f"tests/oracle/formulas.py, or formulas_of_sets.py: a function {name} that "
-        "returns its Truth in exact arithmetic",
-    )
+    oracle = oracle_of(name)
     if name in COUPLED:
         return oracle(**exact, **settings)
     shared = SHARED.get(name, set())
