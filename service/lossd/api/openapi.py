@@ -123,7 +123,7 @@ def _answer(loss: Loss, body: bytes) -> Any:
     """Return the answer to a request, to as many digits as are the same on every machine."""
     call = json_codec.decode_call(body, loss.tensors)
     answer = b"".join(json_codec.encode_answer(evaluate(loss, call), call))
-    return json.loads(answer, parse_float=lambda digits: float(f"{float(digits):.6g}"))
+    return json.loads(answer, parse_float=lambda digits: float(f"{float(digits):.6g}") + 0.0)  # no -0.0
 
 
 def _description(loss: Loss) -> str:

@@ -52,7 +52,9 @@ def _page(entry: LossEntry) -> str:
     settings = [
         (name, _default(schema), schema.get("description", "")) for name, schema in entry.settings.items()
     ]
-    aliases = [(each.name, each.framework, each.difference or "the same") for each in entry.alias_details]
+    aliases = [
+        (each.name, each.framework, _plain(each.difference) or "the same") for each in entry.alias_details
+    ]
     parts = [
         f"{entry.name} - {_plain(entry.summary)}",
         _plain(entry.description),
