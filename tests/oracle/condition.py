@@ -79,12 +79,13 @@ def allowance(
                 moved = exact(*move(sign * _WIDE * eps))
             except TypeError:  # past the end of the domain, where a logarithm is complex
                 continue
-            for key, values in moved.items():
-                for place, value in enumerate(values):
-                    reached[key][place].append(value)
+            _reach(reached, moved)
         for key, sums in condition.items():
             for place in range(len(sums)):
                 sums[place] += min((side[key][place] for side in sides), default=0)
+    for shift in _shifts(arrays, settings):
+        for sign in (1, -1):
+            _reach(reached, exact(*shift(sign * _WIDE * eps)))
 
     def is_reached(key: str, place: int, got: Any) -> bool:
         values = reached[key][place]
@@ -94,6 +95,12 @@ def allowance(
         return bool(min(values) - slack <= MP.mpf(float(got)) <= max(values) + slack)
 
     return condition, is_reached
+
+
+def _reach(reached: dict[str, list[list[Number]]], moved: Results) -> None:
+    for key, values in moved.items():
+        for place, value in enumerate(values):
+            reached[key][place].append(value)
 
 
 def _slopes(exact: Exact, middle: Results, move: Any, sign: int) -> Results:
@@ -124,9 +131,25 @@ def _moves(arrays: Numbers, settings: Numbers) -> Iterator[Any]:
     for name, value in settings.items():
         if isinstance(value, MP.mpf) and value != 0:
             yield lambda step, name=name: (arrays, {**settings, name: settings[name] * (1 + step)})
-    if "margin" in settings:  # what it is compared with is a difference, rounded as its larger part is
-        size = MP.fsum((x for array in arrays.values() for x in array.reshape(-1)), absolute=True)
-        yield lambda step: (arrays, {**settings, "margin": settings["margin"] + step * size})
+
+
+def _shifts(arrays: Numbers, settings: Numbers) -> Iterator[Any]:
+    """Yield functions as `_moves` does, of steps as large as all that a margin or a tie is compared with."""
+    if "margin" not in settings:
+        return
+    real = {name: array for name, array in arrays.items() if _is_real(array)}
+    sizes = [abs(x) for array in real.values() for x in array.reshape(-1)] + [abs(settings.get("eps", 0))]
+    size = MP.fsum(sizes)
+    yield lambda step: (arrays, {**settings, "margin": settings["margin"] + step * size})
+    for name, array in real.items():
+        for place in np.ndindex(array.shape):
+
+            def shifted(step: Number, name: str = name, place: tuple[int, ...] = place) -> Any:
+                moved = arrays[name].copy()
+                moved[place] += step * size
+                return {**arrays, name: moved}, settings
+
+            yield shifted
 
 
 def _moved(array: Any, place: tuple[int, ...], step: Number) -> Any:

@@ -73,8 +73,10 @@ class Draw(NamedTuple):
 
     @property
     def largest_factor(self) -> float:
-        """What may multiply numbers too small for the type: the weights, or the inverse of a norm."""
+        """What may multiply numbers too small for the type: weights, the logits of targets, the inverse of a norm."""
         factors = [np.abs(a).max(initial=1) for key, a in self.case.arrays.items() if "weight" in key]
+        if "pos_weight" in self.case.arrays:
+            factors.append(np.abs(self.case.arrays["input"]).max(initial=1))
         if "embeddings" in self.case.arrays:
             factors.append(1 / np.abs(self.case.arrays["embeddings"]).max(axis=1).min(initial=1))
         return float(np.prod(factors, dtype=np.float64))

@@ -97,6 +97,8 @@ def draw_call(name: str, rng: np.random.Generator, dtype: Any) -> Call:
         key for key in ("input", "target", "weight", SETTING.get(name)) if key in arrays or key in options
     ]
     modes = rng.choice(["none", "sum", "mean", "batchmean", "weighted_mean"], 2, replace=False).tolist()
+    if "none" not in modes:
+        arrays.pop("upstream", None)  # nothing else takes it
     return Call(arrays, {**options, "reduction": modes, "gradient": named, "empty": "zero"})
 
 
