@@ -18,8 +18,8 @@ from tests.oracle.exact import MP
 
 # Where the NaN of IEEE is as good as a limit: quotients of infinite numbers, and samples without an alignment.
 _QUOTIENTS = frozenset(["nt_xent", "triplet_margin", "dice", "ctc"])
-# Losses to which a number may matter or not that is in no pair, in an inactive triplet, or in a frame beside others.
-_EXTENDED = frozenset(["nt_xent", "triplet_margin", "ctc"])
+# Losses to which a number may matter or not that is in no pair, in an inactive triplet, or beside certain logits.
+_EXTENDED = frozenset(["nt_xent", "triplet_margin", "ctc", "cross_entropy"])
 _FAR = MP.mpf(10) ** 500
 _ANY = object()
 

@@ -78,8 +78,14 @@ class Draw(NamedTuple):
         if "pos_weight" in self.case.arrays:
             factors.append(np.abs(self.case.arrays["input"]).max(initial=1))
         if "embeddings" in self.case.arrays:
-            factors.append(1 / np.abs(self.case.arrays["embeddings"]).max(axis=1).min(initial=1))
-        return float(np.prod(factors, dtype=np.float64))
+            with np.errstate(over="ignore"):
+                factors.append(1 / np.abs(self.case.arrays["embeddings"]).max(axis=1).min(initial=1))
+        return float(min(np.prod(factors, dtype=np.float64), np.finfo(np.float64).max))
+
+    @property
+    def sharpness(self) -> float:
+        """How often a rounding error of 1 is in an exponent, beside the condition of the inputs."""
+        return 1 / self.case.settings["temperature"] if "temperature" in self.case.settings else 0.0
 
     @property
     def first(self) -> str:
@@ -120,7 +126,7 @@ def check_values(draw: Draw) -> Finding | None:
             condition, is_reached = allowance(draw.exact, arrays, settings, draw.limits)
         for key, place in list(suspects):
             found, right = got[key][place], truth[key][place]
-            size = condition[key][place] + addends[key][place] - abs(right)
+            size = condition[key][place] + addends[key][place] + (draw.sharpness - 1) * abs(right)
             if is_close(found, right, size, draw.largest_factor) or is_reached(key, place, found):
                 suspects.remove((key, place))
     for key, place in suspects:

@@ -48,7 +48,7 @@ def draw_call(loss: Loss, rng: np.random.Generator, dtype: Any) -> Case:
     sizes = {name: size(rng) for name, size in SIZES.items()} | FIXED.get(loss.name, {})
     rows = int(rng.choice([1, 1, 2, 3, 5]))
     call = sample_call(loss, rng, form=form, batch=(rows,), sizes=sizes, dtype=dtype)
-    profile = PROFILES[rng.integers(len(PROFILES))]
+    profile = PROFILES[rng.integers(len(PROFILES))] if not loss.coupled else scaled_rows
     arrays: dict[str, np.ndarray] = {}
     with np.errstate(all="ignore"):
         for name, role in form.roles.items():
@@ -87,6 +87,12 @@ def any_size(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np
 def one_scale(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Draw normal numbers of one scale, which may be any."""
     return np.asarray(rng.standard_normal(shape) * abs(any_size(rng, (), dtype)))
+
+
+def scaled_rows(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Draw vectors of any length: cosines do not depend on it, but have the errors of the longest coordinate."""
+    vectors = rng.integers(-3, 4, shape) if rng.random() < 0.3 else rng.standard_normal(shape)
+    return np.asarray(vectors * any_size(rng, shape[:1], dtype)[:, None])
 
 
 def far_logits(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
