@@ -123,7 +123,7 @@ def bce_with_logits(*, input, target, weight=None, pos_weight=None) -> Truth:
     missed, false = _softplus(-input), _softplus(input)
     positive = times(target, p)
     gradient = {
-        "input": ((1 - target) * _sigmoid(input), -positive * _sigmoid(-input)),
+        "input": (times(1 - target, _sigmoid(input)), -times(positive, _sigmoid(-input))),
         "target": (-input,) if pos_weight is None else (times(p, missed), -false),
         "pos_weight": (times(target, missed),),
     }

@@ -147,7 +147,7 @@ def _sides(
     (pulled, pull), (pushed, push) = distance(near, p), distance(far, p)
     if not swap:
         apart, reach = pull - push, pulled - pushed
-        if p == 2 and pulled.all() and pushed.all():
+        if p == 2 and squares_are_exact(pulled) and squares_are_exact(pushed):
             apart, reach = _euclidean_differences(negative - positive, near + far, pulled, pushed, push)
         return _Sides(near, far, pull, push, 0.0, np.ones_like(pushed), apart, reach)
     turned, aside = distance(positive - negative + eps, p)
