@@ -173,12 +173,28 @@ def check_product(draw: Draw) -> Finding | None:
     direction = draw.rng.integers(-2, 3, given.shape).astype(np.float64)
     exact = np.array([MP.mpf(v) for v in direction.reshape(-1)], dtype=object).reshape(given.shape)
     truth = partial(hessian_vector, draw.exact, name=draw.first, direction=exact)
-    return _check_second(
-        draw, "hvp", np.moveaxis(direction, 0, 1) if draw.first in FRAMES else direction, truth
-    )
+
+    def of_direction(arrays: Any, settings: Any, numbers: list[int]) -> list[Any]:
+        """Return how much the product depends on each number of the direction, which is an input too."""
+        total = [MP.mpf(0)] * len(numbers)
+        for place in np.argwhere(exact != 0):
+            alone = np.full(exact.shape, MP.mpf(0), dtype=object)
+            alone[tuple(place)] = exact[tuple(place)]
+            part = hessian_vector(draw.exact, arrays, settings, draw.first, alone, numbers)
+            total = [a + abs(b or 0) for a, b in zip(total, part, strict=True)]
+        return total
+
+    asked = np.moveaxis(direction, 0, 1) if draw.first in FRAMES else direction
+    return _check_second(draw, "hvp", asked, truth, of_direction)
 
 
-def _check_second(draw: Draw, kind: str, asked: Any, truth: Callable[..., list[Any]]) -> Finding | None:
+def _check_second(
+    draw: Draw,
+    kind: str,
+    asked: Any,
+    truth: Callable[..., list[Any]],
+    of_direction: Callable[..., list[Any]] | None = None,
+) -> Finding | None:
     options = {"reduction": "sum", kind: asked}
     try:
         answer = evaluate(LOSSES[draw.name], call_of(draw.case, **options))
@@ -203,9 +219,10 @@ def _check_second(draw: Draw, kind: str, asked: Any, truth: Callable[..., list[A
     # Where the gradient is a difference of addends, what it is differentiated to is one too.
     slopes = draw.exact(arrays, settings)[draw.first]
     addends = rows_and_gradients(draw.name, draw.rowwise, absolute=True)(arrays, settings)[draw.first]
+    more = of_direction(arrays, settings, suspects) if of_direction else [0] * len(suspects)
     for at, i in enumerate(suspects):
         cancelled = abs(right[i]) * (addends[i] / abs(slopes[i]) - 1) if slopes[i] else 0
-        size = condition[kind][at] + cancelled
+        size = condition[kind][at] + cancelled + more[at]
         if is_close(got[i], right[i], size, draw.largest_factor) or is_reached(kind, at, got[i]):
             continue
         text = f"{kind}[{i}] is {got[i]!r}, not {MP.nstr(right[i], 17)} (condition {MP.nstr(size, 3)})"
