@@ -71,7 +71,7 @@ def run_general(
         # What a weight owes to the denominator is nearly what it adds to the sum, where it outweighs the others.
         prepared = _computed_in(prepared, wider(prepared.arranged.computing, than_double=False))
     if prepared.plan.wide:
-        return run(_widened(_widened(prepared, loss), loss))
+        return run(_widened(_widened(prepared, loss), loss))  # float32 in long double too
     try:
         # What underflows of a power of the residual may be scaled up again; the tail of an exponential is never.
         with trap(underflow=loss.modulus):
@@ -95,7 +95,7 @@ def _run(
     loss: Loss, prepared: Prepared, *, threads: int, checkpoint: Checkpoint | None, block_bytes: int
 ) -> Result:
     arranged, plan = prepared.arranged, prepared.plan
-    exact = WIDE if plan.wide else np.float64
+    exact = plan.sum_type
     kernel = on_modulus(loss.kernel) if arranged.computing.kind == "c" else loss.kernel
     arrays, rows = _allocate(loss, arranged, plan)
     kept = {
@@ -150,14 +150,14 @@ def _allocate(loss: Loss, arranged: Arranged, plan: Plan) -> tuple[dict[Wanted, 
         placed = arranged.placed.get(wanted[2])
         if placed is None or placed.rows is None:
             shape = () if placed is None else placed.array.shape
-            arrays[wanted] = np.zeros(shape, WIDE if plan.wide else np.float64)
+            arrays[wanted] = np.zeros(shape, plan.sum_type)
             continue
         shape, core = whole_shape(placed, arranged)
         # What something is still to be added to is not rounded to 16 bits before.
         dtype = arranged.computing if placed.spread else arranged.storage
         if loss.mass is not None and wanted[2] == loss.mass.of:
             # What it owes to the denominator is still to be added.
-            dtype = np.dtype(WIDE if plan.wide else np.float64)
+            dtype = np.dtype(plan.sum_type)
         arrays[wanted], rows[wanted] = empty_rows(
             shape, core, dtype, flat_core=placed.role.flat_core, zero=zero
         )
@@ -221,7 +221,7 @@ def _store(
     for wanted in asked:
         kind, _, name = wanted
         lazy = _derivative(loss, terms, kind, name, plan, block, arranged)
-        scaled = _contract(loss, lazy, factor, wanted in rows, len(terms.value), plan.wide)
+        scaled = _contract(loss, plan, lazy, factor, wanted in rows, len(terms.value))
         if wanted in rows:
             rows[wanted].write(block, scaled)
         else:
@@ -263,7 +263,7 @@ def _derivative(
     )
 
 
-def _contract(loss: Loss, lazy: Lazy, factor: Factor, by_rows: bool, count: int, wide: bool) -> Array:
+def _contract(loss: Loss, plan: Plan, lazy: Lazy, factor: Factor, by_rows: bool, count: int) -> Array:
     """Multiply each row's derivative by its factor, and sum over the rows where they share the argument."""
     if loss.coupled:
         assert callable(lazy)
@@ -271,12 +271,11 @@ def _contract(loss: Loss, lazy: Lazy, factor: Factor, by_rows: bool, count: int,
     slope = forced(lazy)
     scaled: Array
     if by_rows:
-        scaled = _weighed(slope, _column(factor, slope, wide))
-    elif isinstance(factor, np.ndarray):
-        exact = np.result_type(slope, WIDE if wide else np.float64)
-        scaled = np.add.reduce(_weighed(slope, _column(factor, slope, wide)), axis=0, dtype=exact)
+        return _weighed(slope, _column(factor, slope, plan.wide))
+    exact = np.result_type(slope, plan.sum_type)
+    if isinstance(factor, np.ndarray):
+        scaled = np.add.reduce(_weighed(slope, _column(factor, slope, plan.wide)), axis=0, dtype=exact)
     else:
-        exact = np.result_type(slope, WIDE if wide else np.float64)
         scaled = np.add.reduce(slope, axis=0, dtype=exact) * factor
     return scaled
 

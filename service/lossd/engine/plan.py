@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lossd.engine.arrange import Arranged, Placed, real_numbers
-from lossd.engine.precision import Number, is_plain, trap
+from lossd.engine.precision import WIDE, Number, is_plain, trap
 from lossd.engine.reduce import (
     REDUCTIONS,
     Weights,
@@ -72,6 +72,11 @@ class Plan:
     denominator: float | Array
     warnings: tuple[str, ...]
     wide: bool = False
+
+    @property
+    def sum_type(self) -> type[Any]:
+        """The type that sums and what is still to be added to accumulate in."""
+        return WIDE if self.wide else np.float64
 
 
 def make_plan(loss: Loss, request: Mapping[str, Any], arranged: Arranged, selected: Array | None) -> Plan:
