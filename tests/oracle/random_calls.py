@@ -73,8 +73,12 @@ class Draw(NamedTuple):
 
     @property
     def largest_factor(self) -> float:
-        """What may multiply numbers too small for the type: weights, the logits of targets, the inverse of a norm."""
-        factors = [np.abs(a).max(initial=1) for key, a in self.case.arrays.items() if "weight" in key]
+        """What may multiply numbers too small for the type: weights, the logits of targets, the inverse of a norm.
+
+        Where weights are heavy, what is too small for the type is computed in a wider one.
+        """
+        weights = [np.abs(a).max(initial=1) for key, a in self.case.arrays.items() if "weight" in key]
+        factors = [min(np.prod(weights, dtype=np.float64), self.limits.eps**-0.5)]
         if "pos_weight" in self.case.arrays:
             factors.append(np.abs(self.case.arrays["input"]).max(initial=1))
         if "embeddings" in self.case.arrays:

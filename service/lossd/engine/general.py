@@ -7,6 +7,7 @@ reduction that was asked for, while the block is in cache.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -20,9 +21,10 @@ from lossd.engine.derivatives import whole_shape
 from lossd.engine.layout import Block, Rows, empty_rows
 from lossd.engine.modulus import on_modulus
 from lossd.engine.plan import Factor, Plan
-from lossd.engine.precision import WIDE, Number, trap, wider
+from lossd.engine.precision import WIDE, Number, is_heavy, trap, wider
 from lossd.engine.prepare import Prepared
 from lossd.errors import invalid
+from lossd.losses.domain import WEIGHT
 from lossd.losses.spec import Lazy, Loss, Terms, forced
 from lossd.message import Array
 
@@ -70,21 +72,31 @@ def run_general(
     if loss.mass is not None and loss.mass.of in prepared.plan.gradient:
         # What a weight owes to the denominator is nearly what it adds to the sum, where it outweighs the others.
         prepared = _computed_in(prepared, wider(prepared.arranged.computing, than_double=False))
-    if prepared.plan.wide:
+    computing = prepared.arranged.computing
+    if prepared.plan.wide and loss.modulus:
         return run(_widened(_widened(prepared, loss), loss))  # float32 in long double too
-    try:
-        # What underflows of a power of the residual may be scaled up again; the tail of an exponential is never.
-        with trap(underflow=loss.modulus):
+    if prepared.plan.wide:
+        prepared = _computed_in(prepared, computing := np.dtype(np.float64))
+        if not loss.extended:
             return run(prepared)
+    try:
+        # What underflows of a power of the residual may be scaled up again; the tail of an exponential is only by a
+        # heavy weight.
+        with trap(underflow=loss.modulus):
+            return run(prepared, trap_heavy=not loss.modulus and _kernel_type(loss, prepared) != computing)
     except FloatingPointError:
         return run(_widened(prepared, loss))
 
 
 def _widened(prepared: Prepared, loss: Loss) -> Prepared:
     """Return a call that is computed in the next wider type, with its sums in the widest."""
-    # A kernel of a residual runs in any type, others in float64 at most.
-    widened = _computed_in(prepared, wider(prepared.arranged.computing, than_double=loss.modulus))
+    widened = _computed_in(prepared, _kernel_type(loss, prepared))
     return replace(widened, plan=replace(prepared.plan, wide=True))
+
+
+def _kernel_type(loss: Loss, prepared: Prepared) -> np.dtype[Any]:
+    """Return the next wider type that the loss's kernel runs in."""
+    return wider(prepared.arranged.computing, than_double=loss.modulus or loss.extended)
 
 
 def _computed_in(prepared: Prepared, computing: np.dtype[Any]) -> Prepared:
@@ -92,7 +104,13 @@ def _computed_in(prepared: Prepared, computing: np.dtype[Any]) -> Prepared:
 
 
 def _run(
-    loss: Loss, prepared: Prepared, *, threads: int, checkpoint: Checkpoint | None, block_bytes: int
+    loss: Loss,
+    prepared: Prepared,
+    *,
+    trap_heavy: bool = False,
+    threads: int,
+    checkpoint: Checkpoint | None,
+    block_bytes: int,
 ) -> Result:
     arranged, plan = prepared.arranged, prepared.plan
     exact = plan.sum_type
@@ -112,11 +130,16 @@ def _run(
     def work(block: Block) -> _Parts:
         parts = _Parts()
         arguments = _read(loss, prepared, block, parts)
-        terms = kernel(**arguments, **plan.settings)
-        for name, scale in plan.scales.items():
-            _add_values(parts, kept, name, terms.value, _of(scale.value, block), block, exact)
-            asked = [wanted for wanted in arrays if wanted[1] == name]
-            _store(loss, terms, plan, asked, _of(scale.gradient, block), block, rows, parts, arranged)
+        factors = {
+            name: (_of(scale.value, block), _of(scale.gradient, block)) for name, scale in plan.scales.items()
+        }
+        heavy = trap_heavy and _weighs_heavily(arranged, arguments, factors)
+        with trap(underflow=True) if heavy else nullcontext():
+            terms = kernel(**arguments, **plan.settings)
+            for name, (of_value, of_gradient) in factors.items():
+                _add_values(parts, kept, name, terms.value, of_value, block, exact)
+                asked = [wanted for wanted in arrays if wanted[1] == name]
+                _store(loss, terms, plan, asked, of_gradient, block, rows, parts, arranged)
         return parts
 
     results = run_blocks(work, blocks, threads, checkpoint)
@@ -182,6 +205,19 @@ def _read(loss: Loss, prepared: Prepared, block: Block, parts: _Parts) -> dict[s
         else:
             arguments[name] = placed.rows.read(block, dtype)
     return arguments
+
+
+def _weighs_heavily(
+    arranged: Arranged,
+    arguments: Mapping[str, Array | None],
+    factors: Mapping[str, tuple[Factor, Factor]],
+) -> bool:
+    """Return whether the weights of a block, and its factors of each reduction, may bring back what underflows."""
+    weights = [arguments[name] for name, placed in arranged.placed.items() if placed.role.domain is WEIGHT]
+    # Where rows are added up, what a value is multiplied by in the end is the gradient's factor.
+    beside = [of_gradient for _, of_gradient in factors.values()]
+    beside += [factors["none"][0]] if "none" in factors else []
+    return any(is_heavy([*weights, factor], arranged.computing) for factor in beside)
 
 
 def _of(factor: Factor, block: Block) -> Factor:

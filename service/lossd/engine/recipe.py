@@ -13,7 +13,7 @@ from lossd.engine.blocks import cut_blocks
 from lossd.engine.check import CheckedNames, anything_goes
 from lossd.engine.layout import Block, shape_by_rows
 from lossd.engine.plan import Plan
-from lossd.engine.precision import rounding_to
+from lossd.engine.precision import is_heavy, rounding_to
 from lossd.losses.domain import Shape
 from lossd.losses.spec import Loss
 
@@ -98,6 +98,8 @@ def _can_fuse(loss: Loss, arranged: Arranged, plan: Plan, checked: CheckedNames)
     if weights.selected is not None or weights.axes is not None or "none" in plan.scales:
         return False
     if not isinstance(scale.value, float) or not isinstance(scale.gradient, float) or not scale.divisor:
+        return False
+    if not loss.modulus and is_heavy([scale.gradient], arranged.computing):
         return False
     if plan.gradient not in ((), loss.gradient) or arranged.computing.kind == "c" or not arranged.count:
         return False

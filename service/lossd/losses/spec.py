@@ -210,6 +210,7 @@ class Loss:
     coupled: bool = False
     one_of: tuple[str, ...] = ()
     modulus: bool = False
+    extended: bool = False
     mass: Mass | None = None
     mean_scale: Callable[[Arguments, Settings], Array | None] | None = None
     ignored: tuple[str, str] | None = None
@@ -275,7 +276,8 @@ def loss(
         gradient: What ``gradient: true`` means: the arguments that the source differentiates.
         **traits: Fields of `Loss` that most losses leave alone: ``coupled`` (rows affect each other),
             ``one_of`` (exactly one of these arguments is given), ``modulus`` (a function of the
-            residual's modulus, so complex arguments have a meaning), ``mass`` and ``mean_scale`` (how
+            residual's modulus, so complex arguments have a meaning), ``extended`` (its kernel runs in long double
+            too, as that of any ``modulus`` does), ``mass`` and ``mean_scale`` (how
             the mean weighs rows), ``ignored`` (rows where this argument equals this setting take no part),
             ``prepare`` (brings the caller's arrays to the declared shapes), ``work`` (elements of the
             largest temporary, from the named sizes and the number of rows, where that exceeds the
