@@ -8,7 +8,7 @@ import numpy as np
 
 from lossd.engine.arrange import Arranged
 from lossd.engine.blocks import BLOCK_BYTES, Checkpoint, one_blas_thread
-from lossd.engine.derivatives import in_own_shape, owed_to_denominator
+from lossd.engine.derivatives import in_own_shape, in_own_type, through_denominator
 from lossd.engine.fused import run_recipe
 from lossd.engine.general import Result, run_general
 from lossd.engine.plan import Plan, Scale
@@ -58,10 +58,10 @@ def _answer(loss: Loss, prepared: Prepared, result: Result) -> Answer:
     values = {name: _value(name, plan, result, prepared.empty) for name in plan.scales}
     found: dict[str, dict[str, dict[str, Array]]] = {"gradient": {}, "hessian": {}, "hvp": {}}
     for (kind, reduction, name), array in result.derivatives.items():
+        array = in_own_shape(array, name, arranged)
         if kind == "gradient" and loss.mass is not None and name == loss.mass.of:
-            owed = owed_to_denominator(loss, arranged, plan, reduction, values[reduction])
-            array = array if owed is None else array + owed
-        found[kind].setdefault(reduction, {})[name] = in_own_shape(array, name, arranged)
+            array = through_denominator(array, loss, arranged, plan, reduction, values[reduction])
+        found[kind].setdefault(reduction, {})[name] = in_own_type(array, name, arranged)
     warnings = plan.warnings if result.distributions else (*plan.warnings, _NOT_DISTRIBUTIONS)
     typed = {name: _typed(value, arranged) for name, value in values.items()}
     return Answer(typed, count(plan.weights), plan.denominator, warnings=warnings, **found)
