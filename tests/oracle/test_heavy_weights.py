@@ -120,3 +120,20 @@ def test_products_that_overflow_either_way_are_added_where_they_are_numbers():
     answer = evaluate(LOSSES["nll"], call)
     assert answer.loss["sum"] == np.inf
     np.testing.assert_allclose(answer.loss["mean"], 5e304, rtol=1e-14)
+
+
+@TYPES
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_block_that_underflows_leaves_the_others_as_they_are(dtype, threads):
+    x = np.random.default_rng(0).standard_normal(300_000).astype(dtype)
+    x[5] = -FAR[dtype]
+    arrays = {"input": x, "target": np.zeros_like(x), "sample_weight": np.full(x.size, 1e15)}
+    options = {"reduction": "none", "gradient": True}
+    answer, without = (
+        evaluate(LOSSES["bce_with_logits"], Call(given, options), threads=threads)
+        for given in (arrays, {key: array[200_000:] for key, array in arrays.items()})
+    )
+    np.testing.assert_array_equal(answer.loss["none"][200_000:], without.loss["none"])
+    found = answer.gradient["none"]["input"]
+    np.testing.assert_array_equal(found[200_000:], without.gradient["none"]["input"])
+    assert_exact(found[5:6], [MP.exp(MP.mpf(float(x[5]))) * MP.mpf(1e15)])

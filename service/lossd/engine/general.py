@@ -7,7 +7,6 @@ reduction that was asked for, while the block is in cache.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -33,6 +32,8 @@ _TEMPORARIES = 4
 
 # A derivative that was asked for: what it is of ("gradient", "hessian", "hvp"), reduction, argument.
 Wanted = tuple[str, str, str]
+# Each reduction's factors on a block's values and on its derivatives.
+_Factors = Mapping[str, tuple[Factor, Factor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +128,27 @@ def _run(
         whole = plan.weights.selected
         blocks = [slice(0, arranged.count) if whole is None else whole]
 
-    def work(block: Block) -> _Parts:
+    def compute(prepared: Prepared, block: Block, factors: _Factors) -> _Parts:
         parts = _Parts()
         arguments = _read(loss, prepared, block, parts)
+        terms = kernel(**arguments, **plan.settings)
+        for name, (of_value, of_gradient) in factors.items():
+            _add_values(parts, kept, name, terms.value, of_value, block, prepared.plan.sum_type)
+            asked = [wanted for wanted in arrays if wanted[1] == name]
+            _store(loss, terms, prepared.plan, asked, of_gradient, block, rows, parts, prepared.arranged)
+        return parts
+
+    def work(block: Block) -> _Parts:
         factors = {
             name: (_of(scale.value, block), _of(scale.gradient, block)) for name, scale in plan.scales.items()
         }
-        heavy = trap_heavy and _weighs_heavily(arranged, arguments, factors)
-        with trap(underflow=True) if heavy else nullcontext():
-            terms = kernel(**arguments, **plan.settings)
-            for name, (of_value, of_gradient) in factors.items():
-                _add_values(parts, kept, name, terms.value, of_value, block, exact)
-                asked = [wanted for wanted in arrays if wanted[1] == name]
-                _store(loss, terms, plan, asked, of_gradient, block, rows, parts, arranged)
-        return parts
+        if not trap_heavy or not _weighs_heavily(arranged, factors, block):
+            return compute(prepared, block, factors)
+        try:
+            with trap(underflow=True):
+                return compute(prepared, block, factors)
+        except FloatingPointError:
+            return compute(_widened(prepared, loss), block, factors)  # other blocks stay as they are
 
     results = run_blocks(work, blocks, threads, checkpoint)
     for wanted, array in arrays.items():
@@ -207,17 +215,18 @@ def _read(loss: Loss, prepared: Prepared, block: Block, parts: _Parts) -> dict[s
     return arguments
 
 
-def _weighs_heavily(
-    arranged: Arranged,
-    arguments: Mapping[str, Array | None],
-    factors: Mapping[str, tuple[Factor, Factor]],
-) -> bool:
+def _weighs_heavily(arranged: Arranged, factors: _Factors, block: Block) -> bool:
     """Return whether the weights of a block, and its factors of each reduction, may bring back what underflows."""
-    weights = [arguments[name] for name, placed in arranged.placed.items() if placed.role.domain is WEIGHT]
+    kind = arranged.computing
+    weights = [
+        placed.array.astype(kind, copy=False) if placed.rows is None else placed.rows.read(block, kind)
+        for placed in arranged.placed.values()
+        if placed.role.domain is WEIGHT
+    ]
     # Where rows are added up, what a value is multiplied by in the end is the gradient's factor.
     beside = [of_gradient for _, of_gradient in factors.values()]
     beside += [factors["none"][0]] if "none" in factors else []
-    return any(is_heavy([*weights, factor], arranged.computing) for factor in beside)
+    return any(is_heavy([*weights, factor], kind) for factor in beside)
 
 
 def _of(factor: Factor, block: Block) -> Factor:
