@@ -137,3 +137,15 @@ def test_a_block_that_underflows_leaves_the_others_as_they_are(dtype, threads):
     found = answer.gradient["none"]["input"]
     np.testing.assert_array_equal(found[200_000:], without.gradient["none"]["input"])
     assert_exact(found[5:6], [MP.exp(MP.mpf(float(x[5]))) * MP.mpf(1e15)])
+
+
+@TYPES
+@pytest.mark.parametrize("others", ["pos_weight", "weight"])
+def test_the_slope_of_a_weight_is_as_heavy_as_the_weights_beside_it(dtype, others):
+    """That of a weight of 0 is the loss itself."""
+    x = np.array([-FAR[dtype], -1.0], dtype)
+    arrays = {"input": x, "target": np.zeros_like(x), others: np.zeros_like(x)}
+    options = {"reduction": "none", "gradient": ["weight"]}
+    call = Call({"weight": np.ones_like(x), **arrays, "sample_weight": np.full(2, 1e30)}, options)
+    found = evaluate(LOSSES["bce_with_logits"], call).gradient["none"]["weight"]
+    assert_exact(found, [MP.log1p(MP.exp(MP.mpf(float(value)))) * MP.mpf(1e30) for value in x])

@@ -79,23 +79,22 @@ def _lies_within(part: Array, low: float, high: float) -> bool:
 
 
 def is_heavy(factors: Sequence[Any], dtype: np.dtype[Any]) -> bool:
-    """Return whether what underflowed in ``dtype`` would be missed once it is multiplied by all of these."""
+    """Return whether what underflowed in ``dtype`` would be missed once it is multiplied by some of these."""
     most = _HEAVY[dtype.char]
     # NaN may stand beside anything.
     return not prod(map(_norm, factors)) <= most and not prod(map(_largest, factors)) <= most
 
 
 def _norm(factor: Any) -> float:
-    """Return what no factor exceeds, in half the time of a maximum and a minimum."""
-    if not isinstance(factor, np.ndarray):
-        return abs(float(factor))
-    return max(sqrt(np.dot(factor, factor)), 1.0)  # squares of less may underflow; NaN stays
+    """Return what no factor exceeds, nor 1, in half the time of a maximum and a minimum."""
+    return max(sqrt(np.dot(factor, factor)) if isinstance(factor, np.ndarray) else abs(float(factor)), 1.0)
 
 
 def _largest(factor: Any) -> float:
-    if not isinstance(factor, np.ndarray):
-        return abs(float(factor))
-    return float(max(np.maximum.reduce(factor, initial=0), -np.minimum.reduce(factor, initial=0)))
+    """Return the size of the largest factor, or 1: a slope with respect to a weight is not multiplied by it."""
+    if isinstance(factor, np.ndarray):
+        factor = max(np.maximum.reduce(factor, initial=0), -np.minimum.reduce(factor, initial=0))
+    return max(abs(float(factor)), 1.0)
 
 
 def rounded(values: Array, dtype: np.dtype[Any]) -> Array:
