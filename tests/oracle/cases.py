@@ -285,6 +285,7 @@ def _dice(rng: np.random.Generator, limits: Any) -> Drawn:
         "soft and equal": (x, x),
         "tiny": (tiny * x * 8, tiny * x[::-1] * 8),
         "subnormal": (tiny * x / 8, tiny * x[::-1] / 8),
+        "one outweighs the others": (np.where(np.eye(6, 5), 1 - x / 8, spread), spread[::-1].copy()),
         "one pixel": (wrong[:, :1], t[:, :1]),
         "no pixel": (wrong[:, :0], t[:, :0]),
     }
