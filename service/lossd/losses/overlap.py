@@ -113,7 +113,8 @@ def _regions(input: Array, target: Array, smooth: float, difference: Array, both
     overlap = 2 * both + smooth
     extent = difference + overlap
     least = input.shape[1] * _LEAST[input.dtype.char]
-    if not (np.minimum.reduce(np.minimum(difference, overlap)) > least and np.maximum.reduce(extent) < inf):
+    lowest, highest = np.minimum.reduce(np.minimum(difference, overlap)), np.maximum.reduce(extent)
+    if not (lowest > least and highest < inf) or 0 < smooth <= least:
         return _regions_of_any_size(input, target, smooth)
     loss, base, step = difference / extent, overlap / extent / extent, 2 / extent
     return _Regions(loss[:, None], base[:, None], step[:, None], 1.0, input, target)
@@ -164,8 +165,8 @@ def _heavy_pixels(found: _Regions, own: Array, other: Array, smooth: float) -> _
     if not is_heavy.any():
         return None
     rows, places = rows[is_heavy], places[is_heavy]
-    over, share = found.step[rows] / 2, smooth * found.shrink * found.step / 2
-    both, extent = (share * found.step * found.shrink / 4)[rows, 0], share[rows, 0]
+    over, extent = found.step[rows] / 2, (smooth * found.shrink * found.step / 2)[rows, 0]
+    both = (smooth * found.shrink * found.shrink * found.step * found.step / 8)[rows, 0]
     for first in range(0, own.shape[1], _PIXELS):
         x, y = own[rows, first : first + _PIXELS] * over, other[rows, first : first + _PIXELS] * over
         x[np.arange(first, first + x.shape[1]) == places[:, None]] = 0
