@@ -33,12 +33,17 @@ def dice(*, input, target, axis=None, smooth=1e-7) -> Truth:
     if extent == 0:
         nothing = [(MP.nan,) for _ in pixels]
         return Truth((MP.nan,), {"input": nothing, "target": nothing, "smooth": (MP.nan,)})
-    share, loss = overlap / extent, MP.fsum(x + t - 2 * x * t for x, t in pixels) / extent
+    loss = MP.fsum(x + t - 2 * x * t for x, t in pixels) / extent
+
+    def slopes(own: Number, other: Number) -> tuple[Number, ...]:
+        """Return the addends of a pixel's slope: the pixel itself is in both, and would cancel."""
+        return (overlap - 2 * own * other) / extent**2, -2 * other * (extent - own) / extent**2
+
     return Truth(
         (loss,),
         {
-            "input": [(share / extent, -2 * t / extent) for _, t in pixels],
-            "target": [(share / extent, -2 * x / extent) for x, _ in pixels],
+            "input": [slopes(x, t) for x, t in pixels],
+            "target": [slopes(t, x) for x, t in pixels],
             "smooth": (-loss / extent,),
         },
     )

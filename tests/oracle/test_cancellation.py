@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,37 @@ def test_triplets_far_from_the_origin_keep_their_digits(
     if expected:  # every distance depends on differences alone
         total = sum(answer.gradient[reduction].values())
         np.testing.assert_allclose(total, 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("own", "other", "smooth"),
+    [
+        ([0.15], [1e-5], 0.0),
+        ([1.0], [1e-10], 1e-7),
+        ([1e-5, 1.0, 1e-6], [1e-4, 1e-3, 0.0], 0.0),
+        ([2**-30] * 300 + [1.0], [2**-20] * 301, 2**-25),
+    ],
+    ids=["alone", "smoothed", "among three", "among many"],
+)
+def test_a_pixel_that_outweighs_its_region_has_an_exact_slope(own, other, smooth, dtype):
+    """In fractions nothing is lost: with D the extent, ``(2 I + smooth - 2 y D) / D^2``, and that times -2 over D."""
+    x, y = np.array(own, dtype), np.array(other, dtype)
+    exact_x, exact_y = ([Fraction(v) for v in array.tolist()] for array in (x, y))
+    extent = sum(exact_x + exact_y) + Fraction(smooth)
+    overlap = 2 * sum(a * b for a, b in zip(exact_x, exact_y, strict=True)) + Fraction(smooth)
+    heavy = int(x.argmax())
+    slope = (overlap - 2 * exact_y[heavy] * extent) / extent**2
+    asked = {"smooth": smooth, "axis": 0, "reduction": "sum"}
+    of_input = ask("dice", dtype, asked={**asked, "gradient": ["input"], "hessian": True}, input=x, target=y)
+    fused = ask("dice", dtype, asked={**asked, "gradient": True}, input=x, target=y)
+    of_target = ask("dice", dtype, asked={**asked, "gradient": ["target"]}, input=y, target=x)
+    slopes = [of_input.gradient["sum"]["input"], fused.gradient["sum"]["input"]]
+    slopes.append(of_target.gradient["sum"]["target"])
+    rtol = 8 * float(np.finfo(dtype).eps)
+    np.testing.assert_allclose([found[heavy] for found in slopes], float(slope), rtol=rtol)
+    bend = of_input.hessian["sum"]["input"][heavy]
+    np.testing.assert_allclose(bend, float(-2 * slope / extent), rtol=rtol)
 
 
 def test_the_longest_coordinate_of_an_embedding_has_an_exact_slope():
