@@ -84,6 +84,16 @@ def test_the_longest_coordinate_of_an_embedding_has_an_exact_slope():
     np.testing.assert_allclose(found @ embeddings[0].astype(float), 0, atol=1e-12)  # scale does not matter
 
 
+@pytest.mark.parametrize("temperature", [0.07, 1e-3, 1e-5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_embeddings_at_right_angles_are_equally_alike_at_any_temperature(dtype, temperature):
+    """All cosines are 0: each of an item's four negatives is as likely as its positive."""
+    asked = {"temperature": temperature, "reduction": "none", "gradient": ["temperature"]}
+    answer = ask("nt_xent", dtype, asked=asked, embeddings=np.eye(6), labels=[0, 0, 1, 1, 2, 2])
+    np.testing.assert_allclose(answer.loss["none"], np.log(5), rtol=4 * np.finfo(dtype).eps)
+    assert answer.gradient["none"]["temperature"] == 0
+
+
 @pytest.mark.parametrize("weight", [1e-3, 1e-6, 1e-9])
 def test_a_weight_that_outweighs_the_others_has_an_exact_slope(weight):
     """For two rows it is w1 (l0 - l1) / (w0 + w1)^2."""
