@@ -103,6 +103,11 @@ class Draw(NamedTuple):
         return float(min(np.prod(factors, dtype=np.float64), np.finfo(np.float64).max))
 
     @property
+    def sharpness(self) -> float:
+        """How often a rounding error of 1 is in an exponent, beside the condition of the inputs."""
+        return 1 / self.case.settings["temperature"] if "temperature" in self.case.settings else 0.0
+
+    @property
     def first(self) -> str:
         return next(key for key in LOSSES[self.name].gradient if key in self.case.arrays)
 
@@ -140,7 +145,7 @@ def check_values(draw: Draw) -> Finding | None:
 
     def is_explained(at: Place, condition: Any) -> bool:
         (key, place), right = at, truth[at[0]][at[1]]
-        size = condition + addends[key][place] - abs(right)
+        size = condition + addends[key][place] + (draw.sharpness - 1) * abs(right)
         return is_close(got[key][place], right, size, factor)
 
     condition = {at: MP.mpf(0) for at in suspects if not is_explained(at, 0)}
