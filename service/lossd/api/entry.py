@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from lossd.engine import Options, request_model
-from lossd.losses.spec import Loss
+from lossd.declaration.loss import Loss
 
 TENSOR_REF = "#/components/schemas/Tensor"
 
@@ -152,7 +152,7 @@ def _without_format(members: dict[str, Any]) -> dict[str, Any]:
 
 def _own(loss: Loss) -> list[str]:
     """Return the names of the loss's own settings, which may hide a general option of the same name."""
-    return [*loss.settings, *(vector.name for vector in loss.vectors)]
+    return [*loss.settings]
 
 
 def _general() -> list[str]:

@@ -17,7 +17,7 @@ from lossd.api.v2.contract import add_open_inference
 from lossd.engine import evaluate
 from lossd.errors import MOST_FAULTS
 from lossd.losses import LOSSES
-from lossd.losses.spec import Loss
+from lossd.declaration.loss import Loss
 from lossd.wire import CODECS, json_codec
 
 Schema = dict[str, Any]

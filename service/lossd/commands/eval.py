@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lossd.losses.spec import Loss
+    from lossd.declaration.loss import Loss
     from lossd.message import Array, Call
 
 HELP = "evaluate a loss without a server"

@@ -1,24 +1,26 @@
-"""This file is the engine's flow: prepare the call, run its blocks, answer."""
+"""The engine's flow: validate, bind, plan, run, reduce, answer."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from lossd.engine.arrange import Arranged
-from lossd.engine.blocks import BLOCK_BYTES, Checkpoint, one_blas_thread
-from lossd.engine.derivatives import in_own_shape, owed_to_denominator
-from lossd.engine.fused import run_recipe
-from lossd.engine.general import Result, run_general
-from lossd.engine.plan import Plan, Scale
-from lossd.engine.precision import rounded, rounding_to
-from lossd.engine.prepare import Prepared, prepare
-from lossd.engine.reduce import REDUCTIONS, count, sum_over_axes
-from lossd.losses.spec import Loss
-from lossd.message import Answer, Array, Call
+from lossd.declaration.loss import Loss
+from lossd.engine.answer import answer
+from lossd.engine.bind import with_arrays
+from lossd.engine.blocks import BLOCK_BYTES, Checkpoint, block_rows, one_blas_thread
+from lossd.engine.check import check_finite, check_shared, names_to_check
+from lossd.engine.concatenated import Starts, padded
+from lossd.engine.cost import min_block_rows
+from lossd.engine.fused import run_fused
+from lossd.engine.fused_plan import fused_plan
+from lossd.engine.known import Known, known_call
+from lossd.engine.plan import make_plan
+from lossd.engine.run import Job, run
+from lossd.engine.selection import select
+from lossd.message import Answer, Call
 
-_NOT_DISTRIBUTIONS = "target: some rows of probabilities do not sum to 1"
+# A kernel that reads as the maths holds several results of a block's size at a time, a fused one few.
+_TEMPORARIES = 4
 
 
 def evaluate(
@@ -36,57 +38,40 @@ def evaluate(
         call: Arrays by argument, settings and options; their meaning is in `Options` and in the loss.
         threads: How many threads may work; the answer's bits do not depend on it.
         checkpoint: Called between blocks; what it raises ends the work.
-        block_bytes: Size of the widest argument's block; a kernel that is not tuned gets a quarter of it.
+        block_bytes: Size of the widest argument's block; a kernel that is not fused gets a quarter of it.
 
     Raises:
-        InvalidCall: An array, a setting or an option is not what the loss means; the faults say where.
+        InvalidCall: An array, a setting or an option is not what the loss means; the errors say where.
     """
     one_blas_thread()
     with np.errstate(all="ignore"):  # overflow and NaN are answers here
-        prepared = prepare(loss, call, block_bytes)
-        if prepared.recipe is not None:
-            return run_recipe(
-                prepared.recipe, call.arrays, owned=call.owned, threads=threads, checkpoint=checkpoint
+        call, starts = padded(loss, call)
+        known = known_call(loss, call, block_bytes)
+        if known.fused is not None and all(index.valid(call.arrays) for index in known.indices):
+            return run_fused(
+                known.fused, call.arrays, owned=call.owned, threads=threads, checkpoint=checkpoint
             )
-        result = run_general(loss, prepared, threads=threads, checkpoint=checkpoint, block_bytes=block_bytes)
-        return _answer(loss, prepared, result)
+        return _evaluate(known, call, starts, threads=threads, checkpoint=checkpoint, block_bytes=block_bytes)
 
 
-def _answer(loss: Loss, prepared: Prepared, result: Result) -> Answer:
-    """Divide the sums, correct what the denominators depend on, and sort the derivatives."""
-    arranged, plan = prepared.arranged, prepared.plan
-    values = {name: _value(name, plan, result, prepared.empty) for name in plan.scales}
-    found: dict[str, dict[str, dict[str, Array]]] = {"gradient": {}, "hessian": {}, "hvp": {}}
-    for (kind, reduction, name), array in result.derivatives.items():
-        if kind == "gradient" and loss.mass is not None and name == loss.mass.of:
-            owed = owed_to_denominator(loss, arranged, plan, reduction, values[reduction])
-            array = array if owed is None else array + owed
-        found[kind].setdefault(reduction, {})[name] = in_own_shape(array, name, arranged)
-    warnings = plan.warnings if result.distributions else (*plan.warnings, _NOT_DISTRIBUTIONS)
-    typed = {name: _typed(value, arranged) for name, value in values.items()}
-    return Answer(typed, count(plan.weights), plan.denominator, warnings=warnings, **found)
-
-
-def _value(name: str, plan: Plan, result: Result, empty: str) -> Any:
-    """Return a reduction's result in float64 or wider: a number, or an array where axes are left."""
-    scale, value = plan.scales[name], result.values[name]
-    if REDUCTIONS[name].keeps_rows:
-        return value.reshape(plan.weights.batch)
-    if plan.weights.axes is not None:
-        value = sum_over_axes(value, plan.weights)
-    return _divide(value, scale, empty)
-
-
-def _divide(value: Any, scale: Scale, empty: str) -> Any:
-    divisor = scale.divisor
-    if not isinstance(divisor, np.ndarray) and divisor:
-        return value / divisor
-    quotient = np.divide(value, divisor)
-    return np.where(np.equal(divisor, 0), 0.0 if empty == "zero" else np.nan, quotient)
-
-
-def _typed(value: Any, arranged: Arranged) -> Any:
-    """Return a result in the answer's type; a complex call has a real loss."""
-    if isinstance(value, np.ndarray) and value.ndim:
-        return rounded(value, arranged.real)
-    return rounding_to(arranged.real)(value)
+def _evaluate(
+    known: Known, call: Call, starts: Starts, *, threads: int, checkpoint: Checkpoint | None, block_bytes: int
+) -> Answer:
+    """Answer a call whose values decide how, or that no fused kernel covers."""
+    request = known.request.of_arrays(call.arrays)
+    if request.options.check_finite:
+        check_finite(call.arrays)
+    bound = with_arrays(known.bound, request.arrays, broadcast=request.options.broadcast, starts=starts)
+    plan, checked = known.plan, known.checked
+    if plan is None or not all(index.valid(call.arrays) for index in known.indices):
+        checked = names_to_check(bound, request.options.check_target)
+        check_shared(bound, checked)
+        plan = make_plan(request, bound, select(request, bound))
+        fused = fused_plan(bound, plan, checked, block_bytes)
+        if fused is not None:
+            return run_fused(fused, call.arrays, owned=call.owned, threads=threads, checkpoint=checkpoint)
+    else:
+        check_shared(bound, checked)
+    size = max(block_rows(bound, block_bytes // _TEMPORARIES), min_block_rows(bound))
+    job = Job(bound, plan, checked, request.options.check_target == "strict", size)
+    return answer(request, bound, plan, run(job, threads=threads, checkpoint=checkpoint))

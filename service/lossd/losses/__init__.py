@@ -1,16 +1,21 @@
-"""The catalogue of losses. A new loss is one declaration in its family's module."""
+"""The catalogue of losses. A new loss is one declaration in a module of its family."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from lossd.declaration.alias import NOT_OFFERED
+from lossd.declaration.loss import Loss
 from lossd.errors import UnknownLoss
-from lossd.losses import classification, embedding, overlap, quantile, regression, sequence
-from lossd.losses.alias import NOT_OFFERED
-from lossd.losses.spec import Loss
+from lossd.losses.classification import binary, multiclass
+from lossd.losses.embedding import pairs, triplets
+from lossd.losses.overlap import dice
+from lossd.losses.quantile import pinball
+from lossd.losses.regression import residual
+from lossd.losses.sequence import ctc
 from lossd.spelling import did_you_mean, names_near
 
-FAMILIES = (regression, classification, quantile, overlap, embedding, sequence)
+MODULES = (residual, multiclass, binary, pinball, dice, triplets, pairs, ctc)
 
 
 def by_name(losses: Iterable[Loss]) -> dict[str, Loss]:
@@ -32,8 +37,8 @@ def by_name(losses: Iterable[Loss]) -> dict[str, Loss]:
     return named
 
 
-_DECLARED = dict.fromkeys(  # without a loss that another family imports
-    declared for family in FAMILIES for declared in vars(family).values() if isinstance(declared, Loss)
+_DECLARED = dict.fromkeys(  # without a loss that another module imports
+    declared for module in MODULES for declared in vars(module).values() if isinstance(declared, Loss)
 )
 _BY_ANY_NAME = by_name(_DECLARED)
 LOSSES: Mapping[str, Loss] = {declared.name: declared for declared in _DECLARED}
@@ -63,4 +68,4 @@ def _one_of_each(names: Iterable[str]) -> list[str]:
     return list(by_loss.values())[:_SUGGESTIONS]
 
 
-__all__ = ["FAMILIES", "LOSSES", "find"]
+__all__ = ["LOSSES", "MODULES", "find"]

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lossd.errors import UnknownLoss
 from lossd.losses import find
-from lossd.losses.spec import Argument, Loss
+from lossd.declaration.loss import Loss
+from lossd.declaration.signature import Argument
 
 PLATFORM = "lossd"
 VERSION = "1"
@@ -58,7 +59,7 @@ def find_model(name: str, version: str | None = None) -> Loss:
 @cache
 def describe_model(loss: Loss) -> ModelMetadata:
     """Return what the protocol says of a model."""
-    arguments = loss.arguments + loss.vectors
+    arguments = loss.arguments
     by_name = {argument.name: argument for argument in arguments}
     return ModelMetadata(
         name=loss.name,
@@ -77,7 +78,11 @@ def describe_model(loss: Loss) -> ModelMetadata:
 
 def _tensor(name: str, argument: Argument | None = None, *, optional: bool = False) -> TensorMetadata:
     """Describe an array in the shape of an argument, or a number."""
-    whole = argument is not None and argument.role.domain.integer and not name.startswith("gradient.")
+    whole = (
+        argument is not None
+        and argument.role.forms[0].domain.kind == "whole"
+        and not name.startswith("gradient.")
+    )
     return TensorMetadata(
         name=name,
         datatype="INT64" if whole else "FP32",
@@ -88,4 +93,5 @@ def _tensor(name: str, argument: Argument | None = None, *, optional: bool = Fal
 
 def _rank(argument: Argument) -> int:
     """Return the rank of an argument with one batch axis."""
-    return len(argument.role.core) + (argument.role.extent != "shared")
+    pattern = argument.role.forms[0].pattern
+    return len(pattern.core) + pattern.batched

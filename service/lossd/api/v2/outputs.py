@@ -14,7 +14,7 @@ import numpy as np
 
 from lossd.engine.reduce import REDUCTIONS
 from lossd.errors import excerpt, invalid
-from lossd.losses.spec import Loss
+from lossd.declaration.loss import Loss
 from lossd.message import Answer, Array, Call
 from lossd.wire.open_inference import Inference, Output
 

@@ -1,0 +1,23 @@
+"""The cost of a kernel, as far as it does not follow from the patterns of its arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Memory and time of a kernel, in patterns whose axes are multiplied; several are added with " + ".
+
+    The names in them are letters of the arguments' patterns, whole settings and numbers. What is left out follows from
+    the arguments: the workspace is a few times the elements of a row, the work is one pass over them.
+
+    Attributes:
+        workspace: Elements that kernel and derivatives hold at their peak for each row, such as ``(6, L, L)``.
+        work: Multiplications for each row, such as ``(N, N, D)`` of a loss over a whole batch.
+        steps: NumPy calls that must follow one another, such as ``(T)`` of a recursion over time.
+    """
+
+    workspace: str = ""
+    work: str = ""
+    steps: str = "(1)"

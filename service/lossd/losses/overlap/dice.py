@@ -1,0 +1,127 @@
+"""Dice: how well a predicted region covers the true one."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from lossd.declaration.alias import Alias
+from lossd.declaration.loss import Example, loss
+from lossd.declaration.result import Result
+from lossd.declaration.roles import NonNegative, Pixels
+from lossd.declaration.signature import Differentiable
+from lossd.message import Array
+from lossd.numerics.scratch import Scratch
+from lossd.numerics.sums import row_dots
+
+# Pixels that are worked on at a time, whole runs of `row_dots`: a long region goes through the cache once.
+_PIXELS = 1 << 17
+# What a sum of as many products as there are pixels is to exceed: above it, underflow costs less than rounding does.
+_LEAST = {"f": 2.0**-124, "d": 2.0**-1020}
+
+
+@loss(
+    aliases=(
+        Alias(
+            "Dice",
+            "Keras",
+            "The default of `smooth` is 0: Keras' 1e-7 below the fraction is not copied, so an empty region is NaN.",
+            defaults={"smooth": 0.0},
+        ),
+    ),
+    formula=(
+        r"\ell = 1 - \frac{2I + \sigma}{S + \sigma},\quad I = \textstyle\sum_i x_i t_i,\ S = \sum_i (x_i + t_i)"
+    ),
+    source="Milletari, Navab and Ahmadi (2016), V-Net; Keras, losses.Dice",
+    example=Example(input=[1.0, 0.5, 0.5, 0.0], target=[1.0, 1.0, 0.0, 0.0], smooth=0.0, value=0.25),
+)
+def dice(
+    input: Pixels,
+    target: Pixels,
+    *,
+    smooth: Annotated[NonNegative, Differentiable] = 1e-7,
+) -> Result:
+    """One minus the Dice coefficient of the pixels along ``axis``, all of them if it is absent.
+
+    The axes that ``axis`` leaves are the unreduced loss.
+
+    Args:
+        smooth: Added to both sides of the fraction; with 0 an empty region is NaN.
+    """
+    found = regions(
+        input, target, smooth, region_difference(input, target, Scratch()), row_dots(input, target)
+    )
+    return Result(
+        found.loss[:, 0],
+        {
+            "input": lambda: found.base - found.step * found.target,
+            "target": lambda: found.base - found.step * found.input,
+            "smooth": lambda: (-found.loss * found.step / 2 * found.shrink)[:, 0],
+        },
+        {
+            "input": lambda: found.step * (found.step * found.target - found.base) * found.shrink,
+            "target": lambda: found.step * (found.step * found.input - found.base) * found.shrink,
+        },
+    )
+
+
+class _Regions(NamedTuple):
+    """The losses of regions, and the parts of their derivatives, in float64 of shape ``(rows, 1)``.
+
+    With D the region's extent ``S + smooth`` and F its loss, the slope of F with respect to a pixel of one array is
+    ``(1 - F - 2 y) / D``, where y is the other array's pixel, and its second derivative is that times ``-2 / D``.
+
+    Attributes:
+        loss: F.
+        base: ``(1 - F) / D``.
+        step: 2 over D times ``shrink``.
+        shrink: The power of two by which `input` and `target` are scaled, so that sums and products stay in range.
+        input: Pixels, ``(rows, n)``.
+        target: Pixels, ``(rows, n)``.
+    """
+
+    loss: Array
+    base: Array
+    step: Array
+    shrink: Array | float
+    input: Array
+    target: Array
+
+
+def regions(input: Array, target: Array, smooth: float, difference: Array, both: Array) -> _Regions:
+    """Return each region's parts from its sums of ``x + t - 2 x t`` and of ``x t``, ``(rows,)`` each."""
+    overlap = 2 * both + smooth
+    extent = difference + overlap
+    least = input.shape[1] * _LEAST[input.dtype.char]
+    if not (np.minimum(difference, overlap).min() > least and extent.max() < np.inf):
+        return _regions_of_any_size(input, target, smooth)
+    loss, base, step = difference / extent, overlap / extent / extent, 2 / extent
+    return _Regions(loss[:, None], base[:, None], step[:, None], 1.0, input, target)
+
+
+def _regions_of_any_size(input: Array, target: Array, smooth: float) -> _Regions:
+    """Return the same from scaled pixels in float64, where a product or a sum may leave the range of floats."""
+    x, t = input.astype(np.float64), target.astype(np.float64)
+    largest = np.maximum(np.abs(x), np.abs(t)).max(axis=1, keepdims=True, initial=smooth)
+    shrink = np.ldexp(1.0, np.clip(-np.frexp(largest)[1], -1000, 1000))
+    small_x, small_t = x * shrink, t * shrink
+    difference = np.add.reduce(small_x * (1 - t) + small_t * (1 - x), axis=1, keepdims=True)
+    both = np.add.reduce(small_x * small_t, axis=1, keepdims=True)
+    extent = np.add.reduce(small_x + small_t, axis=1, keepdims=True) + smooth * shrink
+    base = 2 * both / extent / extent + smooth * shrink * shrink / extent / extent
+    return _Regions(difference / extent, base, 2 / extent, shrink, small_x, small_t)
+
+
+def region_difference(input: Array, target: Array, scratch: Scratch) -> Array:
+    """Return each row's sum of ``x + t - 2 x t`` as that of ``x (1 - t) + t (1 - x)``, of which nothing cancels.
+
+    Where prediction and truth agree, ``S - 2 I`` holds rounding errors only.
+    """
+    found = np.zeros(len(input))
+    for first in range(0, input.shape[1], _PIXELS):
+        x, t = input[:, first : first + _PIXELS], target[:, first : first + _PIXELS]
+        rest = scratch.empty("rest", x)
+        found += row_dots(x, np.subtract(1, t, out=rest))
+        found += row_dots(t, np.subtract(1, x, out=rest))
+    return found
