@@ -14,7 +14,8 @@ import numpy as np
 from lossd.engine import Options, request_model
 from lossd.engine.request import ReductionName
 from lossd.losses import LOSSES
-from lossd.losses.spec import GENERAL_ARRAYS, Argument, Loss
+from lossd.declaration.loss import GENERAL_ARRAYS, Loss
+from lossd.declaration.signature import Argument
 
 FILE = Path(__file__).parent.parent / "service" / "lossd" / "client" / "methods.py"
 OF_THE_BYTES = {"encoding"}  # the client chooses the format
@@ -69,7 +70,7 @@ ONLY_HERE = {
 
 def source() -> str:
     """Write the module, formatted as the formatter would."""
-    arrays = {x.name: tuple(a.name for a in x.arguments + x.vectors) for x in LOSSES.values()}
+    arrays = {x.name: tuple(a.name for a in x.arguments) for x in LOSSES.values()}
     aliases = {alias.name: x.name for x in LOSSES.values() for alias in x.aliases}
     objectives = tuple(a.name for x in LOSSES.values() for a in x.aliases if "convention" in a.defaults)
     defaults = {name: field.default for name, field in OPTIONS.items()}
@@ -148,7 +149,7 @@ def setting_parameter(name: str, hint: Any, default: Any) -> str:
 def docstring(loss: Loss) -> str:
     """Write the docstring: what the loss is, and every parameter in one line or two."""
     paragraphs = [wrap(" ".join(text.split()), 96) for text in dedent(loss.description).split("\n\n") if text]
-    listed = [f"{a.name}: {a.domain}, of shape {a.shape}" for a in loss.arguments + loss.vectors]
+    listed = [f"{a.name}: {a.domain}, of shape {a.shape}" for a in loss.arguments]
     listed += [f"{name}: {setting_range(loss, name)}" for name in loss.settings]
     listed += [f"{name}: {OPTIONS[name].description}" for name in general_options(loss)]
     lines = ["    " + line for item in listed for line in wrap(item, WIDTH - 12, subsequent_indent=" " * 4)]

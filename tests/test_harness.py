@@ -18,8 +18,8 @@ import pytest
 from lossd.engine import evaluate
 from lossd.engine.prepare import prepare
 from lossd.losses import LOSSES
-from lossd.losses.roles import Positive, Real, RowWeight
-from lossd.losses.spec import Differentiable, Example, Loss, Terms, forced, loss
+from lossd.declaration.roles import Positive, Real, RowWeight
+from lossd.declaration.loss import Differentiable, Example, Loss, Terms, forced, loss
 from lossd.message import Call
 from tests.losses import derivatives, layouts, numbers, reductions, selection
 from tests.losses.cases import CASES, Case, cases_of

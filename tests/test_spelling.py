@@ -11,7 +11,7 @@ from lossd.spelling import did_you_mean
 KNOWN = sorted(
     {
         *Options.model_fields,
-        *(a.name for loss in LOSSES.values() for a in loss.arguments + loss.vectors),
+        *(a.name for loss in LOSSES.values() for a in loss.arguments),
         *(name for loss in LOSSES.values() for name in loss.settings),
     }
 )

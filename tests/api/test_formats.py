@@ -16,8 +16,8 @@ import pytest
 
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
-from lossd.losses.samples import sample_call
-from lossd.losses.spec import Loss
+from lossd.declaration.samples import sample_call
+from lossd.declaration.loss import Loss
 from lossd.message import Answer, Call
 from lossd.wire import CODECS, Codec
 from lossd.wire.content_encoding import compress

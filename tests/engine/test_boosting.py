@@ -14,7 +14,7 @@ import pytest
 from lossd.api.entry import describe
 from lossd.engine import evaluate
 from lossd.losses import LOSSES, find
-from lossd.losses.spec import Boosting
+from lossd.declaration.loss import Boosting
 from lossd.message import Call
 
 SCORES = np.array([0.5, -1.0, 3.0, 0.25])

@@ -10,7 +10,7 @@ import pytest
 from lossd.engine import evaluate, prepare
 from lossd.errors import DeadlineExceeded, InvalidCall
 from lossd.losses import find
-from lossd.losses.samples import sample_call
+from lossd.declaration.samples import sample_call
 from lossd.message import Call
 
 RNG = np.random.default_rng(13)

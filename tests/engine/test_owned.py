@@ -5,8 +5,8 @@ import pytest
 
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
-from lossd.losses.samples import sample_call
-from lossd.losses.spec import Loss
+from lossd.declaration.samples import sample_call
+from lossd.declaration.loss import Loss
 from lossd.message import Call
 
 TUNED = [loss for loss in LOSSES.values() if loss.tuned is not None]

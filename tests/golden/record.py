@@ -14,8 +14,8 @@ import ml_dtypes  # which makes bfloat16 a name of NumPy's
 import numpy as np
 
 from lossd.losses import LOSSES
-from lossd.losses.samples import forms, sample_call
-from lossd.losses.spec import Loss
+from lossd.declaration.samples import forms, sample_call
+from lossd.declaration.loss import Loss
 from lossd.message import Array
 from lossd.wire.open_inference_tensor import json_tensor
 from lossd.wire.tensor import to_base64

@@ -14,8 +14,8 @@ import numpy as np
 
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
-from lossd.losses.samples import Form, core_places, forms, sample_call
-from lossd.losses.spec import Loss
+from lossd.declaration.samples import Form, core_places, forms, sample_call
+from lossd.declaration.loss import Loss
 from lossd.message import Answer, Array, Call
 
 REDUCTIONS = ["none", "sum", "mean", "batchmean", "weighted_mean"]

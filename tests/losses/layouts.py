@@ -11,7 +11,7 @@ import numpy as np
 
 from lossd.engine import evaluate
 from lossd.engine.blocks import BLOCK_BYTES
-from lossd.losses.samples import sample_call
+from lossd.declaration.samples import sample_call
 from lossd.message import Array
 from tests.losses.cases import REDUCTIONS, Case, ask, assert_close, assert_same_bits, with_arrays, with_names
 

@@ -13,9 +13,9 @@ import ml_dtypes
 import numpy as np
 
 from lossd.engine import evaluate
-from lossd.losses.domain import Index, Interval
-from lossd.losses.samples import sample_call
-from lossd.losses.spec import Role
+from lossd.declaration.domain import Index, Interval
+from lossd.declaration.samples import sample_call
+from lossd.declaration.role import Role
 from lossd.message import Answer, Array
 from tests.losses.cases import REDUCTIONS, Case, ask, assert_close, with_arrays, with_names
 

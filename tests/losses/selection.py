@@ -7,7 +7,7 @@ import pytest
 
 from lossd.engine import evaluate
 from lossd.errors import InvalidCall
-from lossd.losses.domain import Index
+from lossd.declaration.domain import Index
 from lossd.message import Array, Call
 from tests.losses.cases import (
     Case,

@@ -12,8 +12,8 @@ import pytest
 from lossd.engine import Options, evaluate, request_model
 from lossd.errors import InvalidCall, UnknownLoss
 from lossd.losses import FAMILIES, LOSSES, find
-from lossd.losses.alias import NOT_OFFERED
-from lossd.losses.spec import Loss
+from lossd.declaration.alias import NOT_OFFERED
+from lossd.declaration.loss import Loss
 from lossd.message import Call
 from tests.losses.cases import CASES, ask
 
@@ -111,18 +111,18 @@ def test_it_says_what_it_is(loss):
     assert set(loss.gradient) <= set(loss.differentiable)
     assert loss.tensors.isdisjoint(loss.settings)
     assert {"sample_weight", "mask", "upstream", "hvp"} <= loss.tensors
-    assert all(argument.shape and argument.domain for argument in loss.arguments + loss.vectors)
+    assert all(argument.shape and argument.domain for argument in loss.arguments)
 
 
 @every_loss
 def test_its_model_documents_every_argument_and_setting(loss):
     schema = request_model(loss).model_json_schema()
     json.dumps(schema)
-    own = {argument.name for argument in loss.arguments + loss.vectors} | set(loss.settings)
+    own = {argument.name for argument in loss.arguments} | set(loss.settings)
     assert own | {"reduction", "gradient", "sample_weight", "mask", "denominator"} <= set(
         schema["properties"]
     )
-    needed = {a.name for a in loss.arguments + loss.vectors if not a.optional} - set(loss.one_of)
+    needed = {a.name for a in loss.arguments if not a.optional} - set(loss.one_of)
     assert set(schema.get("required", [])) == needed
     for name in own:
         described = schema["properties"][name]

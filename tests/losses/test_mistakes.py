@@ -10,8 +10,8 @@ import pytest
 
 from lossd.engine import Options
 from lossd.losses import LOSSES, by_name
-from lossd.losses.roles import Label, Pixels, Real
-from lossd.losses.spec import GENERAL_ARRAYS, GENERAL_OPTIONS, Example, Loss, Terms, loss
+from lossd.declaration.roles import Label, Pixels, Real
+from lossd.declaration.loss import GENERAL_ARRAYS, GENERAL_OPTIONS, Example, Loss, Terms, loss
 from lossd.message import Array
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lossd.losses import LOSSES
-from lossd.losses.domain import Interval
+from lossd.declaration.domain import Interval
 from tests.oracle.cases import Case
 from tests.oracle.condition import Exact, Results, exact_inputs
 from tests.oracle.exact import MP
@@ -26,7 +26,7 @@ _ANY = object()
 
 def spoil(name: str, case: Case, rng: np.random.Generator) -> tuple[Case, str, tuple[int, ...]] | None:
     """Put NaN or an infinity in one place of one argument, if any may hold it."""
-    arguments = {a.name: a.role for a in LOSSES[name].arguments + LOSSES[name].vectors}
+    arguments = {a.name: a.role for a in LOSSES[name].arguments}
     open_to = [
         key
         for key, array in case.arrays.items()

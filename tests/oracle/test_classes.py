@@ -11,9 +11,9 @@ import pytest
 from lossd.engine import evaluate
 from lossd.errors import InvalidCall
 from lossd.losses import LOSSES
-from lossd.losses.scratch import Scratch
-from lossd.losses.stable import softmax
-from lossd.losses.sums import total_of_any_sign
+from lossd.numerics.scratch import Scratch
+from lossd.numerics.stable import softmax
+from lossd.numerics.sums import total_of_any_sign
 from lossd.message import Answer, Call
 from tests.oracle.exact import MP
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lossd.losses import LOSSES
-from lossd.losses.spec import Loss
+from lossd.declaration.loss import Loss
 from tests.oracle import random_calls
 from tests.oracle.exact import MP
 from tests.oracle.random_calls import check_call, is_close

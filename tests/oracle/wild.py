@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from pydantic.fields import FieldInfo
 
-from lossd.losses.domain import REAL, Distribution, Interval
-from lossd.losses.samples import forms, sample_call
-from lossd.losses.spec import Loss, Role
+from lossd.declaration.domain import REAL, Distribution, Interval
+from lossd.declaration.samples import forms, sample_call
+from lossd.declaration.loss import Loss
+from lossd.declaration.role import Role
 from tests.oracle.cases import Case
 from tests.oracle.truth import FRAMES
 

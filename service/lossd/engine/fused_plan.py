@@ -64,7 +64,7 @@ def fused_plan(bound: Bound, plan: Plan, checked: CheckedNames, block_bytes: int
         block_bytes: Size of the widest argument's block.
     """
     kernel = next(
-        (each for each in FUSED.get(bound.loss.name, ()) if _covers(each, bound, plan, checked)), None
+        (each for each in FUSED.get(bound.loss.kernel, ()) if _covers(each, bound, plan, checked)), None
     )
     if kernel is None:
         return None
@@ -102,8 +102,7 @@ def _covers(kernel: FusedKernel, bound: Bound, plan: Plan, checked: CheckedNames
     return all(
         name in kernel.accepts and _is_plain(given, name in checked) for name, given in bound.arrays.items()
     ) and all(
-        name in kernel.accepts or value == loss.settings[name][1]
-        for name, value in plan.settings.items()
+        name in kernel.accepts or value == loss.settings[name][1] for name, value in plan.settings.items()
     )
 
 

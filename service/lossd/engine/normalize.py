@@ -37,9 +37,7 @@ def normalizer_of(bound: Bound, rows: Array | None) -> Normalizer | None:
     )
 
 
-def denominator_gradient(
-    name: str, bound: Bound, plan: Plan, reduction: str, value: Any
-) -> Array | None:
+def denominator_gradient(name: str, bound: Bound, plan: Plan, reduction: str, value: Any) -> Array | None:
     """Return what a mean L that divides by D adds to the gradient with respect to ``name``: ``-L/D dD/dname``.
 
     Args:

@@ -137,9 +137,7 @@ def _direction(given: BoundArray, direction: Array, bound: Bound) -> BoundArray:
     return bind_array(form, bound.batch, broadcast=given.broadcast is not None)
 
 
-def _weights(
-    request: Request, bound: Bound, selection: Selection, normalizer: Normalizer | None
-) -> Weights:
+def _weights(request: Request, bound: Bound, selection: Selection, normalizer: Normalizer | None) -> Weights:
     """Gather what weighs the values of a call."""
     return Weights(
         shape=bound.unreduced,

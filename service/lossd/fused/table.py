@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
-from lossd.declaration.loss import Loss
+from lossd.declaration.loss import Kernel, Loss
 
 Function = Callable[..., float]
 
@@ -23,8 +23,8 @@ class FusedKernel(NamedTuple):
     accepts: frozenset[str]
 
 
-FUSED: dict[str, list[FusedKernel]] = {}
-"""Loss to its fused kernels; the first that covers a call answers it."""
+FUSED: dict[Kernel, list[FusedKernel]] = {}
+"""A loss's kernel to its fused kernels; the first that covers a call answers it."""
 
 
 def fused(declared: Loss) -> Callable[[Function], Function]:
@@ -51,7 +51,7 @@ def fused(declared: Loss) -> Callable[[Function], Function]:
             raise TypeError(
                 f"{function.__name__}: expected names of {declared.name}, got {', '.join(unknown)}"
             )
-        FUSED.setdefault(declared.name, []).append(FusedKernel(function, accepts))
+        FUSED.setdefault(declared.kernel, []).append(FusedKernel(function, accepts))
         return function
 
     return attach
