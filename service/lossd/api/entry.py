@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lossd.engine import Options, request_model
 from lossd.declaration.loss import Loss
+from lossd.engine import Options, request_model
 
 TENSOR_REF = "#/components/schemas/Tensor"
 

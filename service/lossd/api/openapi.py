@@ -14,10 +14,10 @@ from lossd.api import problems
 from lossd.api.entry import request_schema
 from lossd.api.evaluation import PREFIX
 from lossd.api.v2.contract import add_open_inference
+from lossd.declaration.loss import Loss
 from lossd.engine import evaluate
 from lossd.errors import MOST_FAULTS
 from lossd.losses import LOSSES
-from lossd.declaration.loss import Loss
 from lossd.wire import CODECS, json_codec
 
 Schema = dict[str, Any]

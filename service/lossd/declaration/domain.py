@@ -13,9 +13,8 @@ from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
-from lossd.message import Array
-
 from lossd.declaration.pattern import Shape, Sizes
+from lossd.message import Array
 
 Kind = Literal["real", "whole", "boolean"]
 Ends = Literal["both", "left", "right", "neither"]

@@ -7,7 +7,7 @@ margin_loss     phi(m), m = target * input with labels of -1 and 1
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -36,7 +36,7 @@ class Curve:
     value: Array
     slope: Thunk
     curvature: Thunk
-    settings: dict[str, Thunk] = field(default_factory=dict)
+    settings: Mapping[str, Thunk] = field(default_factory=dict)
 
 
 Declare = Callable[[Callable[..., Curve]], Loss]
@@ -67,7 +67,7 @@ def residual_loss(
             curve = rho(residual, **settings)
             slope, second = curve.slope, curve.curvature
             gradient: dict[str, Derivative] = {"input": slope, "target": lambda: -evaluated(slope)}
-            return Result(curve.value, gradient | curve.settings, {"input": second, "target": second})
+            return Result(curve.value, {**gradient, **curve.settings}, {"input": second, "target": second})
 
         declaration = loss(
             formula=formula,
@@ -128,7 +128,7 @@ def _turned(curve: Curve, direction: Array) -> Result:
         return gradient
 
     gradient: dict[str, Derivative] = {"input": lambda: turned(1.0), "target": lambda: turned(-1.0)}
-    return Result(curve.value, gradient | curve.settings)
+    return Result(curve.value, {**gradient, **curve.settings})
 
 
 def _signed(kernel: Callable[..., Result], own: Callable[..., Any], **arrays: Any) -> Callable[..., Result]:

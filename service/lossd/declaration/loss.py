@@ -6,7 +6,7 @@ specification:
 * a parameter annotated with a `Role` is an array; with a default it is optional;
 * any other parameter is keyword-only and a setting, annotated as a pydantic field; `Differentiable` marks a real
   setting that has a gradient;
-* the first line of the docstring is the summary, and a section ``Args:`` describes every setting.
+* the first line of the docstring is the summary, and a section ``Settings:`` describes every setting.
 
 What is missing or has a name that is taken is refused while the module loads.
 
@@ -237,7 +237,7 @@ def _mistakes(declared: Loss, described: Mapping[str, str], kernel: Kernel) -> I
     taken = own & {*GENERAL_ARRAYS, *GENERAL_OPTIONS}
     unknown = set(declared.gradient) - set(declared.differentiable)
     silent = set(declared.settings) - set(described) - set(PLACING)
-    strange = set(described) - own
+    strange = set(described) - set(declared.settings)
     before = vars(sys.modules[kernel.__module__]).get(declared.name)
     if taken:
         yield f"a name that no general option has, got {_listed(taken)}"
@@ -246,9 +246,9 @@ def _mistakes(declared: Loss, described: Mapping[str, str], kernel: Kernel) -> I
     if not declared.summary:
         yield "a docstring, whose first line is the summary"
     if silent:
-        yield f"a line under Args: in the docstring for {_listed(silent)}"
+        yield f"a line under Settings: in the docstring for {_listed(silent)}"
     if strange:
-        yield f"only arguments and settings under Args:, got {_listed(strange)}"
+        yield f"only settings under Settings:, got {_listed(strange)}"
     if isinstance(before, Loss) and before.kernel.__module__ == kernel.__module__:
         yield f"one declaration of that name in {kernel.__module__}, got two"
 

@@ -22,12 +22,11 @@ PLACING: Mapping[str, tuple[Any, Any]] = {
 
 @dataclass(frozen=True, eq=False)
 class Argument:
-    """An array that a loss takes: its name, its role, whether it may be left out, and its description if it has one."""
+    """An array that a loss takes: its name, its role, whether it may be left out, and whether only by name."""
 
     name: str
     role: Role
     optional: bool
-    description: str = ""
     keyword: bool = False
 
     @property
@@ -50,12 +49,12 @@ class Differentiable:
     """Marks a real setting with respect to which a loss can be differentiated."""
 
 
-_SECTION = re.compile(r"^Args:\n(?P<entries>(?:[ ]+.*\n?|\n)*)", re.MULTILINE)
+_SECTION = re.compile(r"^Settings:\n(?P<entries>(?:[ ]+.*\n?|\n)*)", re.MULTILINE)
 _ENTRY = re.compile(r"^ {4}(\w+): +(.*(?:\n {5,}.*)*)", re.MULTILINE)
 
 
 def read_docstring(kernel: Callable[..., Any]) -> tuple[str, str, Mapping[str, str]]:
-    """Split a kernel's docstring into summary, description, and the descriptions of its parameters."""
+    """Split a kernel's docstring into summary, description, and the descriptions of its settings."""
     text = (inspect.getdoc(kernel) or "").replace("``", "`")  # as Markdown and JSON show code
     section = _SECTION.search(text)
     described = {}
@@ -104,13 +103,13 @@ def read_signature(kernel: Callable[..., Any], described: Mapping[str, str]) -> 
         required = parameter.default is parameter.empty
         keyword = parameter.kind is parameter.KEYWORD_ONLY
         if role is not None:
-            arguments.append(Argument(name, role, not required, described.get(name, ""), keyword))
+            arguments.append(Argument(name, role, not required, keyword))
             continue
         if not keyword:
             raise TypeError(f"{kernel.__name__}: expected a Role such as Real on `{name}`")
         if name not in hints:
             raise TypeError(f"{kernel.__name__}: expected a type such as float on the setting `{name}`")
-        hint = Annotated[hints[name], Field(description=described.get(name))]
+        hint: Any = _described(hints[name], described.get(name))
         settings[name] = (hint, ... if required else parameter.default)
         if Differentiable in marks:
             smooth.append(name)
@@ -118,6 +117,10 @@ def read_signature(kernel: Callable[..., Any], described: Mapping[str, str]) -> 
     placing = {setting for a in arguments for form in a.role.forms for setting in form.axes.values()}
     settings |= {name: PLACING[name] for name in PLACING if name in placing and name not in settings}
     return Signature(tuple(arguments), settings, tuple(smooth), domains)
+
+
+def _described(hint: Any, description: str | None) -> Any:
+    return Annotated[hint, Field(description=description)]
 
 
 def _marks(hint: Any) -> tuple[Any, ...]:

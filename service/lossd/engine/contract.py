@@ -34,8 +34,9 @@ def contract(
     exact = np.result_type(slope, WIDE if wide else np.float64)
     if isinstance(factor, np.ndarray):
         column = _column(factor, slope, wide=wide)
-        return np.add.reduce(zero_without_weight(slope * column, column), axis=summed, dtype=exact)
-    total: Array = np.add.reduce(slope, axis=summed, dtype=exact) * factor
+        total: Array = np.add.reduce(zero_without_weight(slope * column, column), axis=summed, dtype=exact)
+        return total
+    total = np.add.reduce(slope, axis=summed, dtype=exact) * factor
     return total
 
 

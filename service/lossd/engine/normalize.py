@@ -67,7 +67,9 @@ def _arguments(bound: Bound, rows: Array | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in bound.loss.normalized_by:
         given = bound.arrays.get(name)
-        if given is None or given.role.pattern.core[given.role.pattern.by_item :] and given.rows is not None:
+        if given is None or (
+            given.role.pattern.core[given.role.pattern.by_item :] and given.rows is not None
+        ):
             found[name] = None
         elif given.rows is None:
             found[name] = given.array

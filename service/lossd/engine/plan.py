@@ -28,8 +28,8 @@ from lossd.engine.reduce import (
     widened,
 )
 from lossd.engine.request import Request
-from lossd.engine.shapes import Form
 from lossd.engine.selection import Selection, per_value
+from lossd.engine.shapes import Form
 from lossd.engine.wanted import Wanted, reductions_of, wanted_of
 from lossd.errors import invalid
 from lossd.message import Array

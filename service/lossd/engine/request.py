@@ -17,7 +17,7 @@ from lossd.declaration.alias import Alias
 from lossd.declaration.loss import Loss
 from lossd.declaration.signature import Argument
 from lossd.engine.options import Options, Tensor
-from lossd.engine.request_errors import excess_of, errors_of
+from lossd.engine.request_errors import errors_of, excess_of
 from lossd.errors import InvalidCall
 from lossd.message import Array, Call
 
@@ -104,8 +104,16 @@ def _request(
     if "hvp" in arrays:
         first = next((name for name in loss.gradient if name in given), loss.gradient[0])
         directions = {first: arrays["hvp"], **directions}
-    general = (arrays.get(name) for name in ("sample_weight", "mask", "upstream"))
-    return Request(loss, settings, options, given, *general, directions)
+    return Request(
+        loss,
+        settings,
+        options,
+        arrays=given,
+        sample_weight=arrays.get("sample_weight"),
+        mask=arrays.get("mask"),
+        upstream=arrays.get("upstream"),
+        directions=directions,
+    )
 
 
 def _field_name(direction: str) -> str:
@@ -114,7 +122,6 @@ def _field_name(direction: str) -> str:
 
 def _tensor_field(argument: Argument, loss: Loss) -> tuple[Any, Any]:
     text = f"{argument.domain}, of shape {argument.shape}"
-    text = f"{argument.description} {text}" if argument.description else text
     if argument.optional or argument.name in loss.one_of:
         return Tensor | None, Field(None, description=text)
     return Tensor, Field(description=text)

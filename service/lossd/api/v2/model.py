@@ -11,10 +11,10 @@ from functools import cache
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lossd.errors import UnknownLoss
-from lossd.losses import find
 from lossd.declaration.loss import Loss
 from lossd.declaration.signature import Argument
+from lossd.errors import UnknownLoss
+from lossd.losses import find
 
 PLATFORM = "lossd"
 VERSION = "1"

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from lossd.declaration.loss import Loss
 from lossd.engine.reduce import REDUCTIONS
 from lossd.errors import excerpt, invalid
-from lossd.declaration.loss import Loss
 from lossd.message import Answer, Array, Call
 from lossd.wire.open_inference import Inference, Output
 

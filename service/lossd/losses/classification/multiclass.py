@@ -79,7 +79,7 @@ def cross_entropy(
     makes it certain; a row with no possible class, or two certain ones, is NaN. For gradient boosting the
     Hessian is twice the diagonal.
 
-    Args:
+    Settings:
         ignore_index: The index of samples that take no part.
         label_smoothing: Part of each sample's probability that is given to all classes alike.
     """
@@ -143,7 +143,7 @@ def nll(
 
     The mean divides by the sum of the samples' class weights. Samples whose target is ``ignore_index`` take no part.
 
-    Args:
+    Settings:
         ignore_index: The index of samples that take no part.
     """
     rows = np.arange(len(target))

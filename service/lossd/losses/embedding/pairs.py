@@ -49,7 +49,7 @@ def nt_xent(
     An item's loss is the sum over its positives, each against all its negatives; the mean divides by the number of
     pairs. Likeness is the cosine, over ``temperature``.
 
-    Args:
+    Settings:
         temperature: What the cosines are divided by: the lower, the more the nearest negatives count.
     """
     # The type's smallest number, if it has none for the temperature: what is equal stays equal.

@@ -43,7 +43,7 @@ def triplet_margin(
     With ``swap`` the negative's distance is the lesser of those to the anchor and to the positive. At the
     margin the full gradient passes.
 
-    Args:
+    Settings:
         margin: How much nearer the positive should be.
         p: The norm that distances are taken in.
         eps: Added to each coordinate of a difference.
@@ -124,7 +124,7 @@ def _euclidean_differences(
     With u, v the vectors: ``|u| - |v| = (u - v) (u + v) / (|u| + |v|)``, and
     ``u / |u| - v / |v| = (u - v - v / |v| (|u| - |v|)) / |u|``. The anchor is in both u and v, and may be large.
 
-    Args:
+    Settings:
         between: u - v, ``(rows, D)``.
         both: u + v.
         pulled: The length of u, ``(rows,)``, not 0.

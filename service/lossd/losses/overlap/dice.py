@@ -46,7 +46,7 @@ def dice(
 
     The axes that ``axis`` leaves are the unreduced loss.
 
-    Args:
+    Settings:
         smooth: Added to both sides of the fraction; with 0 an empty region is NaN.
     """
     found = regions(

@@ -84,7 +84,7 @@ def l1(r: Array) -> Curve:
 def huber(r: Array, *, delta: Annotated[Positive, Differentiable] = 1.0) -> Curve:
     """Squared near zero, linear beyond ``delta``: a squared error that outliers cannot dominate.
 
-    Args:
+    Settings:
         delta: The absolute residual at which the square ends and the line begins.
     """
     slope = np.clip(r, -delta, delta)
@@ -106,7 +106,7 @@ def huber(r: Array, *, delta: Annotated[Positive, Differentiable] = 1.0) -> Curv
 def smooth_l1(r: Array, *, beta: Annotated[NonNegative, Differentiable] = 1.0) -> Curve:
     """Absolute error with a squared foot of half-width ``beta``; l1 where ``beta`` is 0.
 
-    Args:
+    Settings:
         beta: The absolute residual at which the square ends and the line begins.
     """
     if beta == 0:
@@ -133,7 +133,7 @@ def smooth_l1(r: Array, *, beta: Annotated[NonNegative, Differentiable] = 1.0) -
 def pseudo_huber(r: Array, *, delta: Annotated[Positive, Differentiable] = 1.0) -> Curve:
     """Squared near zero, linear far beyond ``delta``, and smooth everywhere between.
 
-    Args:
+    Settings:
         delta: The absolute residual around which the square turns into the line.
     """
     # With h the hypotenuse of r and delta, the loss is delta (h - delta) = delta r^2 / (h + delta), which does not

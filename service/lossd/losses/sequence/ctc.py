@@ -70,7 +70,7 @@ def ctc(
     NaN. Of ``logits`` one of +inf in a frame is certain, and two are NaN. ``targets`` may also be the labels of all
     samples one after the other.
 
-    Args:
+    Settings:
         blank: The class of frames without a label.
         zero_infinity: Whether samples that have no alignment are 0 in place of infinity.
     """
