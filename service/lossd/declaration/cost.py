@@ -21,3 +21,7 @@ class Cost:
     workspace: str = ""
     work: str = ""
     steps: str = "(1)"
+
+
+BY_PATTERNS = Cost()
+"""What follows from the patterns alone."""

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lossd.declaration.alias import Alias
-from lossd.declaration.loss import Boosting, Example, Loss, loss
+from lossd.declaration.loss import AS_DERIVED, Boosting, Example, Loss, loss
 from lossd.declaration.result import Derivative, Result, Thunk, evaluated
 from lossd.declaration.roles import Real, Sign
 from lossd.message import Array
@@ -49,7 +49,7 @@ def residual_loss(
     example: Example,
     aliases: tuple[Alias, ...] = (),
     weight: Literal["sum", "count"] | None = None,
-    boosting: Boosting = Boosting(),
+    boosting: Boosting = AS_DERIVED,
 ) -> Declare:
     """Declare a loss of the residual ``r = input - target`` by its function of r, which is even.
 
@@ -89,7 +89,7 @@ def margin_loss(
     source: str,
     example: Example,
     aliases: tuple[Alias, ...] = (),
-    boosting: Boosting = Boosting(),
+    boosting: Boosting = AS_DERIVED,
 ) -> Declare:
     """Declare a loss of the margin ``m = target * input`` by its function of m; the arguments are those of `loss`."""
 

@@ -32,7 +32,7 @@ from typing import Any, Literal
 
 from lossd.declaration.alias import Alias
 from lossd.declaration.constraint import Constraint
-from lossd.declaration.cost import Cost
+from lossd.declaration.cost import BY_PATTERNS, Cost
 from lossd.declaration.domain import WEIGHT, Domain
 from lossd.declaration.pattern import Pattern, parse
 from lossd.declaration.result import Normalizer, Result, one_per_row
@@ -80,6 +80,10 @@ class Boosting:
     hessian: Callable[[Array, Array | float], Array] = lambda hessian, weight: hessian
 
 
+AS_DERIVED = Boosting()
+"""The derivatives themselves, where no boosting library has the loss."""
+
+
 @dataclass(frozen=True, eq=False)
 class Loss:
     """One loss and everything the service can say about it; `loss` explains the fields."""
@@ -102,8 +106,8 @@ class Loss:
     one_of: tuple[str, ...] = ()
     normalizer: Callable[..., Normalizer | None] | None = None
     constraints: tuple[Constraint, ...] = ()
-    cost: Cost = Cost()
-    boosting: Boosting = Boosting()
+    cost: Cost = BY_PATTERNS
+    boosting: Boosting = AS_DERIVED
     of_residual: bool = False
     alias: Alias | None = field(default=None)  # the name it is known as, if that changes anything
 
@@ -115,7 +119,14 @@ class Loss:
     @cached_property
     def tensors(self) -> frozenset[str]:
         """Names that hold arrays in a request."""
-        return frozenset([*self.by_name, *GENERAL_ARRAYS, *self.directions])
+        group = ["group"] if self.ragged else []
+        return frozenset([*self.by_name, *GENERAL_ARRAYS, *self.directions, *group])
+
+    @cached_property
+    def ragged(self) -> str:
+        """The letter of the axis along which rows may differ in length; "" if there is none."""
+        letters = (form.pattern.ragged for a in self.arguments for form in a.role.forms)
+        return next(filter(None, letters), "")
 
     @cached_property
     def directions(self) -> Mapping[str, str]:
@@ -159,8 +170,8 @@ def loss(
     normalizer: Callable[..., Normalizer | None] | None = None,
     one_of: tuple[str, ...] = (),
     constraints: tuple[Constraint, ...] = (),
-    cost: Cost = Cost(),
-    boosting: Boosting = Boosting(),
+    cost: Cost = BY_PATTERNS,
+    boosting: Boosting = AS_DERIVED,
     of_residual: bool = False,
 ) -> Callable[[Kernel], Loss]:
     """Declare the decorated kernel as a loss.
@@ -234,7 +245,7 @@ def _weighted(kernel: Kernel) -> Kernel:
 def _mistakes(declared: Loss, described: Mapping[str, str], kernel: Kernel) -> Iterator[str]:
     """Yield what was expected where a declaration lacks something, or uses a name that is taken."""
     own = {*declared.by_name, *declared.settings}
-    taken = own & {*GENERAL_ARRAYS, *GENERAL_OPTIONS}
+    taken = own & {*GENERAL_ARRAYS, *GENERAL_OPTIONS, "group"}
     unknown = set(declared.gradient) - set(declared.differentiable)
     silent = set(declared.settings) - set(described) - set(PLACING)
     strange = set(described) - set(declared.settings)

@@ -91,6 +91,11 @@ class Pattern:
         return tuple(dimension.letter for dimension in self.core if dimension.letter)
 
     @property
+    def ragged(self) -> str:
+        """The letter of the axis along which rows may differ in length; "" if there is none."""
+        return next((letter for letter in self.letters if AXES[letter].ragged), "")
+
+    @property
     def by_item(self) -> bool:
         """Whether its first axis is the items of a whole batch."""
         return not self.batched and self.letters[:1] == ("N",)

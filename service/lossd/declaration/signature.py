@@ -113,7 +113,9 @@ def read_signature(kernel: Callable[..., Any], described: Mapping[str, str]) -> 
         settings[name] = (hint, ... if required else parameter.default)
         if Differentiable in marks:
             smooth.append(name)
-        domains |= {name: mark for mark in marks if isinstance(mark, Index)}
+        selects = next((mark for mark in marks if isinstance(mark, Index)), None)
+        if selects is not None:
+            domains[name] = selects
     placing = {setting for a in arguments for form in a.role.forms for setting in form.axes.values()}
     settings |= {name: PLACING[name] for name in PLACING if name in placing and name not in settings}
     return Signature(tuple(arguments), settings, tuple(smooth), domains)

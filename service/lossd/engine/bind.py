@@ -14,11 +14,15 @@ from lossd.declaration.pattern import Shape
 from lossd.declaration.role import Role
 from lossd.declaration.signature import Argument
 from lossd.engine.dtypes import EXACT, DType, check_dtype, computing_dtype, storage_dtype, takes_complex
-from lossd.engine.layout import Rows, rows_of
+from lossd.engine.layout import BroadcastRows, Rows, rows_of
+from lossd.engine.lists import Lists, list_rows, of_group, of_mask
 from lossd.engine.request import Request
-from lossd.engine.shapes import Form, forms_of, name_sizes, shape_text
+from lossd.engine.shapes import Form, flat_forms, forms_of, name_sizes, shape_text
 from lossd.errors import invalid
 from lossd.message import Array
+
+# Elements of a broadcast array that are copied as a whole, which is faster than block by block.
+_MOST_COPIED = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class Bound:
         storage: The type of the answer.
         computing: The type of the arithmetic.
         complex: Names of the arguments whose gradients are complex.
+        lists: Lists of unequal length, if there are such.
     """
 
     loss: Loss
@@ -67,7 +72,7 @@ class Bound:
     storage: DType
     computing: DType
     complex: frozenset[str] = frozenset()
-    lists: None = None
+    lists: Lists | None = None
 
     def dtype_of(self, role: Role) -> DType:
         """Return the type in which a kernel takes an argument."""
@@ -105,17 +110,26 @@ def bind(request: Request) -> Bound:
     given = {loss.by_name[name]: array for name, array in request.arrays.items()}
     storage = storage_dtype(loss, given.values(), options.dtype)
     places = {"axis": options.axis, **request.settings}
-    forms, batch = forms_of(given, places, broadcast=options.broadcast)
+    lists = None
+    if request.group is not None:
+        lists = of_group(request.group)
+        forms, batch = flat_forms(given, lists.counts)
+    else:
+        forms, batch = forms_of(given, places, broadcast=options.broadcast)
     for form in forms:
         check_dtype(loss, form.argument, form.role, form.array)
     sizes = {**_whole_settings(request), **name_sizes(forms)}
     if loss.whole_batch:
         sizes["N"] = batch[0]
+    if lists is not None:
+        sizes[loss.ragged] = int(lists.counts.max(initial=0))
+    elif loss.ragged and request.mask is not None and request.mask.ndim == len(batch) + 1:
+        lists = of_mask(request.mask, batch, sizes[loss.ragged])
     _check_settings(request, sizes)
     asked = options.dtype is not None
     return Bound(
         loss,
-        {f.argument.name: bind_array(f, batch, broadcast=options.broadcast) for f in forms},
+        {f.argument.name: bind_array(f, batch, broadcast=options.broadcast, lists=lists) for f in forms},
         batch,
         _unreduced(loss, batch, sizes),
         sizes,
@@ -126,6 +140,7 @@ def bind(request: Request) -> Bound:
             for f in forms
             if takes_complex(loss, f.role) and (f.array.dtype.kind == "c" or asked)
         ),
+        lists,
     )
 
 
@@ -154,11 +169,13 @@ def _check_one_of(request: Request) -> None:
         raise invalid(" or ".join(names), f"exactly one of {', '.join(names)}", f"{len(given)} of them")
 
 
-def bind_array(form: Form, batch: Shape, *, broadcast: bool) -> BoundArray:
+def bind_array(form: Form, batch: Shape, *, broadcast: bool, lists: Lists | None = None) -> BoundArray:
     """See an array by rows, broadcast to the batch where its role or the caller says so."""
     argument, role, array, core = form
     if role.shared:
         return BoundArray(argument, role, array, core, None)
+    if lists is not None and role.pattern.ragged:
+        return BoundArray(argument, role, array, core, list_rows(array, lists))
     whole: Shape | None = None
     source, places = array, core
     if role.broadcasts or broadcast:
@@ -171,6 +188,9 @@ def bind_array(form: Form, batch: Shape, *, broadcast: bool) -> BoundArray:
             if moved.shape != full:
                 source, whole = _broadcast(moved, full, argument.name), full
                 places = tuple(range(len(batch), len(full)))
+    if whole is not None and source.size > _MOST_COPIED and not role.flattened:
+        core_last = np.moveaxis(source, places, range(-len(places), 0)) if places else source
+        return BoundArray(argument, role, array, core, BroadcastRows(core_last, batch), whole)
     return BoundArray(argument, role, array, core, rows_of(source, places, role.flattened), whole)
 
 

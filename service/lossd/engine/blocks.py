@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # i
 
 from lossd.engine.bind import Bound, BoundArray
 from lossd.engine.layout import Block, cut
+from lossd.engine.lists import cut_lists
 from lossd.message import Array
 
 Result = TypeVar("Result")
@@ -53,6 +54,8 @@ def cut_blocks(bound: Bound, rows: Array | None, size: int) -> list[Block]:
     if bound.loss.whole_batch:
         whole: Block = slice(0, bound.count) if rows is None else rows
         return [whole] if bound.count else []
+    if bound.lists is not None:
+        return cut_lists(bound.lists, size)
     if bound.count <= size:
         every: list[Block] = [slice(0, bound.count)] if bound.count else []
     else:

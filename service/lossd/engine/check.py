@@ -15,6 +15,7 @@ from lossd.declaration.domain import Distribution, Interval, domain_text
 from lossd.declaration.role import Role
 from lossd.engine.bind import Bound, BoundArray
 from lossd.engine.layout import Block
+from lossd.engine.lists import ListRows, Lists
 from lossd.errors import invalid
 from lossd.message import Array
 
@@ -148,6 +149,8 @@ def _place(given: BoundArray, row: int, core: list[int], bound: Bound) -> str:
     name = given.argument.name
     if given.starts is not None:
         return _path(name, (int(given.starts[row]) + core[0],))
+    if isinstance(given.rows, ListRows):
+        return _path(name, _item(given.rows.lists, row, core, bound))
     batch: list[Any] = [int(i) for i in np.unravel_index(row, bound.batch)] if bound.batch else []
     if given.role.flattened:
         lengths = [given.array.shape[place] for place in given.core]
@@ -162,6 +165,15 @@ def _place(given: BoundArray, row: int, core: list[int], bound: Bound) -> str:
         path[place] = index
     rest = iter(batch)
     return _path(name, tuple(next(rest) if index is None else index for index in path))
+
+
+def _item(lists: Lists, row: int, core: list[int], bound: Bound) -> tuple[int, ...]:
+    """Return where an item of a list stands in the caller's array."""
+    place = int(lists.places[lists.starts[row] + core[0]])
+    if not lists.width:
+        return (place, *core[1:])
+    batch = (int(i) for i in np.unravel_index(row, bound.batch))
+    return (*batch, place % lists.width, *core[1:])
 
 
 def _path(name: str, index: tuple[Any, ...]) -> str:

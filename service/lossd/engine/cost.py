@@ -3,15 +3,72 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-from lossd.declaration.pattern import Sizes, parse
+from lossd.declaration.pattern import AXES, Sizes, parse
 from lossd.engine.bind import Bound
 from lossd.engine.blocks import power_of_two
+from lossd.engine.reduce import REDUCTIONS
+from lossd.engine.request import Request
+from lossd.engine.wanted import Wanted, reductions_of, wanted_of
 
 # Elements on which a NumPy call takes longer than to make it.
 _STEP_ELEMENTS = 1 << 10
 # Elements of a block of a recursion, whose steps are worth it: 32 MiB.
 _BLOCK_ELEMENTS = 1 << 22
+# What a kernel that reads as the maths holds for each element of its arguments, where its declaration does not say.
+_TEMPORARIES = 4
+# Operations on each element of the value, and of each derivative.
+_VALUE_WORK, _DERIVATIVE_WORK = 8, 4
+# Operations that take as long as a call into NumPy, a block's share of the engine, and the engine's part of any call.
+_STEP_WORK, _BLOCK_WORK, _CALL_WORK = 2_000, 100_000, 50_000
+_OPERATIONS_PER_SECOND = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a call costs.
+
+    Attributes:
+        rows: How many rows a kernel sees.
+        block_rows: How many of them at a time.
+        work: Elementary operations on numbers.
+        workspace: Bytes at the peak, beside the call's own arrays and its answer.
+        answer: Bytes of the arrays of its answer.
+        largest: The axis that its cost depends on most, for people.
+    """
+
+    rows: int
+    block_rows: int
+    work: int
+    workspace: int
+    answer: int
+    largest: str
+
+    @property
+    def seconds(self) -> float:
+        """About how long it takes, with one thread."""
+        return self.work / _OPERATIONS_PER_SECOND
+
+
+def estimate(request: Request, bound: Bound, block_rows: int) -> Estimate:
+    """Follow a call's cost from its shapes and the declaration of its loss.
+
+    Args:
+        request: The validated call.
+        bound: Its arrays.
+        block_rows: How many rows a kernel sees at a time.
+    """
+    names, _ = reductions_of(request)
+    wanted = wanted_of(request, bound)
+    return Estimate(
+        bound.count,
+        block_rows,
+        _work(bound, wanted, names, block_rows),
+        _workspace(request, bound, wanted, names, block_rows),
+        _answer(request, bound, wanted, names),
+        _largest_axis(bound),
+    )
 
 
 def elements(patterns: str, sizes: Sizes) -> int:
@@ -28,3 +85,78 @@ def min_block_rows(bound: Bound) -> int:
     row = max(elements(cost.workspace, bound.sizes), 1)
     worth = -(-_STEP_ELEMENTS * steps // row)
     return power_of_two(max(min(2 * worth, _BLOCK_ELEMENTS // row), 1))
+
+
+def _work(bound: Bound, wanted: Wanted, names: tuple[str, ...], block_rows: int) -> int:
+    """Return the operations of a call; an axis of length 0 costs what one of length 1 does."""
+    cost, rows = bound.loss.cost, max(bound.count, 1)
+    sizes = {name: max(size, 1) for name, size in bound.sizes.items()}
+    row = elements(cost.work, sizes) if cost.work else _product_of_axes(bound, sizes)
+    times = 1 if bound.loss.whole_batch else rows
+    blocks = 1 if bound.loss.whole_batch else -(-rows // block_rows)
+    passes = _VALUE_WORK + _DERIVATIVE_WORK * len(wanted.all) * len(names)
+    return (
+        times * row * passes + blocks * (elements(cost.steps, sizes) * _STEP_WORK + _BLOCK_WORK) + _CALL_WORK
+    )
+
+
+def _product_of_axes(bound: Bound, sizes: Sizes) -> int:
+    """Return the product of all axes that the arguments have, each as often as one of them has it."""
+    often: dict[str, int] = {}
+    for given in bound.arrays.values():
+        letters = given.role.pattern.letters
+        often |= {letter: max(often.get(letter, 0), letters.count(letter)) for letter in letters}
+    return math.prod(sizes[letter] ** count for letter, count in often.items())
+
+
+def _workspace(
+    request: Request, bound: Bound, wanted: Wanted, names: tuple[str, ...], block_rows: int
+) -> int:
+    """Return the bytes that kernel and engine hold at their peak."""
+    rows = 1 if bound.loss.whole_batch else min(bound.count, block_rows)
+    kernel = rows * _row_workspace(bound) * bound.computing.itemsize
+    values = math.prod(bound.unreduced)
+    kept = sum(REDUCTIONS[name].keeps_values or request.options.axis is not None for name in names)
+    general = sum(a is not None for a in (request.mask, request.sample_weight, request.upstream))
+    engine = 8 * values * (kept + 2 * general)
+    return kernel + engine + _broadcast_bytes(bound, wanted, names)
+
+
+def _row_workspace(bound: Bound) -> int:
+    """Return the elements that a kernel holds for a row, or for a whole batch."""
+    cost = bound.loss.cost
+    if cost.workspace:
+        return elements(cost.workspace, bound.sizes)
+    of_row = sum(
+        math.prod(g.role.pattern.core_shape(bound.sizes)) for g in bound.arrays.values() if not g.role.shared
+    )
+    return _TEMPORARIES * (of_row + math.prod(bound.value_core))
+
+
+def _broadcast_bytes(bound: Bound, wanted: Wanted, names: tuple[str, ...]) -> int:
+    """Return the bytes of derivatives in the shape of a broadcast, which are summed at the end."""
+    total = 0
+    for _, name in wanted.all:
+        given = bound.arrays.get(name)
+        if given is not None and given.broadcast is not None:
+            total += math.prod(given.broadcast) * bound.computing.itemsize * len(names)
+    return total
+
+
+def _answer(request: Request, bound: Bound, wanted: Wanted, names: tuple[str, ...]) -> int:
+    """Return the bytes of a call's answer."""
+    itemsize = bound.storage.itemsize
+    values = math.prod(bound.unreduced)
+    by_axes = values if request.options.axis is not None and "axis" not in bound.placing else 1
+    results = sum(values if REDUCTIONS[name].keeps_values else by_axes for name in names)
+    derivatives = sum(bound.arrays[name].array.size if name in bound.arrays else 1 for _, name in wanted.all)
+    return itemsize * (results + derivatives * len(names))
+
+
+def _largest_axis(bound: Bound) -> str:
+    """Name the longest axis of a call: one of the batch, or a letter of the patterns."""
+    batch = () if bound.loss.whole_batch else bound.batch
+    axes = {f"axis {axis} of the batch ({length})": length for axis, length in enumerate(batch)}
+    letters = {letter: size for letter, size in bound.sizes.items() if letter in AXES}
+    axes |= {f"{letter}, the {AXES[letter].meaning} ({size})": size for letter, size in letters.items()}
+    return max(axes, key=lambda name: axes[name], default="it")

@@ -16,9 +16,12 @@ import numpy as np
 from lossd.declaration.loss import Loss
 from lossd.declaration.pattern import Shape
 from lossd.engine.bind import Bound, bind
+from lossd.engine.blocks import block_rows
 from lossd.engine.check import CheckedNames, names_to_check
+from lossd.engine.cost import Estimate, estimate, min_block_rows
 from lossd.engine.fused_plan import FusedPlan, fused_plan
 from lossd.engine.index_arguments import IndexArgument, check_ignored, index_arguments
+from lossd.engine.limits import CostLimits, refuse_excess
 from lossd.engine.normalize import has_normalizer
 from lossd.engine.plan import Plan, make_plan
 from lossd.engine.request import Request, read_request
@@ -26,6 +29,8 @@ from lossd.engine.selection import Selection
 from lossd.errors import InvalidCall
 from lossd.message import Array, Call
 
+# A kernel that reads as the maths holds several results of a block's size at a time, a fused one few.
+_TEMPORARIES = 4
 # An option's value as a key: equal values of different types, as 1 and True, are different calls.
 _Key = tuple[type, Any]
 _Option = tuple[str, type, Any]
@@ -47,6 +52,7 @@ class Known:
     Attributes:
         request: Every setting and option.
         bound: The arrays.
+        estimate: What such a call costs.
         checked: Arguments whose values the blocks check.
         plan: The plan, unless values decide it.
         fused: The plan of a fused kernel that covers such calls.
@@ -55,45 +61,60 @@ class Known:
 
     request: Request
     bound: Bound
+    estimate: Estimate
     checked: CheckedNames
     plan: Plan | None = None
     fused: FusedPlan | None = None
     indices: tuple[IndexArgument, ...] = ()
 
 
-def known_call(loss: Loss, call: Call, block_bytes: int) -> Known:
+def known_call(loss: Loss, call: Call, block_bytes: int, limits: CostLimits | None) -> Known:
     """Return what is known of calls of this one's shapes, types and options.
 
     Raises:
         InvalidCall: An array, a setting or an option is not what the loss means.
     """
+    if loss.ragged and (
+        "group" in call.arrays or "mask" in call.arrays
+    ):  # the shapes do not say how long lists are
+        return _work_out(read_request(loss, call), block_bytes, limits)
     try:
-        return _kept(loss, _forms(call.arrays), _keys(call.options), block_bytes)
+        return _kept(loss, _forms(call.arrays), _keys(call.options), block_bytes, limits)
     except (InvalidCall, _NotKept):  # errors are to show the call's own values
-        return _work_out(read_request(loss, call), block_bytes)
+        return _work_out(read_request(loss, call), block_bytes, limits)
 
 
 @lru_cache(maxsize=1024)
-def _kept(loss: Loss, forms: tuple[_Form, ...], options: tuple[_Option, ...], block_bytes: int) -> Known:
+def _kept(
+    loss: Loss,
+    forms: tuple[_Form, ...],
+    options: tuple[_Option, ...],
+    block_bytes: int,
+    limits: CostLimits | None,
+) -> Known:
     empty = {name: np.broadcast_to(np.zeros((), dtype), shape) for name, shape, dtype in forms}
     request = read_request(loss, Call(empty, {name: _value((kind, key)) for name, kind, key in options}))
-    return _work_out(request, block_bytes)
+    return _work_out(request, block_bytes, limits)
 
 
-def _work_out(request: Request, block_bytes: int) -> Known:
-    """Work out all that does not depend on values."""
+def _work_out(request: Request, block_bytes: int, limits: CostLimits | None) -> Known:
+    """Work out all that does not depend on values; what would cost too much is refused before anything is allocated."""
     bound = bind(request)
     check_ignored(request, bound)
+    size = max(block_rows(bound, block_bytes // _TEMPORARIES), min_block_rows(bound))
+    cost = estimate(request, bound, size)
+    if limits is not None:
+        refuse_excess(cost, limits)
     checked = names_to_check(bound, request.options.check_target)
     if _values_decide(request, bound):
-        return Known(request, bound, checked)
+        return Known(request, bound, cost, checked)
     plan = make_plan(request, bound, Selection())
     if not _is_small(plan):
-        return Known(request, bound, checked)
+        return Known(request, bound, cost, checked)
     indices = tuple(index_arguments(request, bound))
     whole = {index.name for index in indices}
     checked = tuple(name for name in checked if name not in whole)
-    return Known(request, bound, checked, plan, fused_plan(bound, plan, checked, block_bytes), indices)
+    return Known(request, bound, cost, checked, plan, fused_plan(bound, plan, checked, block_bytes), indices)
 
 
 def _values_decide(request: Request, bound: Bound) -> bool:

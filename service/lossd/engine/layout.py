@@ -98,6 +98,25 @@ class SlabRows:
         return self.array[outer : block.stop // self.period]
 
 
+@dataclass(frozen=True, slots=True)
+class BroadcastRows:
+    """An array that is broadcast to more elements than should be copied: a block at a time is."""
+
+    array: Array  # (*batch, *core), a view with repeated elements
+    batch: tuple[int, ...]
+
+    period = 1
+
+    def read(self, block: Block, dtype: np.dtype[Any] | None) -> Array:
+        """Return a contiguous copy."""
+        rows = np.arange(block.start, block.stop) if isinstance(block, slice) else block
+        return np.ascontiguousarray(self.array[np.unravel_index(rows, self.batch)], dtype)
+
+    def write(self, block: Block, values: Array) -> None:
+        """Refuse: its elements are not its own."""
+        raise TypeError("a broadcast array is only read")
+
+
 def shape_by_rows(shape: tuple[int, ...], core: Sequence[int], flattened: bool) -> tuple[int, ...] | None:
     """Return ``(rows, *core)`` of an array whose core axes stand last in order, or None where they do not."""
     before = len(shape) - len(core)

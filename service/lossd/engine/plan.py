@@ -17,6 +17,7 @@ from lossd.declaration.result import Normalizer
 from lossd.declaration.signature import PLACING
 from lossd.engine.bind import Bound, BoundArray, bind_array
 from lossd.engine.dtypes import real_numbers
+from lossd.engine.masks import per_value
 from lossd.engine.normalize import has_normalizer, normalizer_of
 from lossd.engine.precision import WIDE, Number, is_plain, trap
 from lossd.engine.reduce import (
@@ -28,7 +29,7 @@ from lossd.engine.reduce import (
     widened,
 )
 from lossd.engine.request import Request
-from lossd.engine.selection import Selection, per_value
+from lossd.engine.selection import Selection
 from lossd.engine.shapes import Form
 from lossd.engine.wanted import Wanted, reductions_of, wanted_of
 from lossd.errors import invalid

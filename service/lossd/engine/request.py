@@ -21,6 +21,8 @@ from lossd.engine.request_errors import errors_of, excess_of
 from lossd.errors import InvalidCall
 from lossd.message import Array, Call
 
+_GROUP = "Sizes of the lists, (N), whose items then come one after the other in arrays without a batch axis."
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -35,6 +37,7 @@ class Request:
         mask: Which unreduced losses take part.
         upstream: Gradient of what follows with respect to each unreduced loss.
         directions: Argument to the direction with which to multiply the Hessian.
+        group: The sizes of lists that come one after the other.
     """
 
     loss: Loss
@@ -45,10 +48,15 @@ class Request:
     mask: Array | None
     upstream: Array | None
     directions: Mapping[str, Array]
+    group: Array | None
 
     def of_arrays(self, arrays: Mapping[str, Array]) -> Request:
         """Return a request like this one for other arrays of the same names, shapes and types."""
         return _request(self.loss, self.settings, self.options, arrays)
+
+    @property
+    def _general(self) -> tuple[Array | None, ...]:
+        return self.sample_weight, self.mask, self.upstream, self.group
 
     @property
     def has_general_arrays(self) -> bool:
@@ -71,6 +79,8 @@ def request_model(loss: Loss) -> type[Options]:
             f"Direction for `{argument}`: the Hessian of all arguments that have one is multiplied with them."
         )
         fields[_field_name(name)] = (Tensor | None, Field(None, alias=name, description=text))
+    if loss.ragged:
+        fields["group"] = (Tensor | None, Field(None, description=_GROUP))
     if loss.alias is not None:
         fields.update(_fields_under(loss.alias, loss))
     model = create_model(f"{loss.name}_request", __base__=Options, **fields)
@@ -113,6 +123,7 @@ def _request(
         mask=arrays.get("mask"),
         upstream=arrays.get("upstream"),
         directions=directions,
+        group=arrays.get("group"),
     )
 
 

@@ -22,6 +22,7 @@ from lossd.engine.check import CheckedNames
 from lossd.engine.contract import contract, zero_without_weight
 from lossd.engine.derivatives import derivatives_of
 from lossd.engine.layout import Block, Rows, empty_rows
+from lossd.engine.lists import ListRows, list_rows
 from lossd.engine.plan import Factor, Plan
 from lossd.engine.precision import Number, trap, wider
 from lossd.engine.wanted import Kind
@@ -185,6 +186,9 @@ def _room(name: str, bound: Bound, plan: Plan) -> tuple[Array, Rows | None]:
     if name in plan.divided_by:
         dtype = np.dtype(plan.sum_type)
     shape, core = given.array.shape, given.core
+    if isinstance(given.rows, ListRows):
+        array = np.zeros(shape, dtype)
+        return array, list_rows(array, given.rows.lists)
     if given.broadcast is not None:
         shape, core = given.broadcast, tuple(range(len(bound.batch), len(given.broadcast)))
     return empty_rows(shape, core, dtype, flattened=given.role.flattened, zero=plan.rows is not None)

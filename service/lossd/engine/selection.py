@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lossd.declaration.pattern import Shape
 from lossd.engine.bind import Bound
+from lossd.engine.masks import per_value, truths
 from lossd.engine.request import Request
-from lossd.errors import invalid
 from lossd.message import Array
 
 
@@ -33,6 +32,9 @@ def select(request: Request, bound: Bound) -> Selection:
     Raises:
         InvalidCall: The mask is of another shape, or holds anything but true and false.
     """
+    if bound.lists is not None:
+        rows = np.flatnonzero(bound.lists.counts)
+        return Selection(rows, rows)
     keep = _kept_by_mask(request, bound)
     taken = _not_ignored(request, bound)
     if keep is None and taken is None:
@@ -46,38 +48,12 @@ def select(request: Request, bound: Bound) -> Selection:
     return Selection(np.flatnonzero(kept.any(axis=1)), np.flatnonzero(kept))
 
 
-def per_value(array: Array, shape: Shape, name: str) -> Array:
-    """Broadcast a general array against a shape, and return it flat.
-
-    Raises:
-        InvalidCall: It does not broadcast.
-    """
-    if array.shape == shape:
-        return array.reshape(-1)
-    try:
-        return np.broadcast_to(array, shape).reshape(-1)
-    except ValueError:
-        raise invalid(name, f"a shape that broadcasts to the unreduced loss's {shape}", array.shape) from None
-
-
 def _kept_by_mask(request: Request, bound: Bound) -> Array | None:
     """Return what a mask keeps: of the items of a whole batch, else of the values."""
     mask = request.mask
-    if mask is None or bound.lists is not None:
+    if mask is None:
         return None
     return per_value(truths(mask), bound.batch if bound.loss.whole_batch else bound.unreduced, "mask")
-
-
-def truths(mask: Array) -> Array:
-    """Return a mask as booleans.
-
-    Raises:
-        InvalidCall: It holds anything but true and false, or 1 and 0.
-    """
-    kind = mask.dtype.kind
-    if mask.size and (kind not in "biu" or (kind != "b" and ((mask != 0) & (mask != 1)).any())):
-        raise invalid("mask", "true and false, or 1 and 0", f"{mask.dtype} values")
-    return mask.astype(bool)
 
 
 def _not_ignored(request: Request, bound: Bound) -> Array | None:

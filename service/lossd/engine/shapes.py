@@ -74,6 +74,28 @@ def forms_of(
     return [chosen[argument.name] for argument in arrays], batch if batch is not None else ()
 
 
+def flat_forms(arrays: Mapping[Argument, Array], counts: Array) -> tuple[list[Form], Shape]:
+    """Return the forms of arrays whose lists come one after the other, and the batch: one row for each list.
+
+    Raises:
+        InvalidCall: An array has another number of items, or of lists.
+    """
+    forms, batch = [], (len(counts),)
+    items = int(counts.sum())
+    for argument, array in arrays.items():
+        role = argument.role.forms[0]
+        core = len(role.pattern.core)
+        of_items = bool(role.pattern.ragged)
+        if array.ndim != core + (role.pattern.batched and not of_items):
+            raise invalid(argument.name, f"one array of all items, {items} of them", shape_text(array.shape))
+        if of_items and array.shape[0] != items:
+            raise invalid(argument.name, f"{items} items, the sum of group", len(array))
+        if role.pattern.batched and not of_items and array.shape[:1] != batch:
+            raise invalid(argument.name, f"one for each of the {batch[0]} lists", shape_text(array.shape))
+        forms.append(Form(argument, role, array, tuple(range(array.ndim - core, array.ndim))))
+    return forms, batch
+
+
 def _choose(argument: Argument, array: Array, batch: Shape | None, places: Places) -> Form:
     """Return the form that has the array's number of axes and kind of values, else the first."""
     forms = argument.role.forms
