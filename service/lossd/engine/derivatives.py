@@ -1,16 +1,19 @@
-"""The derivatives of a block that a call asks for, as its kernel gives them or by dual numbers."""
+"""The derivatives of a block that a call asks for: as its kernel gives them, or by dual numbers."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Mapping
 
+import numpy as np
+
+from lossd.declaration.loss import Boosting
 from lossd.declaration.result import Derivative, Pullback, Result, evaluated
+from lossd.engine import curvature
 from lossd.engine.arguments import Arguments
 from lossd.engine.bind import Bound
 from lossd.engine.layout import Block
 from lossd.engine.plan import Plan
 from lossd.engine.wanted import Kind
-from lossd.errors import InvalidCall, invalid
 from lossd.message import Array
 
 
@@ -24,21 +27,19 @@ def derivatives_of(
     """
     found: dict[tuple[Kind, str], Derivative] = {}
     for name in plan.wanted.gradient:
-        found["gradient", name] = _gradient(result, name, plan)
+        found["gradient", name] = _gradient(result, name, plan.boosting)
     for name in plan.wanted.hessian:
-        found["hessian", name] = _hessian(result, name, bound, plan)
-    for name in plan.wanted.directions:
-        found["hvp", name] = _product(result, name, bound, plan, block)
+        found["hessian", name] = _hessian(result, name, arguments, bound, plan)
+    directions = {name: _direction(name, bound, plan, block) for name in plan.directions}
+    for name in directions:
+        found["hvp", name] = _product(result, name, directions, arguments, bound, plan)
     return found
 
 
-def _gradient(result: Result, name: str, plan: Plan) -> Derivative:
-    if plan.boosting is None:
+def _gradient(result: Result, name: str, boosting: Boosting | None) -> Derivative:
+    if boosting is None:
         return result.gradient[name]
-    return _times(result.boosting.get(name, result.gradient[name]), plan.boosting.gradient)
-
-
-def _times(derivative: Derivative, factor: float) -> Derivative:
+    factor, derivative = boosting.gradient, result.boosting.get(name, result.gradient[name])
     if factor == 1:
         return derivative
     if isinstance(derivative, Pullback):
@@ -47,37 +48,45 @@ def _times(derivative: Derivative, factor: float) -> Derivative:
     return lambda: evaluated(derivative) * factor
 
 
-def _hessian(result: Result, name: str, bound: Bound, plan: Plan) -> Derivative:
-    if name not in result.hessian:
-        raise _not_offered("hessian", name, bound)
-    second = result.hessian[name]
+def _hessian(result: Result, name: str, arguments: Arguments, bound: Bound, plan: Plan) -> Derivative:
+    if name not in result.hessian and bound.computing.kind == "c":
+        raise curvature.not_offered("hessian", name, bound)
+    second = result.hessian.get(name)
+    if second is None:
+        second = curvature.diagonal(name, result, arguments, bound, plan)
     if plan.boosting is None:
         return second
-    turned = partial(_of_boosting, plan, result)
+    turn, weight = plan.boosting.hessian, result.weight
     if isinstance(second, Pullback):
         pull = second.pull
-        return Pullback(lambda upstream: turned(pull(upstream)))
-    return lambda: turned(evaluated(second))
+        return Pullback(lambda upstream: turn(pull(upstream), weight))
+    return lambda: turn(evaluated(second), weight)
 
 
-def _of_boosting(plan: Plan, result: Result, second: Array) -> Array:
-    assert plan.boosting is not None
-    return plan.boosting.hessian(second, result.weight)
+def _product(
+    result: Result,
+    name: str,
+    directions: Mapping[str, Array],
+    arguments: Arguments,
+    bound: Bound,
+    plan: Plan,
+) -> Derivative:
+    """Return the Hessian-vector product by hand, if one direction alone is asked for and the kernel has it."""
+    if len(directions) == 1:
+        if name in result.product:
+            return result.product[name](directions[name])
+        second = result.hessian.get(name)
+        # Only where every number has a value of its own is the diagonal the whole Hessian.
+        pointwise = not bound.arrays[name].core and not bound.value_core and not bound.loss.whole_batch
+        if second is not None and not isinstance(second, Pullback) and pointwise:
+            return evaluated(second) * directions[name]
+    if bound.computing.kind == "c":
+        raise curvature.not_offered("hvp", name, bound)
+    return curvature.product(name, directions, arguments, bound, plan)
 
 
-def _product(result: Result, name: str, bound: Bound, plan: Plan, block: Block) -> Derivative:
+def _direction(name: str, bound: Bound, plan: Plan, block: Block) -> Array:
     given = plan.directions[name]
-    assert given.rows is not None
-    direction = given.rows.read(block, bound.computing)
-    if name in result.product:
-        return result.product[name](direction)
-    second = result.hessian.get(name)
-    # Only where every number has a value of its own is the diagonal the whole Hessian.
-    if second is not None and not isinstance(second, Pullback) and not given.core and not bound.value_core:
-        return evaluated(second) * direction
-    raise _not_offered("hvp", name, bound)
-
-
-def _not_offered(kind: str, name: str, bound: Bound) -> InvalidCall:
-    expected = f"a loss and arguments that have one, and not {bound.loss.name} of {name}"
-    return invalid(kind, expected, f"a request for the {kind}")
+    if given.rows is None:
+        return np.asarray(given.array, bound.computing)
+    return given.rows.read(block, bound.computing)
