@@ -1,4 +1,4 @@
-"""This file is the wiring: the only module that knows every layer."""
+"""Wires the layers: the only module that knows all of them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lossd import __version__
 from lossd.api import openapi
 from lossd.api.admission import Admit
+from lossd.api.calls import Calls
 from lossd.api.cross_origin import add_cross_origin
 from lossd.api.docs import add_docs
 from lossd.api.evaluation import PREFIX, Evaluation, Hot, Shortcut
@@ -56,8 +57,8 @@ def create_app(settings: Settings, log: Log | None = None) -> FastAPI:
     """Build the application. ``log`` takes the place of the one that the settings describe."""
     health = Health()
     pool = ThreadPoolExecutor(settings.compute_workers, thread_name_prefix="compute")
-    evaluation = Evaluation(settings, pool)
-    infer = v2.Infer(settings, pool)
+    calls = Calls(settings, pool)
+    evaluation, infer = Evaluation(settings, calls), v2.Infer(settings, calls)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

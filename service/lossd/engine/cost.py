@@ -22,6 +22,7 @@ _TEMPORARIES = 4
 _VALUE_WORK, _DERIVATIVE_WORK = 8, 4
 # Operations that take as long as a call into NumPy, a block's share of the engine, and the engine's part of any call.
 _STEP_WORK, _BLOCK_WORK, _CALL_WORK = 2_000, 100_000, 50_000
+_ANSWER_WORK = 5  # a byte of the answer: 40 ns a number in JSON
 _OPERATIONS_PER_SECOND = 1e9
 
 
@@ -47,8 +48,8 @@ class Estimate:
 
     @property
     def seconds(self) -> float:
-        """About how long it takes, with one thread."""
-        return self.work / _OPERATIONS_PER_SECOND
+        """About how long it takes with one thread, the writing of its answer included."""
+        return (self.work + _ANSWER_WORK * self.answer) / _OPERATIONS_PER_SECOND
 
 
 def estimate(request: Request, bound: Bound, block_rows: int) -> Estimate:
