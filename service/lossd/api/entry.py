@@ -1,4 +1,4 @@
-"""This file is one entry of the catalogue: what a loss is, for people and programs, off its declaration."""
+"""Entries of the catalogue: what a loss is, for people and programs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from lossd.declaration.loss import Loss
-from lossd.engine import Options, request_model
+from lossd.engine import request_model
 
 TENSOR_REF = "#/components/schemas/Tensor"
 
@@ -94,10 +94,7 @@ def summarise(loss: Loss) -> LossSummary:
 def describe(loss: Loss) -> LossEntry:
     """Return all that the catalogue knows about ``loss``."""
     schema = request_schema(loss)["properties"]
-    arrays = [argument.name for argument in loss.arguments]
-    settings = [
-        name for name in schema if name not in arrays and (name in _own(loss) or name not in _general())
-    ]
+    general = [name for name in schema if name not in loss.settings and name not in loss.by_name]
     return LossEntry(
         **summarise(loss).model_dump(),
         description=loss.description,
@@ -124,8 +121,8 @@ def describe(loss: Loss) -> LossEntry:
             )
             for argument in loss.arguments
         ],
-        settings={name: schema[name] for name in settings},
-        options={name: schema[name] for name in _general() if name not in settings},
+        settings={name: schema[name] for name in loss.settings},
+        options={name: schema[name] for name in general},
         example=ExampleEntry(request=dict(loss.example.call), value=loss.example.value),
     )
 
@@ -148,12 +145,3 @@ def _refer(schema: Any) -> Any:
 
 def _without_format(members: dict[str, Any]) -> dict[str, Any]:
     return {name: each for name, each in members.items() if name != "format"}
-
-
-def _own(loss: Loss) -> list[str]:
-    """Return the names of the loss's own settings, which may hide a general option of the same name."""
-    return [*loss.settings]
-
-
-def _general() -> list[str]:
-    return list(Options.model_fields)

@@ -201,7 +201,7 @@ class OneOf:
 
     def forbidden(self, array: Array, sizes: Sizes) -> Array | None:
         """Mark every other number."""
-        outside = ~np.isin(array, self.values)
+        outside: Array = ~np.isin(array, self.values) & ~np.isnan(array)
         return outside if outside.any() else None
 
     def sample(self, rng: np.random.Generator, shape: Shape, sizes: Sizes) -> Array:

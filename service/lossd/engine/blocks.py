@@ -53,7 +53,7 @@ def cut_blocks(bound: Bound, rows: Array | None, size: int) -> list[Block]:
     """
     if bound.loss.whole_batch:
         whole: Block = slice(0, bound.count) if rows is None else rows
-        return [whole] if bound.count else []
+        return [whole] if (bound.count if rows is None else len(rows)) else []
     if bound.lists is not None:
         return cut_lists(bound.lists, size)
     if bound.count <= size:

@@ -114,6 +114,7 @@ def make_plan(request: Request, bound: Bound, selection: Selection) -> Plan:
     averaging = next((name for name in names if REDUCTIONS[name].divisor), "mean")
     divisor = scales[averaging].divisor if averaging in scales else denominator("mean", weights, "zero")
     wanted = wanted_of(request, bound)
+    _check_second_derivatives(wanted, names, weights, normalizer)
     smooth = (request.settings[name] for name in loss.differentiable_settings)
     return Plan(
         scales=scales,
@@ -130,6 +131,20 @@ def make_plan(request: Request, bound: Bound, selection: Selection) -> Plan:
         warnings=warnings,
         wide=wide or not all(is_plain(setting, bound.computing) for setting in smooth),
     )
+
+
+def _check_second_derivatives(
+    wanted: Wanted, names: tuple[str, ...], weights: Weights, normalizer: Normalizer | None
+) -> None:
+    """Refuse second derivatives of means with respect to what they divide by."""
+    if normalizer is None or weights.denominator is not None:
+        return
+    means = [name for name in names if REDUCTIONS[name].normalizer_weight is not None]
+    for kind, asked in (("hessian", wanted.hessian), ("hvp", tuple(wanted.directions))):
+        for name in asked:
+            if means and name in normalizer.gradient:
+                expected = f"another reduction than {means[0]}, or a denominator, as that divides by {name}"
+                raise invalid(kind, expected, f"a request for the {kind} of {name}")
 
 
 def _direction(given: BoundArray, direction: Array, bound: Bound) -> BoundArray:
