@@ -109,6 +109,7 @@ class Loss:
     cost: Cost = BY_PATTERNS
     boosting: Boosting = AS_DERIVED
     of_residual: bool = False
+    long_double: bool = False
     alias: Alias | None = field(default=None)  # the name it is known as, if that changes anything
 
     @cached_property
@@ -173,6 +174,7 @@ def loss(
     cost: Cost = BY_PATTERNS,
     boosting: Boosting = AS_DERIVED,
     of_residual: bool = False,
+    long_double: bool = False,
 ) -> Callable[[Kernel], Loss]:
     """Declare the decorated kernel as a loss.
 
@@ -191,6 +193,7 @@ def loss(
         boosting: What ``convention: gbm`` makes of the derivatives.
         of_residual: Whether it is a function of the absolute residual, so that complex arguments have a meaning and
             what underflows on the way may be scaled up again.
+        long_double: Whether its kernel runs in long double too, as that of any loss of the residual does.
 
     Raises:
         TypeError: The declaration lacks something, or uses a name that is taken.
@@ -224,6 +227,7 @@ def loss(
             cost=cost,
             boosting=boosting,
             of_residual=of_residual,
+            long_double=long_double or of_residual,
         )
         for expected in _mistakes(declared, described, kernel):
             raise TypeError(f"{declared.name}: expected {expected}")

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from lossd.engine.bind import Bound, BoundArray
-from lossd.engine.normalize import denominator_gradient
+from lossd.engine.bind import Bound
+from lossd.engine.broadcasts import in_own_shape
+from lossd.engine.normalize import through_denominator
 from lossd.engine.plan import Plan, Scale
 from lossd.engine.precision import rounded, rounding_to
 from lossd.engine.reduce import REDUCTIONS, count, sum_over_axes
@@ -23,10 +24,11 @@ def answer(request: Request, bound: Bound, plan: Plan, totals: Totals) -> Answer
     values = {name: _value(name, plan, totals, request.options.empty) for name in plan.scales}
     found: dict[str, dict[str, dict[str, Array]]] = {"gradient": {}, "hessian": {}, "hvp": {}}
     for (kind, reduction, name), array in totals.derivatives.items():
+        given = bound.arrays.get(name)
+        own = array if given is None else in_own_shape(array, given)
         if kind == "gradient" and name in plan.divided_by:
-            owed = denominator_gradient(name, bound, plan, reduction, values[reduction])
-            array = array if owed is None else array + owed
-        found[kind].setdefault(reduction, {})[name] = _in_own_shape(array, name, bound)
+            own = through_denominator(own, name, bound, plan, reduction, values[reduction])
+        found[kind].setdefault(reduction, {})[name] = _in_own_type(own, name, bound)
     warnings = plan.warnings if totals.distributions else (*plan.warnings, _NOT_DISTRIBUTIONS)
     typed = {name: _typed(value, bound) for name, value in values.items()}
     return Answer(typed, count(plan.weights), plan.denominator, warnings=warnings, **found)
@@ -57,29 +59,12 @@ def _typed(value: Any, bound: Bound) -> Any:
     return rounding_to(bound.real)(value)
 
 
-def _in_own_shape(array: Array, name: str, bound: Bound) -> Array:
-    """Sum a derivative over the axes that a broadcast made, and give it the answer's type.
+def _in_own_type(array: Array, name: str, bound: Bound) -> Array:
+    """Give a derivative the answer's type.
 
     That is complex for a complex argument, and real for all else: the real part, as PyTorch has it.
     """
-    given = bound.arrays.get(name)
-    if given is not None and given.broadcast is not None:
-        array = _sum_to(array, given)
     storage = bound.storage if name in bound.complex else bound.real
     if array.dtype.kind == "c" and storage.kind != "c":
         array = array.real.copy(order="C")
     return rounded(array, storage)
-
-
-def _sum_to(array: Array, given: BoundArray) -> Array:
-    """Sum an array of the broadcast shape over the axes that the broadcast made."""
-    core_count = len(given.core)
-    shape = list(given.array.shape)
-    moved = [shape[axis] for axis in range(len(shape)) if axis not in given.core]
-    moved += [shape[axis] for axis in given.core]
-    lead = array.ndim - len(moved)
-    accumulate = np.result_type(array, np.float64)
-    array = np.add.reduce(array, axis=tuple(range(lead)), dtype=accumulate)
-    stretched = tuple(a for a, size in enumerate(moved) if size == 1 and array.shape[a] != 1)
-    array = np.add.reduce(array, axis=stretched, keepdims=True) if stretched else array
-    return np.moveaxis(array, range(-core_count, 0), given.core) if core_count else array

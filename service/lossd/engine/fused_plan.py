@@ -14,7 +14,7 @@ from lossd.engine.blocks import block_rows, cut_blocks
 from lossd.engine.check import CheckedNames, takes_any_number
 from lossd.engine.layout import Block, shape_by_rows
 from lossd.engine.plan import Plan
-from lossd.engine.precision import rounding_to
+from lossd.engine.precision import is_heavy, rounding_to
 from lossd.fused import FUSED
 from lossd.fused.table import FusedKernel
 
@@ -96,6 +96,8 @@ def _covers(kernel: FusedKernel, bound: Bound, plan: Plan, checked: CheckedNames
     if plan.rows is not None or weights.axes is not None or "none" in plan.scales:
         return False
     if not isinstance(scale.value, float) or not isinstance(scale.gradient, float) or not scale.divisor:
+        return False
+    if not loss.of_residual and is_heavy([scale.gradient], bound.computing):
         return False
     if wanted.gradient not in ((), loss.gradient) or bound.computing.kind == "c" or not bound.count:
         return False

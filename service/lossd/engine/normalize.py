@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lossd.declaration.result import Normalizer
 from lossd.engine.bind import Bound
+from lossd.engine.broadcasts import in_own_shape
+from lossd.engine.heaviest import correct_heaviest
 from lossd.engine.reduce import REDUCTIONS, Weights, of_selected
 from lossd.message import Array
+from lossd.numerics.stable import times
 
 if TYPE_CHECKING:
     from lossd.engine.plan import Plan
@@ -37,29 +41,51 @@ def normalizer_of(bound: Bound, rows: Array | None) -> Normalizer | None:
     )
 
 
-def denominator_gradient(name: str, bound: Bound, plan: Plan, reduction: str, value: Any) -> Array | None:
-    """Return what a mean L that divides by D adds to the gradient with respect to ``name``: ``-L/D dD/dname``.
+def through_denominator(
+    array: Array, name: str, bound: Bound, plan: Plan, reduction: str, value: Any
+) -> Array:
+    """Return the gradient of a mean ``L = N / D`` with respect to an argument w: ``(dN/dw - L dD/dw) / D``.
 
     Args:
-        name: An argument that D depends on.
+        array: ``dN/dw / D``, in the shape of w.
+        name: w, an argument that D depends on.
         bound: The call's arrays.
         plan: Its plan.
         reduction: Which mean.
         value: L.
     """
-    weights, divisor = plan.weights, plan.scales[reduction].divisor
     weighted_by = REDUCTIONS[reduction].normalizer_weight
-    if plan.normalizer is None or weighted_by is None or weights.denominator is not None:
-        return None
+    if plan.normalizer is None or weighted_by is None or plan.weights.denominator is not None:
+        return array
+    weights, divisor = plan.weights, plan.scales[reduction].divisor
     # Over nothing the value is what the caller made of it, 0 or NaN, and so is this.
-    share = 1 / _per_value(np.where(np.equal(divisor, 0), 1, divisor), weights)
+    divided_by = np.where(np.equal(divisor, 0), 1, divisor)
     sample = weighted_by(weights)
-    if sample is not None:
-        share = sample * share
-    upstream = of_selected(-_per_value(np.asarray(value), weights) * share, weights)
-    owed = plan.normalizer.gradient[name](upstream)
+    share = np.broadcast_to(1.0, math.prod(weights.shape)) if sample is None else sample
     given = bound.arrays[name]
-    return owed.reshape(given.broadcast or given.array.shape)
+    if weights.axes is None:
+        rate = _denominator_slope(share, name, bound, plan)
+        owed = rate * (value / divided_by)
+        if not np.isfinite(value / divided_by):  # an infinite mean is nothing to those that take no part
+            owed = times(rate / divided_by, np.asarray(value))
+        slope = array - owed
+    else:
+        owed_by_value = _per_value(np.asarray(value), weights) * (share / _per_value(divided_by, weights))
+        slope = array - _denominator_slope(owed_by_value, name, bound, plan)
+        if given.rows is None or given.broadcast is not None:
+            return slope  # a weight has a part in several results
+        rate = of_selected(share, weights).reshape(array.shape)
+    correct_heaviest(slope, array, rate, given.array, weights, divisor)
+    return slope
+
+
+def _denominator_slope(of_values: Array, name: str, bound: Bound, plan: Plan) -> Array:
+    """Return the gradient with respect to an argument of the values' normalizers, each times its factor."""
+    assert plan.normalizer is not None
+    given = bound.arrays[name]
+    found = plan.normalizer.gradient[name](of_selected(of_values, plan.weights))
+    whole: Array = found.reshape(given.broadcast or given.array.shape)
+    return in_own_shape(whole, given)
 
 
 def _arguments(bound: Bound, rows: Array | None) -> dict[str, Any]:

@@ -7,7 +7,8 @@ double. Where that has no more exponents than float64, such an answer is infinit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from math import prod, sqrt
 from typing import Any, TypeVar
 
 import ml_dtypes
@@ -30,6 +31,8 @@ _WIDER: Mapping[np.dtype[Any], np.dtype[Any]] = {
 # Exponents of 2 within which a factor times any number of the type loses no digits, with room for the products of a
 # few such factors.
 _PLAIN_EXPONENT: Mapping[str, int] = {"f": 60, "F": 60, "d": 500, "D": 500}
+# 1 / sqrt(eps): larger factors bring numbers that underflowed far back into the type's range.
+_HEAVY: Mapping[str, float] = {"f": 2.0**11.5, "d": 2.0**26}
 # Factors to look at at a time: what is made of them stays in cache.
 _PART = 1 << 16
 # NumPy reports these from the processor's own flags, at no cost while none is raised.
@@ -73,6 +76,25 @@ def _lies_within(part: Array, low: float, high: float) -> bool:
         return True
     size = np.abs(part)
     return not (((size < low) & (size != 0)) | (size > high)).any()
+
+
+def is_heavy(factors: Sequence[Any], dtype: np.dtype[Any]) -> bool:
+    """Return whether what underflowed in ``dtype`` would be missed once it is multiplied by some of these."""
+    most = _HEAVY[dtype.char]
+    # NaN may stand beside anything.
+    return not prod(map(_norm, factors)) <= most and not prod(map(_largest, factors)) <= most
+
+
+def _norm(factor: Any) -> float:
+    """Return what no factor exceeds, nor 1, in half the time of a maximum and a minimum."""
+    return max(sqrt(np.dot(factor, factor)) if isinstance(factor, np.ndarray) else abs(float(factor)), 1.0)
+
+
+def _largest(factor: Any) -> float:
+    """Return the size of the largest factor, or 1: a slope with respect to a weight is not multiplied by it."""
+    if isinstance(factor, np.ndarray):
+        factor = max(np.maximum.reduce(factor, initial=0), -np.minimum.reduce(factor, initial=0))
+    return max(abs(float(factor)), 1.0)
 
 
 def rounded(values: Array, dtype: np.dtype[Any]) -> Array:

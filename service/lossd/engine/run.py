@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from lossd.declaration.loss import Loss
 from lossd.declaration.result import Result
 from lossd.engine.arguments import read_arguments
 from lossd.engine.bind import Bound
@@ -21,6 +20,7 @@ from lossd.engine.blocks import Checkpoint, cut_blocks, run_blocks
 from lossd.engine.check import CheckedNames
 from lossd.engine.contract import contract, zero_without_weight
 from lossd.engine.derivatives import derivatives_of
+from lossd.engine.heavy import block_factor, weighs_heavily
 from lossd.engine.layout import Block, Rows, empty_rows
 from lossd.engine.lists import ListRows, list_rows
 from lossd.engine.plan import Factor, Plan
@@ -96,32 +96,43 @@ def run(job: Job, *, threads: int, checkpoint: Checkpoint | None) -> Totals:
     if job.plan.divided_by & set(job.plan.wanted.gradient):
         # What a weight adds to the denominator is nearly what it adds to the sum, where it outweighs the others.
         job = _computed_in(job, wider(job.bound.computing, than_double=False))
+    computing = job.bound.computing
+    if job.plan.wide and loss.of_residual:
+        return again(_widened(_widened(job)))  # float32 in long double too
     if job.plan.wide:
-        return again(_widened(_widened(job, loss), loss))  # float32 in long double too
-    try:
-        # What underflows of a power of the residual may be scaled up again; the tail of an exponential is never.
-        with trap(underflow=loss.of_residual):
+        job = _computed_in(job, computing := np.dtype(np.float64))
+        if not loss.long_double:
             return again(job)
+    try:
+        # What underflows of a power of the residual may be scaled up again; the tail of an exponential is only by a
+        # heavy weight.
+        with trap(underflow=loss.of_residual):
+            return again(job, trap_heavy=not loss.of_residual and _kernel_dtype(job) != computing)
     except FloatingPointError:
-        return again(_widened(job, loss))
+        return again(_widened(job))
 
 
-def _widened(job: Job, loss: Loss) -> Job:
+def _widened(job: Job) -> Job:
     """Return a call that is computed in the next wider type, with its sums in the widest."""
-    # A kernel of a residual runs in any type, others in float64 at most.
-    widened = _computed_in(job, wider(job.bound.computing, than_double=loss.of_residual))
+    widened = _computed_in(job, _kernel_dtype(job))
     return replace(widened, plan=replace(job.plan, wide=True))
+
+
+def _kernel_dtype(job: Job) -> np.dtype[Any]:
+    """Return the next wider type that the loss's kernel runs in."""
+    return wider(job.bound.computing, than_double=job.bound.loss.long_double)
 
 
 def _computed_in(job: Job, computing: np.dtype[Any]) -> Job:
     return replace(job, bound=replace(job.bound, computing=computing))
 
 
-def _run(job: Job, *, threads: int, checkpoint: Checkpoint | None) -> Totals:
+def _run(job: Job, *, trap_heavy: bool = False, threads: int, checkpoint: Checkpoint | None) -> Totals:
     bound, plan = job.bound, job.plan
     outputs = _allocate(bound, plan)
     blocks = cut_blocks(bound, plan.rows, job.block_rows)
-    parts = run_blocks(partial(_run_block, job, outputs), blocks, threads, checkpoint)
+    work = partial(_run_heavy_block if trap_heavy else _run_block, job, outputs)
+    parts = run_blocks(work, blocks, threads, checkpoint)
     for key, array in outputs.arrays.items():
         if key not in outputs.rows:
             for part in parts:
@@ -133,6 +144,17 @@ def _run(job: Job, *, threads: int, checkpoint: Checkpoint | None) -> Totals:
     return Totals(values, outputs.arrays, all(part.distributions for part in parts))
 
 
+def _run_heavy_block(job: Job, outputs: Outputs, block: Block) -> Parts:
+    """Compute a block, and again in a wider type if what underflows in it is brought back by heavy weights."""
+    if not weighs_heavily(job.bound, job.plan, block):
+        return _run_block(job, outputs, block)
+    try:
+        with trap(underflow=True):
+            return _run_block(job, outputs, block)
+    except FloatingPointError:
+        return _run_block(_widened(job), outputs, block)  # other blocks stay as they are
+
+
 def _run_block(job: Job, outputs: Outputs, block: Block) -> Parts:
     bound, plan = job.bound, job.plan
     parts = Parts()
@@ -140,8 +162,8 @@ def _run_block(job: Job, outputs: Outputs, block: Block) -> Parts:
     result = bound.loss.kernel(**arguments, **plan.settings)
     found = derivatives_of(result, arguments, bound, plan, block)
     for name, scale in plan.scales.items():
-        _add_values(parts, outputs, name, result, _of(scale.value, block, bound), block, plan)
-        factor = _of(scale.gradient, block, bound)
+        _add_values(parts, outputs, name, result, block_factor(scale.value, block, bound), block, plan)
+        factor = block_factor(scale.gradient, block, bound)
         for (kind, argument), derivative in found.items():
             key = (kind, name, argument)
             by_rows = key in outputs.rows
@@ -192,16 +214,6 @@ def _room(name: str, bound: Bound, plan: Plan) -> tuple[Array, Rows | None]:
     if given.broadcast is not None:
         shape, core = given.broadcast, tuple(range(len(bound.batch), len(given.broadcast)))
     return empty_rows(shape, core, dtype, flattened=given.role.flattened, zero=plan.rows is not None)
-
-
-def _of(factor: Factor, block: Block, bound: Bound) -> Factor:
-    """Return the part of a factor that belongs to a block, in the shape of its values."""
-    if not isinstance(factor, np.ndarray):
-        return factor
-    if not bound.loss.value.batched and not bound.loss.value.by_item:
-        return factor.reshape(bound.unreduced)
-    core = bound.value_core if bound.loss.value.batched else bound.unreduced[1:]
-    return factor.reshape(-1, *core)[block] if core else factor[block]
 
 
 def _add_values(

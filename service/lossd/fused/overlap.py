@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lossd.fused.table import fused
-from lossd.losses.overlap.dice import dice, region_difference, regions
+from lossd.losses.overlap.dice import dice, heavy_pixels, region_difference, regions
 from lossd.message import Array
 from lossd.numerics.scratch import Scratch
 from lossd.numerics.sums import row_dots, row_totals
@@ -27,9 +27,12 @@ def dice_block(
         difference = region_difference(input, target, scratch)
     found = regions(input, target, smooth, difference, both)
     base, step = (scale * found.base).astype(out.dtype), (-scale * found.step).astype(out.dtype)
+    heavy = heavy_pixels(found, found.input, found.target, smooth)  # while ``out`` may still hold `input`
     if found.target is target and np.isfinite(step).all():
         np.multiply(target, step, out=out)
         np.add(out, base, out=out)
     else:
         np.multiply(found.base - found.step * found.target, scale, out=out)
+    if heavy:
+        out[heavy.rows, heavy.places] = heavy.slopes * scale
     return float(np.add.reduce(found.loss[:, 0]))

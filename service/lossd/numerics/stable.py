@@ -1,4 +1,4 @@
-"""This file is the numerically stable primitives, each with its identity, range and source.
+"""Numerically stable primitives, each with its identity, range and source.
 
 The plain forms overflow or lose every digit in the tails, which is where losses are small and training
 is nearly done.
@@ -12,8 +12,8 @@ import numpy as np
 
 from lossd.message import Array
 
-# Logits whose exponential and its inverse are both normal numbers.
-EXP_RANGE = {"f": 80.0, "d": 700.0}
+# Logits whose exponential and its inverse are both normal numbers; long double may be float64.
+EXP_RANGE = {"f": 80.0, "d": 700.0, "g": float(np.log(np.finfo(np.longdouble).max)) - 9}
 
 
 class Softmax(NamedTuple):
@@ -107,7 +107,7 @@ def sums_of_products(factor: Array, value: Array) -> Array:
     """Return the sum of each row of the `times` of two arrays ``(rows, n)``, in float64 if it is not finite else."""
     sums: Array = np.vecdot(factor, value)
     if not np.isfinite(sums).all():
-        sums = times(factor.astype(np.float64, copy=False), value).sum(axis=1)
+        sums = times(factor.astype(np.result_type(factor, np.float64), copy=False), value).sum(axis=1)
     return sums
 
 

@@ -31,6 +31,7 @@ SLOPE_FLOOR = 1e-12  # and bounds its gradient so
     ),
     formula=r"\ell = -w\,[\,t \log x + (1 - t) \log(1 - x)\,]",
     source=f"{_TORCH}BCELoss.html",
+    long_double=True,
     example=Example(input=[0.5, 0.25], target=[1.0, 0.0], value=[0.6931471805599453, 0.2876820724517809]),
 )
 def bce(input: Probability, target: Probability, weight: Factor | None = None) -> Result:
@@ -59,8 +60,8 @@ def bce(input: Probability, target: Probability, weight: Factor | None = None) -
 
 
 def _over_square(weight: Array, value: Array) -> Array:
-    """Return ``w / x^2``, in float64 and by two divisions, for the square underflows first; what has no weight is 0."""
-    quotient: Array = weight.astype(np.float64) / value / value
+    """Return ``w / x^2``, at least in float64, by two divisions, for the square underflows; what has no weight is 0."""
+    quotient: Array = weight.astype(np.result_type(weight, np.float64)) / value / value
     quotient[weight == 0] = 0
     return quotient
 
@@ -78,6 +79,7 @@ def _over_square(weight: Array, value: Array) -> Array:
         r"\ell = w\,[\,p\, t\, \mathrm{sp}(-x) + (1 - t)\, \mathrm{sp}(x)\,],\quad \mathrm{sp}(x) = \log(1 + e^x)"
     ),
     source=f"{_TORCH}BCEWithLogitsLoss.html",
+    long_double=True,
     boosting=Boosting("XGBoost's binary:logistic and LightGBM's binary"),
     example=Example(input=[0.0, 0.0], target=[1.0, 0.0], value=[0.6931471805599453] * 2),
 )
@@ -89,7 +91,8 @@ def bce_with_logits(
     ``pos_weight`` multiplies the part of the positive class. Both parts are non-negative, so nothing cancels.
     """
     # In float64, where no product of two float32 numbers is subnormal.
-    positive = target if pos_weight is None else times(target.astype(np.float64), pos_weight)
+    kind = np.result_type(target, np.float64)
+    positive = target if pos_weight is None else times(target.astype(kind), pos_weight)
     negative = 1 - target
     missed, false = softplus(-input), softplus(input)  # what a positive costs, what a negative costs
     return Result(

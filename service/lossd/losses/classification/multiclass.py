@@ -61,6 +61,7 @@ def _class_weights(weight: Array | None, target: Array | None) -> Normalizer | N
     source=f"{_TORCH}CrossEntropyLoss.html",
     example=Example(input=[[0.0, 0.0], [0.0, 0.0]], target=[0, 1], value=[0.6931471805599453] * 2),
     normalizer=_class_weights,
+    long_double=True,
     boosting=Boosting("XGBoost's multi:softprob", hessian=lambda hessian, weight: 2 * hessian),
 )
 def cross_entropy(
@@ -110,10 +111,10 @@ def cross_entropy(
 
 
 def _type_of_products(input: Array, weight: Array | None, label_smoothing: float) -> np.dtype[Any]:
-    """Return the type for products with weights: float64 where those of float32 might leave its normal range."""
+    """Return the type for products with weights: at least float64 where those of float32 may be out of its range."""
     sizes = np.abs(np.append([] if weight is None else weight, label_smoothing))
     ordinary = ((sizes > _ORDINARY[0]) & (sizes < _ORDINARY[1])) | (sizes == 0)
-    return input.dtype if ordinary.all() else np.dtype(np.float64)
+    return input.dtype if ordinary.all() else np.result_type(input, np.float64)
 
 
 def _smoothed(probability: Array, label_smoothing: float, kind: np.dtype[Any]) -> Array:
@@ -131,6 +132,7 @@ def _smoothed(probability: Array, label_smoothing: float, kind: np.dtype[Any]) -
     source=f"{_TORCH}NLLLoss.html",
     example=Example(input=[[-0.5, -1.0], [-2.0, -0.25]], target=[0, 1], value=[0.5, 0.25]),
     normalizer=_class_weights,
+    long_double=True,
 )
 def nll(
     input: LogProbability,
@@ -147,7 +149,7 @@ def nll(
         ignore_index: The index of samples that take no part.
     """
     rows = np.arange(len(target))
-    surprise = np.subtract(0, input[rows, target], dtype=np.float64)
+    surprise = np.subtract(0, input[rows, target], dtype=np.result_type(input, np.float64))
     own: Array | float = 1.0 if weight is None else weight[target]
 
     def at_true_class(values: Array | float) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ from lossd.numerics.sums import row_dots
 _PIXELS = 1 << 17
 # What a sum of as many products as there are pixels is to exceed: above it, underflow costs less than rounding does.
 _LEAST = {"f": 2.0**-124, "d": 2.0**-1020}
+# The share of a region's extent from which on one pixel in it costs digits: those left are a bit or two fewer.
+_HEAVY = 0.75
 
 
 @loss(
@@ -55,13 +58,13 @@ def dice(
     return Result(
         found.loss[:, 0],
         {
-            "input": lambda: found.base - found.step * found.target,
-            "target": lambda: found.base - found.step * found.input,
+            "input": lambda: _slopes(found, found.input, found.target, smooth),
+            "target": lambda: _slopes(found, found.target, found.input, smooth),
             "smooth": lambda: (-found.loss * found.step / 2 * found.shrink)[:, 0],
         },
         {
-            "input": lambda: found.step * (found.step * found.target - found.base) * found.shrink,
-            "target": lambda: found.step * (found.step * found.input - found.base) * found.shrink,
+            "input": lambda: -found.step * _slopes(found, found.input, found.target, smooth) * found.shrink,
+            "target": lambda: -found.step * _slopes(found, found.target, found.input, smooth) * found.shrink,
         },
     )
 
@@ -94,7 +97,8 @@ def regions(input: Array, target: Array, smooth: float, difference: Array, both:
     overlap = 2 * both + smooth
     extent = difference + overlap
     least = input.shape[1] * _LEAST[input.dtype.char]
-    if not (np.minimum(difference, overlap).min() > least and extent.max() < np.inf):
+    lowest, highest = np.minimum.reduce(np.minimum(difference, overlap)), np.maximum.reduce(extent)
+    if not (lowest > least and highest < inf) or 0 < smooth <= least:
         return _regions_of_any_size(input, target, smooth)
     loss, base, step = difference / extent, overlap / extent / extent, 2 / extent
     return _Regions(loss[:, None], base[:, None], step[:, None], 1.0, input, target)
@@ -111,6 +115,49 @@ def _regions_of_any_size(input: Array, target: Array, smooth: float) -> _Regions
     extent = np.add.reduce(small_x + small_t, axis=1, keepdims=True) + smooth * shrink
     base = 2 * both / extent / extent + smooth * shrink * shrink / extent / extent
     return _Regions(difference / extent, base, 2 / extent, shrink, small_x, small_t)
+
+
+class _Heavy(NamedTuple):
+    """Pixels of one array that are most of their region's extent, one of a row, and F's slopes there."""
+
+    rows: Array
+    places: Array
+    slopes: Array
+
+
+def _slopes(found: _Regions, own: Array, other: Array, smooth: float) -> Array:
+    """Return F's slope with respect to every pixel of one of the arrays, ``(rows, n)``."""
+    slopes: Array = found.base - found.step * other
+    heavy = heavy_pixels(found, own, other, smooth)
+    if heavy:
+        slopes[heavy.rows, heavy.places] = heavy.slopes
+    return slopes
+
+
+def heavy_pixels(found: _Regions, own: Array, other: Array, smooth: float) -> _Heavy | None:
+    """Return the slopes that ``base - step y`` loses digits of: both hold the pixel x, which cancels if it is large.
+
+    Such a slope is ``(2 I + smooth - 2 y D) / D^2``, and its numerator does not depend on x: it is taken with x = 0.
+    No pixel is more than 1, so none is most of an extent that is more than ``1 / _HEAVY``.
+    """
+    if np.maximum.reduce(found.step, axis=None) <= 2 * _HEAVY or not own.size:
+        return None
+    rows = np.flatnonzero(found.step[:, 0] > 2 * _HEAVY)
+    # One region alone may be all of the call, and is not copied.
+    places = (own if len(rows) == len(own) else own[rows]).argmax(axis=1)
+    is_heavy = own[rows, places] * found.step[rows, 0] > 2 * _HEAVY
+    if not is_heavy.any():
+        return None
+    rows, places = rows[is_heavy], places[is_heavy]
+    over, extent = found.step[rows] / 2, (smooth * found.shrink * found.step / 2)[rows, 0]
+    both = (smooth * found.shrink * found.shrink * found.step * found.step / 8)[rows, 0]
+    for first in range(0, own.shape[1], _PIXELS):
+        x, y = own[rows, first : first + _PIXELS] * over, other[rows, first : first + _PIXELS] * over
+        x[np.arange(first, first + x.shape[1]) == places[:, None]] = 0
+        both += np.add.reduce(x * y, axis=1)
+        extent += np.add.reduce(x + y, axis=1)
+    beside = other[rows, places] * over[:, 0]
+    return _Heavy(rows, places, 2 * (both - beside * extent))
 
 
 def region_difference(input: Array, target: Array, scratch: Scratch) -> Array:

@@ -16,6 +16,7 @@ from lossd.message import Array
     example=Example(
         input=[[1.0, 3.0], [0.0, 0.0]], target=[2.0, 4.0], quantiles=[0.25, 0.75], value=[0.5, 4.0]
     ),
+    long_double=True,
     boosting=Boosting(
         "XGBoost's reg:quantileerror and LightGBM's quantile", hessian=lambda hessian, weight: hessian + 1
     ),
