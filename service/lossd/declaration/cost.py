@@ -13,12 +13,16 @@ class Cost:
     the arguments: the workspace is a few times the elements of a row, the work is one pass over them.
 
     Attributes:
-        workspace: Elements that kernel and derivatives hold at their peak for each row, such as ``(6, L, L)``.
+        workspace: Elements that kernel and derivatives hold at their peak for each row, such as ``(6, L, L)``; of a loss
+            over a whole batch beside its tiles.
+        tile: Elements of a tile row, such as ``(8, N)`` where eight rows of a matrix of all pairs are held at a time;
+            `numerics.tiles` cuts such rows into tiles.
         work: Multiplications for each row, such as ``(N, N, D)`` of a loss over a whole batch.
         steps: NumPy calls that must follow one another, such as ``(T)`` of a recursion over time.
     """
 
     workspace: str = ""
+    tile: str = ""
     work: str = ""
     steps: str = "(1)"
 

@@ -21,6 +21,7 @@ from lossd.engine.bind import Bound, BoundArray
 from lossd.engine.layout import Block, cut
 from lossd.engine.lists import cut_lists
 from lossd.message import Array
+from lossd.numerics.tiles import checkpoints
 
 Result = TypeVar("Result")
 Checkpoint = Callable[[], None]
@@ -108,9 +109,11 @@ def run_blocks(
 
 
 def _one(work: Callable[[Block], Result], block: Block, checkpoint: Checkpoint | None) -> Result:
-    if checkpoint is not None:
-        checkpoint()
-    return work(block)
+    if checkpoint is None:
+        return work(block)
+    checkpoint()
+    with checkpoints(checkpoint):
+        return work(block)
 
 
 class _Shared(Generic[Result]):

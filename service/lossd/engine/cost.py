@@ -11,6 +11,7 @@ from lossd.engine.blocks import power_of_two
 from lossd.engine.reduce import REDUCTIONS
 from lossd.engine.request import Request
 from lossd.engine.wanted import Wanted, reductions_of, wanted_of
+from lossd.numerics.tiles import TILE_ELEMENTS
 
 # Elements on which a NumPy call takes longer than to make it.
 _STEP_ELEMENTS = 1 << 10
@@ -18,6 +19,8 @@ _STEP_ELEMENTS = 1 << 10
 _BLOCK_ELEMENTS = 1 << 22
 # What a kernel that reads as the maths holds for each element of its arguments, where its declaration does not say.
 _TEMPORARIES = 4
+# Elements of the tiles that a kernel holds at the same time, where they do not cover all of its batch.
+_TILES = 8 * TILE_ELEMENTS
 # Operations on each element of the value, and of each derivative.
 _VALUE_WORK, _DERIVATIVE_WORK = 8, 4
 # Operations that take as long as a call into NumPy, a block's share of the engine, and the engine's part of any call.
@@ -126,8 +129,9 @@ def _workspace(
 def _row_workspace(bound: Bound) -> int:
     """Return the elements that a kernel holds for a row, or for a whole batch."""
     cost = bound.loss.cost
-    if cost.workspace:
-        return elements(cost.workspace, bound.sizes)
+    tiled = min(elements(cost.tile, bound.sizes) * bound.count, _TILES) if cost.tile else 0
+    if cost.workspace or tiled:
+        return tiled + (elements(cost.workspace, bound.sizes) if cost.workspace else 0)
     of_row = sum(
         math.prod(g.role.pattern.core_shape(bound.sizes)) for g in bound.arrays.values() if not g.role.shared
     )
