@@ -11,11 +11,11 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 
+from lossd.declaration.loss import GENERAL_ARRAYS, Loss
+from lossd.declaration.signature import Argument
 from lossd.engine import Options, request_model
 from lossd.engine.request import ReductionName
 from lossd.losses import LOSSES
-from lossd.declaration.loss import GENERAL_ARRAYS, Loss
-from lossd.declaration.signature import Argument
 
 FILE = Path(__file__).parent.parent / "service" / "lossd" / "client" / "methods.py"
 OF_THE_BYTES = {"encoding"}  # the client chooses the format

@@ -14,10 +14,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from lossd.declaration.loss import Loss
+from lossd.declaration.samples import sample_call
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
-from lossd.declaration.samples import sample_call
-from lossd.declaration.loss import Loss
 from lossd.message import Answer, Call
 from lossd.wire import CODECS, Codec
 from lossd.wire.content_encoding import compress

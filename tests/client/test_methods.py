@@ -18,9 +18,9 @@ import pytest
 
 from lossd.client import AsyncLossClient, LossClient, ServiceError
 from lossd.client.methods import ALIASES, ARRAYS, DEFAULTS, GENERAL_ARRAYS, OBJECTIVES, Losses
+from lossd.declaration.loss import GENERAL_ARRAYS as GENERAL_ARRAYS_OF_LOSSES
 from lossd.engine import Options, evaluate
 from lossd.losses import LOSSES, find
-from lossd.declaration.loss import GENERAL_ARRAYS as GENERAL_ARRAYS_OF_LOSSES
 from lossd.message import Call
 from lossd.wire import CODECS
 from tests.api.serving import ROOT, Served

@@ -21,6 +21,7 @@ from tests.losses.cases import (
     assert_close,
     assert_same_bits,
     batch_axis,
+    normalizer_of,
     take,
     take_rows,
     with_names,
@@ -45,6 +46,10 @@ def check_identities(case: Case) -> None:
         assert np.ndim(single.denominator) == 0
         scaled = _scaled_total(case, answer) if name == "mean" else _total(case, answer)
         assert_close(single.loss[name], scaled / single.denominator, **TOLERANCE, of=name)
+        normalizer = normalizer_of(case)
+        counted = normalizer is None or normalizer.value is None
+        divisor = answer.count if counted else float(np.sum(normalizer.value))
+        assert_close(single.denominator, divisor, **TOLERANCE, of=f"denominator of {name}")
 
 
 def check_sample_weight(case: Case) -> None:
@@ -78,7 +83,7 @@ def check_upstream(case: Case) -> None:
 
 def check_axis(case: Case) -> None:
     """A reduction over some axes keeps the others, and over all axes is the whole."""
-    if "axis" in case.loss.settings:
+    if case.takes_axis:
         return
     rank = len(case.batch)
     none = ask(case, reduction="none").loss["none"]
@@ -94,7 +99,7 @@ def check_axis(case: Case) -> None:
 
 def check_shards(case: Case) -> None:
     """With the whole's denominator, the losses and gradients of shards add up to the whole's."""
-    if case.loss.coupled:
+    if case.loss.whole_batch:
         return
     names = case.differentiable
     whole = ask(case, reduction="mean")
@@ -165,10 +170,10 @@ def _total(case: Case, answer: Answer) -> float:
 
 def _scaled_total(case: Case, answer: Answer) -> float:
     """Return the sum of the losses, each times the factor its loss declares for the mean."""
-    if case.loss.mean_scale is None:
+    normalizer = normalizer_of(case)
+    if normalizer is None or normalizer.scale is None:
         return _total(case, answer)
-    scale = case.loss.mean_scale(case.call.arrays, case.call.options)
-    return float(np.vdot(answer.loss["none"], scale))
+    return float(np.vdot(answer.loss["none"], normalizer.scale))
 
 
 PROPERTIES = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lossd.declaration.domain import Index
 from lossd.engine import evaluate
 from lossd.errors import InvalidCall
-from lossd.declaration.domain import Index
 from lossd.message import Array, Call
 from tests.losses.cases import (
     Case,
@@ -48,7 +48,7 @@ def check_mask(case: Case) -> None:
 
 def check_no_weight(case: Case) -> None:
     """A sample that weighs nothing adds nothing, whatever numbers it holds."""
-    if case.loss.coupled:
+    if case.loss.whole_batch:
         return
     mask, rows, others = _selection(case)
     names = [name for name in case.differentiable if name in case.form.roles]
@@ -57,7 +57,7 @@ def check_no_weight(case: Case) -> None:
     spoilt = {
         name: _with_nan(case, name, others)
         for name, role in case.form.roles.items()
-        if not role.domain.integer and batch_axis(case, name) is not None
+        if role.domain.kind == "real" and batch_axis(case, name) is not None
     }
     call = with_names(with_arrays(case.call, spoilt), sample_weight=mask.astype(float), **asked)
     actual = evaluate(case.loss, call)
@@ -84,12 +84,12 @@ def check_mask_denominator(case: Case) -> None:
 def check_nan_propagates(case: Case) -> None:
     """NaN in a sample is NaN in its loss and in the sum, and reaches no other sample's loss or gradient."""
     for name, role in case.form.roles.items():
-        if role.domain.integer or batch_axis(case, name) is None:
+        if role.domain.kind != "real" or batch_axis(case, name) is None:
             continue
         call = with_arrays(case.call, {name: _with_nan(case, name, [2])})
         answer = evaluate(case.loss, with_names(call, reduction=["none", "sum"], gradient=[case.first]))
         assert np.isnan(answer.loss["sum"])
-        if not case.loss.coupled:
+        if not case.loss.whole_batch:
             gradient, rest = answer.gradient["none"][case.first], np.delete(np.arange(case.batch[0]), 2)
             assert np.isnan(answer.loss["none"][2]).all(), name
             assert np.isfinite(answer.loss["none"][rest]).all()
@@ -100,7 +100,7 @@ def check_finite_is_demanded(case: Case) -> None:
     """On request the first NaN or infinity is an error at its place."""
     ask(case, check_finite=True)
     for name, role in case.form.roles.items():
-        if role.domain.integer:
+        if role.domain.kind != "real":
             continue
         array = case.call.arrays[name].copy()
         place = tuple(size - 1 for size in array.shape)
@@ -124,7 +124,7 @@ def _spoilt(case: Case, rows: Array) -> Call:
     for name, role in case.form.roles.items():
         if batch_axis(case, name) is None:
             continue
-        if not role.domain.integer:
+        if role.domain.kind == "real":
             spoilt[name] = _with_nan(case, name, rows)
         elif isinstance(role.domain, Index):
             spoilt[name] = case.call.arrays[name].copy()

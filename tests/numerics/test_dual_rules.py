@@ -71,6 +71,7 @@ CASES = {
     "rint": Case(mp.nint, (REAL,)),
     "erf": Case(mp.erf, (SMALL,), 40),  # e to a rounded square
     "erfc": Case(mp.erfc, (SMALL,), 40),
+    "erfcx": Case(lambda x: mp.exp(x * x) * mp.erfc(x), (SMALL,), 150),  # 2 x y cancels most of 2 / sqrt(pi)
     "ndtr": Case(mp.ncdf, (SMALL,), 40),
     "log_ndtr": Case(lambda x: mp.log(mp.ncdf(x)), ((-30.0, 5.0),), 40),
     "gammaln": Case(mp.loggamma, ((2.0, 30.0),)),
@@ -179,15 +180,39 @@ def test_the_derivative_at_a_kink_or_an_edge(
 
 
 @pytest.mark.parametrize("function", [np.sqrt, np.log, np.reciprocal, np.cbrt, lambda x: np.power(x, x) / x])
-def test_a_number_that_does_not_move_contributes_nothing(function: Callable[[Any], Any]) -> None:
+@pytest.mark.parametrize("shape", [(3,), ()])
+def test_a_number_that_does_not_move_contributes_nothing(
+    function: Callable[[Any], Any], shape: tuple[int, ...]
+) -> None:
+    zero = np.zeros(shape)
     with np.errstate(all="ignore"):
-        np.testing.assert_array_equal(function(Dual(np.zeros(3), np.zeros(3))).tangent, np.zeros(3))
+        np.testing.assert_array_equal(function(Dual(zero, zero)).tangent, zero)
 
 
-def test_a_rule_does_not_warn_where_the_function_does_not() -> None:
-    zero = Dual(np.zeros(2), np.ones(2))
+@pytest.mark.parametrize(
+    "function",
+    [
+        np.sum,
+        np.cumsum,
+        np.max,
+        np.prod,
+        np.cumprod,
+        np.diff,
+        np.logaddexp.reduce,
+        lambda x: x @ x,
+        lambda x: x - x[0],
+    ],
+)
+def test_tangents_do_not_warn_where_values_do_not(function: Callable[[Any], Any]) -> None:
     with np.errstate(all="raise"):
-        assert np.isposinf(np.sqrt(zero).tangent).all()
+        steep = np.sqrt(Dual(np.zeros(4), np.array([1.0, 1.0, -1.0, -1.0])))
+        assert np.isinf(steep.tangent).all()
+        function(steep)
+
+
+def test_a_named_tuple_of_dual_arrays_is_a_sequence_of_them() -> None:
+    pair = NamedTuple("Pair", [("a", Any), ("b", Any)])(Dual(np.ones(2), np.ones(2)), np.zeros(2))
+    np.testing.assert_array_equal(np.stack(pair).tangent, [[1, 1], [0, 0]])
 
 
 @pytest.mark.parametrize("name", sorted(EXTREMES))

@@ -16,7 +16,7 @@ import numpy as np
 from lossd.losses import LOSSES
 from tests.oracle.cases import Case
 from tests.oracle.exact import MP, Number, numbers
-from tests.oracle.truth import COUPLED, SHARED, oracle_rows
+from tests.oracle.truth import SHARED, WHOLE_BATCH, oracle_rows
 
 # Steps of a relative difference, and how much more than in proportion a jump grows from one to the other.
 _STEPS = (MP.mpf(2) ** -90, MP.mpf(2) ** -110)
@@ -50,9 +50,9 @@ def rows_and_gradients(name: str, rowwise: bool, absolute: bool = False) -> Exac
         values = [added(row.value) for row in rows]
         found = {"value": values if rowwise else [added(values)]}
         for key in rows[0].gradient:
-            if key in LOSSES[name].smooth or (key in arrays and _is_real(arrays[key])):
+            if key in LOSSES[name].differentiable_settings or (key in arrays and _is_real(arrays[key])):
                 parts = [[added(addends) for addends in _leaves(row.gradient[key])] for row in rows]
-                by_row = name not in COUPLED and key in arrays and key not in SHARED.get(name, set())
+                by_row = name not in WHOLE_BATCH and key in arrays and key not in SHARED.get(name, set())
                 found[key] = (
                     [number for part in parts for number in part]
                     if by_row

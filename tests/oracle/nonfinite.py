@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lossd.losses import LOSSES
 from lossd.declaration.domain import Interval
+from lossd.losses import LOSSES
 from tests.oracle.cases import Case
 from tests.oracle.condition import Exact, Results, exact_inputs
 from tests.oracle.exact import MP
@@ -38,7 +38,7 @@ def spoil(name: str, case: Case, rng: np.random.Generator) -> tuple[Case, str, t
     key = open_to[rng.integers(len(open_to))]
     array = case.arrays[key].copy()
     place = tuple(int(rng.integers(size)) for size in array.shape)
-    if array.shape[-1] == 1 and arguments[key].core[-1:] == ("C",):
+    if array.shape[-1] == 1 and arguments[key].pattern.letters[-1:] == ("C",):
         return None  # of one class the loss is 0 whatever its logit, but NaN for NaN
     array[place] = np.nan if case.settings.get("zero_infinity") else rng.choice([np.nan, np.inf, -np.inf])
     return case._replace(arrays={**case.arrays, key: array}), key, place

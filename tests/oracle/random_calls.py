@@ -65,7 +65,11 @@ class Draw(NamedTuple):
     @property
     def differentiable(self) -> list[str]:
         given = [key for key, array in self.case.arrays.items() if array.dtype.kind == "f"]
-        return [key for key in LOSSES[self.name].differentiable if key in [*given, *LOSSES[self.name].smooth]]
+        return [
+            key
+            for key in LOSSES[self.name].differentiable
+            if key in [*given, *LOSSES[self.name].differentiable_settings]
+        ]
 
     @property
     def limits(self) -> Any:

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from lossd.engine import evaluate
+from lossd.fused import FUSED
 from lossd.losses import LOSSES
 from lossd.message import Call
 from tests.oracle.cases import CASES, Case, draw_cases
 from tests.oracle.exact import MP, numbers, scaled, summed
 from tests.oracle.truth import (
     BOUNDS,
-    COUPLED,
     ORACLES,
     SHARED,
+    WHOLE_BATCH,
     ask,
     assert_exact,
     bound,
@@ -73,8 +74,8 @@ def test_sums_and_their_gradients_are_exact(name, dtype):
 
 @TYPES
 @pytest.mark.parametrize("copies", [1, 40], ids=["alone", "repeated"])
-@pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.tuned])
-def test_a_tuned_kernel_is_exact_on_every_row(name, copies, dtype):
+@pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.kernel in FUSED])
+def test_a_fused_kernel_is_exact_on_every_row(name, copies, dtype):
     """In a sum with others the loss of an easy sample could be wrong unseen; many rows may take another path."""
     for case, values, gradients in known_cases(name, dtype):
         for i, value in enumerate(values):
@@ -122,7 +123,7 @@ def test_the_oracles_gradients_are_derivatives(name):
     checked = 0
     with MP.workdps(60):
         for case in draw_cases(name, np.float64):
-            few = _rows(name, case, slice(0, 4 if name in COUPLED else 1 if name == "ctc" else 2))
+            few = _rows(name, case, slice(0, 4 if name in WHOLE_BATCH else 1 if name == "ctc" else 2))
             if case.name.startswith("kink") or not all(
                 map(_is_ordinary, [*few.arrays.values(), *few.settings.values()])
             ):

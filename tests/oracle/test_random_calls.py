@@ -6,12 +6,14 @@ python -m tests.oracle.random_calls --calls 100000
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from lossd.losses import LOSSES
 from lossd.declaration.loss import Loss
+from lossd.declaration.result import Result
+from lossd.losses import LOSSES
 from tests.oracle import random_calls
 from tests.oracle.exact import MP
 from tests.oracle.random_calls import check_call, is_close
@@ -49,10 +51,10 @@ def test_closeness_is_counted_in_the_types_own_places(dtype: type) -> None:
 
 
 def _spoilt(loss: Loss, factor: float) -> Loss:
-    """Return a loss whose kernel gives values that are wrong by a factor, and that has no fused form."""
+    """Return a loss whose kernel gives values that are wrong by a factor, and that has no fused kernel."""
 
-    def kernel(*args: object, **settings: object) -> object:
-        terms = loss.kernel(*args, **settings)
-        return terms._replace(value=terms.value * factor)
+    def kernel(**arguments: Any) -> Result:
+        result = loss.kernel(**arguments)
+        return replace(result, value=result.value * factor)
 
-    return replace(loss, kernel=kernel)  # type: ignore[arg-type]
+    return replace(loss, kernel=kernel)

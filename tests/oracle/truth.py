@@ -21,9 +21,16 @@ ORACLES = {
     for name, function in vars(module).items()
     if name in LOSSES
 }
-COUPLED = {"nt_xent"}
-SHARED = {"cross_entropy": {"weight"}, "nll": {"weight"}, "multi_quantile": {"quantiles"}}
-FRAMES = {"log_probs", "logits"}  # (T, N, C): the rows are not in front
+WHOLE_BATCH = {name for name, loss in LOSSES.items() if loss.whole_batch}
+# Loss to the arguments that all rows share.
+SHARED = {
+    name: {a.name for a in loss.arguments if a.role.forms[0].shared}
+    for name, loss in LOSSES.items()
+    if not loss.whole_batch
+}
+FRAMES = {  # (T, N, C): the rows are not in front
+    a.name for loss in LOSSES.values() for a in loss.arguments if a.role.forms[0].pattern.before
+}
 
 # Units in the last place of the result, or of the addends that cancel in it; the same for both types.
 BOUNDS = {
@@ -57,7 +64,7 @@ def oracle_of(name: str) -> Callable[..., Any]:
 def oracle_rows(name: str, exact: dict[str, Any], settings: Any) -> list[formulas.Truth]:
     """Return what the oracle says of every row."""
     oracle = oracle_of(name)
-    if name in COUPLED:
+    if name in WHOLE_BATCH:
         return oracle(**exact, **settings)
     shared = SHARED.get(name, set())
     count = next(len(array) for key, array in exact.items() if key not in shared)
@@ -71,11 +78,13 @@ def truth(name: str, case: Case) -> tuple[list[Any], dict[str, Any]]:
     """Return the exact value of every row, and the exact gradient of their sum by argument and setting."""
     exact = {key: numbers(array) for key, array in case.arrays.items()}
     rows = oracle_rows(name, exact, case.settings)
-    by_row = set(exact) - SHARED.get(name, set()) if name not in COUPLED else set()
+    by_row = set(exact) - SHARED.get(name, set()) if name not in WHOLE_BATCH else set()
     gradient = {}
     for key in rows[0].gradient:
         parts = [row.gradient[key] for row in rows]
-        if key in LOSSES[name].smooth or (key in exact and case.arrays[key].dtype.kind == "f"):
+        if key in LOSSES[name].differentiable_settings or (
+            key in exact and case.arrays[key].dtype.kind == "f"
+        ):
             gradient[key] = parts if key in by_row else summed(parts)
     return [row.value for row in rows], gradient
 
@@ -118,7 +127,7 @@ def row_of(name: str, case: Case, found: Any, place: tuple[int, ...]) -> str:
     """Show the inputs of the row that a place of an answer belongs to; nothing where it belongs to all."""
     by_row = {key: array for key, array in case.arrays.items() if key not in SHARED.get(name, set())}
     rows = {len(array) for array in by_row.values()}
-    if not place or name in COUPLED or rows != {len(found)}:
+    if not place or name in WHOLE_BATCH or rows != {len(found)}:
         return ""
     shown = ", ".join(f"{key}[{place[0]}] = {array[place[0]]!r}" for key, array in by_row.items())
     return f"; {shown}; {dict(case.settings) or 'defaults'}"

@@ -14,9 +14,10 @@ import numpy as np
 from pydantic.fields import FieldInfo
 
 from lossd.declaration.domain import REAL, Distribution, Interval
-from lossd.declaration.samples import forms, sample_call
 from lossd.declaration.loss import Loss
 from lossd.declaration.role import Role
+from lossd.declaration.samples import forms, sample_call
+from lossd.declaration.signature import PLACING
 from tests.oracle.cases import Case
 from tests.oracle.truth import FRAMES
 
@@ -49,7 +50,7 @@ def draw_call(loss: Loss, rng: np.random.Generator, dtype: Any) -> Case:
     sizes = {name: size(rng) for name, size in SIZES.items()} | FIXED.get(loss.name, {})
     rows = int(rng.choice([1, 1, 2, 3, 5]))
     call = sample_call(loss, rng, form=form, batch=(rows,), sizes=sizes, dtype=dtype)
-    profile = PROFILES[rng.integers(len(PROFILES))] if not loss.coupled else scaled_rows
+    profile = PROFILES[rng.integers(len(PROFILES))] if not loss.whole_batch else scaled_rows
     arrays: dict[str, np.ndarray] = {}
     with np.errstate(all="ignore"):
         for name, role in form.roles.items():
@@ -59,8 +60,10 @@ def draw_call(loss: Loss, rng: np.random.Generator, dtype: Any) -> Case:
                 array = _nudged(near[0], rng)
             # Exponentials of larger numbers have too many digits for a sum over all paths.
             arrays[name] = np.clip(np.moveaxis(array, 1, 0), -1e4, 1e4) if name in FRAMES else array
-    settings = {name: _setting(name, field, rng) for name, field in loss.settings.items()}
-    axes = {role.axes: 1 for role in form.roles.values() if isinstance(role.axes, str)}
+    settings = {
+        name: _setting(name, field, rng) for name, field in loss.settings.items() if name not in PLACING
+    }
+    axes = {setting: 1 for role in form.roles.values() if role.flattened for setting in role.axes.values()}
     if "target" in arrays and arrays["target"].dtype.kind == "f":
         settings.pop("ignore_index", None)  # probabilities have no index to ignore
     settings = {name: value for name, value in settings.items() if name not in axes and value is not None}
@@ -146,7 +149,7 @@ def distributions(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) 
 def _array(role: Role, drawn: np.ndarray, profile: Draw, rng: np.random.Generator, dtype: Any) -> np.ndarray:
     """Draw the values of one argument in the shape of its sample."""
     domain, shape = role.domain, drawn.shape
-    if domain.integer:
+    if domain.kind != "real":
         return drawn
     limit = float(np.finfo(dtype).max)
     if isinstance(domain, Distribution):
@@ -155,7 +158,7 @@ def _array(role: Role, drawn: np.ndarray, profile: Draw, rng: np.random.Generato
         values = weights(rng, shape, dtype)
     elif _bounded(role):
         values = fractions(rng, shape, dtype)
-        if domain.open:  # type: ignore[attr-defined]
+        if domain.closed != "both":  # type: ignore[attr-defined]
             values = np.clip(values, np.finfo(dtype).tiny, 1 - np.finfo(dtype).eps)
     else:
         values = profile(rng, shape, dtype)

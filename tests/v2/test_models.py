@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lossd.declaration.loss import Loss
+from lossd.declaration.samples import forms, sample_call
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
-from lossd.declaration.samples import forms, sample_call
-from lossd.declaration.loss import Loss
 from lossd.message import Call
 from tests.v2.bytes_of import CODES, LENGTH, outputs_in, tensor, written
 
