@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lossd.message import Array
-from lossd.numerics.curvature import hessian_diagonal, hessian_vector
+from tests.numerics.products import hessian_diagonal, hessian_vector
 from lossd.numerics.dual import Dual, NoDerivative
 
 mp.mp.dps = 50

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lossd.numerics import special
-from lossd.numerics.curvature import hessian_diagonal
+from tests.numerics.products import hessian_diagonal
 from lossd.numerics.dual import Dual
 
 mp.mp.dps = 40

@@ -13,8 +13,8 @@ class Cost:
     the arguments: the workspace is a few times the elements of a row, the work is one pass over them.
 
     Attributes:
-        workspace: Elements that kernel and derivatives hold at their peak for each row, such as ``(6, L, L)``; of a loss
-            over a whole batch beside its tiles.
+        workspace: Elements that kernel and derivatives hold at their peak for each row, such as ``(6, L, L)``; for a
+            loss over a whole batch those for the batch, beside its tiles.
         tile: Elements of a tile row, such as ``(8, N)`` where eight rows of a matrix of all pairs are held at a time;
             `numerics.tiles` cuts such rows into tiles.
         work: Multiplications for each row, such as ``(N, N, D)`` of a loss over a whole batch.

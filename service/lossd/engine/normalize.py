@@ -68,7 +68,7 @@ def through_denominator(
         owed = rate * (value / divided_by)
         if not np.isfinite(value / divided_by):  # an infinite mean is nothing to those that take no part
             owed = times(rate / divided_by, np.asarray(value))
-        slope = array - owed
+        slope: Array = array - owed
     else:
         owed_by_value = _per_value(np.asarray(value), weights) * (share / _per_value(divided_by, weights))
         slope = array - _denominator_slope(owed_by_value, name, bound, plan)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from lossd.numerics.dual_array import DualArray, is_dual, tangent_of, value_of
 from lossd.numerics.dual_rules import STEPS, NoDerivative
 
 __all__ = ["Dual", "NoDerivative"]
+
+_signature = cache(inspect.signature)
 
 Arguments = Sequence[Any]
 Options = dict[str, Any]
@@ -103,7 +106,7 @@ def _flat(function: Any, arguments: Arguments, options: Options) -> Any:
 def _composed(function: Any, arguments: Arguments, options: Options) -> Any:
     composed = functions.COMPOSED[function]
     try:
-        inspect.signature(composed).bind(*arguments, **options)
+        _signature(composed).bind(*arguments, **options)
     except TypeError as error:
         raise NoDerivative(f"no rule for {function.__name__} with these arguments: {error}") from error
     return composed(*arguments, **options)
@@ -128,7 +131,9 @@ def _product(function: Any, arguments: Arguments, options: Options) -> Any:
 def _linear(function: Any, arguments: Arguments, options: Options) -> Any:
     target = _dual_target(function, (options.pop("out", None),))
     rule = functions.LINEAR[function]
-    value, tangent = (_applied(function, part, rule, arguments, options) for part in (value_of, tangent_of))
+    value = _applied(function, value_of, rule, arguments, options)
+    with np.errstate(all="ignore"):  # the values themselves have warned
+        tangent = _applied(function, tangent_of, rule, arguments, options)
     return _stored(value, tangent, target)
 
 

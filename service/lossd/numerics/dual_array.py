@@ -6,7 +6,7 @@ written through a view reaches both. Nothing here becomes a plain array: every c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NoReturn, Self
 
@@ -133,20 +133,26 @@ def value_of(operand: Any) -> Any:
     """Return the value of a dual array, also within lists and tuples, and anything else as it is."""
     if isinstance(operand, DualArray):
         return operand.value
-    return type(operand)(map(value_of, operand)) if type(operand) in (list, tuple) else operand
+    return _each(value_of, operand)
 
 
 def tangent_of(operand: Any) -> Any:
     """Return the tangent of a dual array, also within lists and tuples, 0 for other numbers, and all else as it is."""
     if isinstance(operand, DualArray):
         return operand.tangent
-    if type(operand) in (list, tuple):
-        return type(operand)(map(tangent_of, operand))
     if isinstance(operand, np.ndarray | np.generic):
         return np.zeros_like(operand)
-    return 0 if isinstance(operand, int | float) else operand
+    return 0 if isinstance(operand, int | float) else _each(tangent_of, operand)
 
 
 def is_dual(operand: Any) -> bool:
     """Return whether a dual array is somewhere in an operand."""
-    return isinstance(operand, DualArray) or (type(operand) in (list, tuple) and any(map(is_dual, operand)))
+    return isinstance(operand, DualArray) or (
+        isinstance(operand, list | tuple) and any(map(is_dual, operand))
+    )
+
+
+def _each(part: Callable[[Any], Any], operand: Any) -> Any:
+    if isinstance(operand, list):
+        return [part(item) for item in operand]
+    return tuple(map(part, operand)) if isinstance(operand, tuple) else operand

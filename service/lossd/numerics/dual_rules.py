@@ -1,8 +1,7 @@
 """The derivatives of ufuncs, by the ufunc's name, which `dual_ufuncs` applies to dual numbers.
 
 A rule has one function per operand: the partial derivative with respect to it, of the operands and the result y,
-all cast to the dtype of y. SciPy's special functions are ufuncs too: their rules stand beside NumPy's, and import
-SciPy only once one of its functions was called.
+all cast to the dtype of y. SciPy's special functions are ufuncs too: their rules stand beside NumPy's.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lossd.message import Array
+from lossd.numerics.special import digamma, normal_hazard, trigamma
 
 Partial = Callable[..., Any]
 
@@ -76,26 +76,6 @@ def _normal_density(x: Array) -> Array:
     return density
 
 
-def _normal_hazard(x: Array) -> Array:
-    """Return density / distribution of the normal as sqrt(2 / pi) / erfcx(-x / sqrt(2)): exact in both tails."""
-    from scipy.special import erfcx  # type: ignore[import-untyped]  # SciPy has no type hints
-
-    hazard: Array = sqrt(2 / pi) / erfcx(x * -sqrt(0.5))
-    return hazard
-
-
-def _digamma(x: Array) -> Any:
-    from scipy.special import digamma
-
-    return digamma(x)
-
-
-def _trigamma(x: Array) -> Any:
-    from scipy.special import zeta
-
-    return zeta(2, x)
-
-
 PARTIALS: Mapping[str, tuple[Partial, ...]] = {
     "add": (_constant(1), _constant(1)),
     "subtract": (_constant(1), _constant(-1)),
@@ -143,11 +123,12 @@ PARTIALS: Mapping[str, tuple[Partial, ...]] = {
     "rint": (_constant(0),),
     # SciPy's special functions.
     "erf": (lambda x, y: (2 / sqrt(pi)) * np.exp(-x * x),),
+    "erfcx": (lambda x, y: 2 * x * y - 2 / sqrt(pi),),
     "erfc": (lambda x, y: (-2 / sqrt(pi)) * np.exp(-x * x),),
     "ndtr": (lambda x, y: _normal_density(x),),
-    "log_ndtr": (lambda x, y: _normal_hazard(x),),
-    "gammaln": (lambda x, y: _digamma(x),),
-    "psi": (lambda x, y: _trigamma(x),),
+    "log_ndtr": (lambda x, y: normal_hazard(x),),
+    "gammaln": (lambda x, y: digamma(x),),
+    "psi": (lambda x, y: trigamma(x),),
     "expit": (lambda x, y: _logistic(x) * _logistic(-x),),  # y * (1 - y) would cancel
     "log_expit": (lambda x, y: _logistic(-x),),
     "xlogy": (lambda a, b, y: np.log(b), lambda a, b, y: np.where(np.equal(a, 0), 0, a / b)),

@@ -6,7 +6,7 @@ is None holds truth values, which have none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -36,13 +36,14 @@ def call(ufunc: np.ufunc, values: Sequence[Any], tangents: Sequence[Any], option
 
 def product(function: Any, values: Sequence[Any], tangents: Sequence[Any], options: Options) -> Pair:
     """Call a function that is linear in each operand: its derivative has each in turn replaced by the tangent."""
-    parts = [
-        function(*values[:place], tangent, *values[place + 1 :], **options)
-        for place, tangent in enumerate(tangents)
-        if tangent is not None
-    ]
     value = function(*values, **options)
-    return value, sum(parts[1:], start=parts[0]) if parts else np.zeros_like(value)
+    with np.errstate(all="ignore"):  # the values themselves have warned
+        parts = [
+            function(*values[:place], tangent, *values[place + 1 :], **options)
+            for place, tangent in enumerate(tangents)
+            if tangent is not None
+        ]
+        return value, sum(parts[1:], start=parts[0]) if parts else np.zeros_like(value)
 
 
 def reduce(ufunc: np.ufunc, value: Array, tangent: Array, options: Options) -> Pair:
@@ -50,7 +51,7 @@ def reduce(ufunc: np.ufunc, value: Array, tangent: Array, options: Options) -> P
     name = ufunc.__name__
     if name == "add":
         unmoved = {"initial": 0} if "initial" in options else {}
-        return ufunc.reduce(value, **options), ufunc.reduce(tangent, **{**options, **unmoved})
+        return ufunc.reduce(value, **options), _quietly(ufunc.reduce, tangent, **{**options, **unmoved})
     if name not in ASSOCIATIVE or options.keys() - {"axis", "keepdims", "initial"}:
         raise _no_rule(f"{name}.reduce", options)
     result = np.asarray(ufunc.reduce(value, **options))
@@ -58,9 +59,9 @@ def reduce(ufunc: np.ufunc, value: Array, tangent: Array, options: Options) -> P
     axes = normalize_axis_tuple(range(value.ndim) if axis is None else axis, value.ndim)
     if name in EXTREMES:
         kept = [1 if axis in axes else length for axis, length in enumerate(value.shape)]
-        moved = _tangent_of_extreme(value, tangent, result.reshape(kept), axes)
+        moved = _quietly(_tangent_of_extreme, value, tangent, result.reshape(kept), axes)
     else:
-        moved = _reduce_pairs(ufunc, _leading(value, axes), _leading(tangent, axes), options)
+        moved = _quietly(_reduce_pairs, ufunc, _leading(value, axes), _leading(tangent, axes), options)
     return result, moved.reshape(result.shape)
 
 
@@ -68,11 +69,11 @@ def accumulate(ufunc: np.ufunc, value: Array, tangent: Array, options: Options) 
     """Accumulate along an axis."""
     name = ufunc.__name__
     if name == "add":
-        return ufunc.accumulate(value, **options), ufunc.accumulate(tangent, **options)
+        return ufunc.accumulate(value, **options), _quietly(ufunc.accumulate, tangent, **options)
     if name not in ASSOCIATIVE or options.keys() - {"axis"}:
         raise _no_rule(f"{name}.accumulate", options)
     axis = options.get("axis", 0)
-    moved = _accumulate_pairs(ufunc, np.moveaxis(value, axis, 0), np.moveaxis(tangent, axis, 0))
+    moved = _quietly(_accumulate_pairs, ufunc, np.moveaxis(value, axis, 0), np.moveaxis(tangent, axis, 0))
     return ufunc.accumulate(value, axis), np.moveaxis(moved, 0, axis)
 
 
@@ -80,22 +81,29 @@ def _no_rule(name: str, options: Options) -> NoDerivative:
     return NoDerivative(f"no rule for the derivative of {name}({', '.join(['...', *options])})")
 
 
+def _quietly(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Compute tangents without floating-point warnings."""
+    with np.errstate(all="ignore"):
+        return function(*arguments, **options)
+
+
 def _tangent(name: str, values: Sequence[Any], tangents: Sequence[Any], result: Array) -> Array:
     """Return the sum over the operands of partial derivative times tangent."""
     dtype = result.dtype
     operands = [np.asarray(value).astype(dtype, copy=False) for value in values]
-    total = np.zeros_like(result)
-    with np.errstate(all="ignore"):  # the function itself has warned
-        for partial, tangent in zip(PARTIALS[name], tangents, strict=True):
-            if tangent is not None:
-                total += _contribution(partial(*operands, result), tangent.astype(dtype, copy=False))
-    return total
+    with np.errstate(all="ignore"):
+        contributions = [
+            _contribution(partial(*operands, result), tangent.astype(dtype, copy=False))
+            for partial, tangent in zip(PARTIALS[name], tangents, strict=True)
+            if tangent is not None
+        ]
+        return sum(contributions[1:], start=contributions[0]) if contributions else np.zeros_like(result)
 
 
 def _contribution(derivative: Any, tangent: Array) -> Array:
     """Return derivative times tangent; 0 where the tangent is 0, since what does not move contributes nothing."""
     contribution: Array = np.multiply(derivative, tangent)
-    if not np.isfinite(contribution).all():
+    if type(derivative) is not int and not np.isfinite(contribution).all():
         contribution = np.where(tangent == 0, 0, contribution)
     return contribution
 

@@ -48,7 +48,7 @@ def _class_weights(weight: Array | None, target: Array | None) -> Normalizer | N
         *optax(
             "softmax_cross_entropy",
             "softmax_cross_entropy_with_integer_labels",
-            also="Classes are the last axis.",
+            also="The default of `class_axis` is -1: classes are the last axis.",
             defaults={"class_axis": -1},
         ),
         *objective("XGBoost", "multi:softprob", "multi:softmax"),
