@@ -76,6 +76,8 @@ class Bound:
 
     def dtype_of(self, role: Role) -> DType:
         """Return the type in which a kernel takes an argument."""
+        if self.computing.kind == "c" and not takes_complex(self.loss, role):
+            return EXACT.get(role.domain.kind, np.dtype(self.computing.char.lower()))
         return EXACT.get(role.domain.kind, self.computing)
 
     @property

@@ -46,8 +46,8 @@ def product(
     try:
         result: Result = bound.loss.kernel(**{**arguments, **moving}, **plan.settings)
     except NoDerivative:
-        raise not_offered("hvp", name, bound) from None
-    return _tangent(result.gradient[name], lambda: not_offered("hvp", name, bound))
+        raise not_offered("hvp", name, bound, plan) from None
+    return _tangent(result.gradient[name], lambda: not_offered("hvp", name, bound, plan))
 
 
 def diagonal(name: str, result: Result, arguments: Arguments, bound: Bound, plan: Plan) -> Derivative:
@@ -89,10 +89,11 @@ def _whole(derivative: Derivative, upstream: Array | None) -> Array:
     return evaluated(derivative)
 
 
-def not_offered(kind: str, name: str, bound: Bound) -> InvalidCall:
+def not_offered(kind: str, name: str, bound: Bound, plan: Plan) -> InvalidCall:
     """Return the error of a second derivative that a loss does not offer."""
     expected = f"a loss and arguments that have one, and not {bound.loss.name} of {name}"
-    return invalid(kind, expected, f"a request for the {kind}")
+    at = plan.wanted.places.get(name, kind) if kind == "hvp" else kind
+    return invalid(at, expected, f"a request for the {kind}")
 
 
 def _has_rows_of_its_own(given: BoundArray, bound: Bound) -> bool:

@@ -50,7 +50,7 @@ def _gradient(result: Result, name: str, boosting: Boosting | None) -> Derivativ
 
 def _hessian(result: Result, name: str, arguments: Arguments, bound: Bound, plan: Plan) -> Derivative:
     if name not in result.hessian and bound.computing.kind == "c":
-        raise curvature.not_offered("hessian", name, bound)
+        raise curvature.not_offered("hessian", name, bound, plan)
     second = result.hessian.get(name)
     if second is None:
         second = curvature.diagonal(name, result, arguments, bound, plan)
@@ -81,7 +81,7 @@ def _product(
         if second is not None and not isinstance(second, Pullback) and pointwise:
             return evaluated(second) * directions[name]
     if bound.computing.kind == "c":
-        raise curvature.not_offered("hvp", name, bound)
+        raise curvature.not_offered("hvp", name, bound, plan)
     return curvature.product(name, directions, arguments, bound, plan)
 
 

@@ -78,7 +78,7 @@ def request_model(loss: Loss) -> type[Options]:
         text = (
             f"Direction for `{argument}`: the Hessian of all arguments that have one is multiplied with them."
         )
-        fields[_field_name(name)] = (Tensor | None, Field(None, alias=name, description=text))
+        fields[field_name(name)] = (Tensor | None, Field(None, alias=name, description=text))
     if loss.ragged:
         fields["group"] = (Tensor | None, Field(None, description=_GROUP))
     if loss.alias is not None:
@@ -127,7 +127,8 @@ def _request(
     )
 
 
-def _field_name(direction: str) -> str:
+def field_name(direction: str) -> str:
+    """Return the field of a request model that holds a direction such as ``hvp.input``."""
     return direction.replace(".", "_")
 
 

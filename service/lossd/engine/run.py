@@ -204,7 +204,7 @@ def _room(name: str, bound: Bound, plan: Plan) -> tuple[Array, Rows | None]:
             shape, np.result_type(plan.sum_type, bound.computing) if complex_too else plan.sum_type
         ), None
     # What something is still to be added to is not rounded to 16 bits before.
-    dtype = bound.computing if given.broadcast else bound.storage
+    dtype = bound.dtype_of(given.role) if given.broadcast else bound.storage
     if name in plan.divided_by:
         dtype = np.dtype(plan.sum_type)
     shape, core = given.array.shape, given.core

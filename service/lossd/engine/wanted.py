@@ -8,7 +8,7 @@ from typing import Literal
 
 from lossd.engine.bind import Bound
 from lossd.engine.reduce import REDUCTIONS, legacy_reduction
-from lossd.engine.request import Request
+from lossd.engine.request import Request, field_name
 from lossd.errors import excerpt, invalid
 from lossd.message import Array
 
@@ -23,11 +23,13 @@ class Wanted:
         gradient: What to differentiate with respect to.
         hessian: Arguments whose diagonal of the Hessian is wanted.
         directions: Argument to the direction with which to multiply the Hessian of all of them together.
+        places: Argument to where the call gives its direction: ``hvp``, or ``hvp.`` and its name.
     """
 
     gradient: tuple[str, ...]
     hessian: tuple[str, ...]
     directions: Mapping[str, Array]
+    places: Mapping[str, str]
 
     @property
     def all(self) -> list[tuple[Kind, str]]:
@@ -51,8 +53,10 @@ def wanted_of(request: Request, bound: Bound) -> Wanted:
     possible = [n for n in loss.differentiable if n in loss.differentiable_settings or _is_real(n, bound)]
     arguments = [name for name in possible if name in bound.arrays]
     hessian = options.hessian or gbm
+    named = {each for each in request.directions if field_name(f"hvp.{each}") in options.model_fields_set}
+    places = {name: f"hvp.{name}" if name in named else "hvp" for name in request.directions}
     for name, direction in request.directions.items():
-        at = f"hvp.{name}" if f"hvp.{name}" in options.model_fields_set else "hvp"
+        at = places[name]
         if name not in arguments:
             raise invalid(at, f"a direction for one of {', '.join(arguments)}", f"one for {name}")
         shape = bound.arrays[name].array.shape
@@ -62,6 +66,7 @@ def wanted_of(request: Request, bound: Bound) -> Wanted:
         tuple(given) if gbm else _names(options.gradient, "gradient", tuple(given), possible),
         _names(hessian, "hessian", tuple(given[:1]), arguments),
         request.directions,
+        places,
     )
 
 
