@@ -17,13 +17,15 @@ class Cost:
             loss over a whole batch those for the batch, beside its tiles.
         tile: Elements of a tile row, such as ``(8, N)`` where eight rows of a matrix of all pairs are held at a time;
             `numerics.tiles` cuts such rows into tiles.
-        work: Multiplications for each row, such as ``(N, N, D)`` of a loss over a whole batch.
+        work: Operations for each row, such as ``(10, N, N)`` of a loss over a whole batch.
+        products: Multiplications in products of matrices, which take far less time, such as ``(N, N, D)``.
         steps: NumPy calls that must follow one another, such as ``(T)`` of a recursion over time.
     """
 
     workspace: str = ""
     tile: str = ""
     work: str = ""
+    products: str = ""
     steps: str = "(1)"
 
 

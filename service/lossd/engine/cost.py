@@ -20,9 +20,11 @@ _BLOCK_ELEMENTS = 1 << 22
 # What a kernel that reads as the maths holds for each element of its arguments, where its declaration does not say.
 _TEMPORARIES = 4
 # Elements of the tiles that a kernel holds at the same time, where they do not cover all of its batch.
-_TILES = 8 * TILE_ELEMENTS
+_TILES = 10 * TILE_ELEMENTS
 # Operations on each element of the value, and of each derivative.
 _VALUE_WORK, _DERIVATIVE_WORK = 8, 4
+# Multiplications in a product of matrices that take as long as an operation.
+_PRODUCTS_AT_ONCE = 5
 # Operations that take as long as a call into NumPy, a block's share of the engine, and the engine's part of any call.
 _STEP_WORK, _BLOCK_WORK, _CALL_WORK = 2_000, 100_000, 50_000
 _ANSWER_WORK = 5  # a byte of the answer: 40 ns a number in JSON

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -15,6 +17,7 @@ from lossd.declaration.signature import Differentiable
 from lossd.message import Array
 from lossd.numerics.stable import sigmoid, softplus
 from lossd.numerics.sums import dot, row_totals
+from lossd.numerics.tiles import tile_rows, tiles
 
 
 def positive_pairs(labels: Array) -> Normalizer:
@@ -39,7 +42,7 @@ def positive_pairs(labels: Array) -> Normalizer:
     gradient=("embeddings",),
     value="(N)",
     normalizer=positive_pairs,
-    cost=Cost(workspace="(8, N, N)", work="(4, N, N, D)"),
+    cost=Cost(workspace="(9, N, D)", tile="(10, N)", work="(10, N, N)", products="(N, N, D)"),
 )
 def nt_xent(
     embeddings: Items, labels: ItemLabels, *, temperature: Annotated[Positive, Differentiable] = 0.07
@@ -47,7 +50,9 @@ def nt_xent(
     """Each item should be more like those of its own label P than like those of other labels N.
 
     An item's loss is the sum over its positives, each against all its negatives; the mean divides by the number of
-    pairs. Likeness is the cosine, over ``temperature``.
+    pairs. The similarity is the cosine, over ``temperature``. Rounding the embeddings, or the cosines made of
+    them, changes a loss by up to about 1 / ``temperature`` units in the last place: where ``temperature`` is small,
+    float64 keeps more digits.
 
     Settings:
         temperature: What the cosines are divided by: the lower, the more the nearest negatives count.
@@ -55,62 +60,108 @@ def nt_xent(
     # The type's smallest number, if it has none for the temperature: what is equal stays equal.
     tau = max(embeddings.dtype.type(temperature), np.finfo(embeddings.dtype).smallest_subnormal)
     unit, norm, exponent = _directions(embeddings)
-    same = labels[:, None] == labels
-    positive = same & ~np.eye(len(labels), dtype=bool)
-    likeness = _nearness(unit)
-    top = np.where(same, -np.inf, likeness).max(axis=1, keepdims=True)
-    # Of the likest negative it is 0: no loss depends on more than the differences in a row.
-    likeness -= np.where(np.isneginf(top), 0, top)
-    likeness /= tau
-    negatives = np.log(row_totals(np.exp(np.where(same, -np.inf, likeness)))).astype(tau.dtype)[:, None]
-    excess = negatives - likeness  # how far the negatives together outweigh each item
+    apart = _apart(unit)
+    half = np.vecdot(apart, apart) / 2
 
-    def shares() -> tuple[Array, Array]:
-        """Return the blame of each positive, its loss's slope with its excess, and the share of each negative."""
-        blame = np.where(positive, sigmoid(excess), 0)
-        rivals = np.where(same, 0, np.exp(likeness - negatives))
-        return blame, rivals
+    def compared() -> Iterator[_Rows]:
+        for here in tiles(len(unit), len(unit)):
+            yield _compare(apart, half, labels, tau, here)
 
-    def slope(upstream: Array) -> Array:
-        """Return the gradient with respect to the likeness, ``(N, N)``."""
-        blame, rivals = shares()
-        total = rivals * blame.sum(axis=1, keepdims=True) - blame
-        weighed: Array = total * upstream.astype(total.dtype)[:, None]
-        return weighed
+    # A single tile is kept; of several each is compared anew for every derivative.
+    found = [*compared()] if len(unit) <= tile_rows(len(unit)) else None
+
+    def rows() -> Iterable[_Rows]:
+        return compared() if found is None else found
 
     def turn(upstream: Array) -> Array:
         """Return the gradient with respect to the unit vectors, ``(N, D)``."""
-        pair = slope(upstream)
-        turned: Array = (pair + pair.T) @ unit / tau
+        turned = np.zeros_like(unit)
+        for row in rows():
+            slope = row.slope(upstream)
+            turned[row.here] += slope @ unit
+            turned += slope.T @ unit[row.here]
+        turned /= tau
         return turned
 
     def of_embeddings(upstream: Array) -> Array:
-        turned = turn(upstream)
-        slopes: Array = np.ldexp(_tangent(unit, turned) / norm, -exponent)
+        slopes: Array = np.ldexp(_tangent(unit, turn(upstream)) / norm, -exponent)
         return slopes
+
+    def of_temperature(upstream: Array) -> Array:
+        total = sum(dot(row.slope(upstream).ravel(), row.similarity.ravel()) for row in rows())
+        return np.asarray(-total / temperature)
 
     def curvature(upstream: Array) -> Array:
         turned = turn(upstream)
         turning = (3 * unit**2 - 1) * np.vecdot(unit, turned)[:, None] - 2 * unit * turned
-        blame, rivals = shares()
-        bend = blame * sigmoid(-excess)
-        blames = blame.sum(axis=1, keepdims=True)
-        del blame  # four of its size are held already
-        weight = upstream.astype(tau.dtype)[:, None]
-        moving = _bend_of_pairs(unit, unit @ unit.T, blames, bend, rivals, weight)
+        moving = _curvature_of_pairs(unit, rows(), upstream)
         diagonal: Array = np.ldexp((moving / tau / tau + turning) / norm / norm, -2 * exponent)
         return diagonal
 
     return Result(
-        row_totals(np.where(positive, softplus(excess), 0)),
-        {
-            "embeddings": Pullback(of_embeddings),
-            "temperature": Pullback(
-                lambda upstream: np.asarray(-dot(slope(upstream).ravel(), likeness.ravel()) / temperature)
-            ),
-        },
+        np.concatenate([row.value for row in rows()]) if len(unit) else np.zeros(0, unit.dtype),
+        {"embeddings": Pullback(of_embeddings), "temperature": Pullback(of_temperature)},
         {"embeddings": Pullback(curvature)},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Some items compared with all, ``(rows, N)`` each.
+
+    Attributes:
+        here: Which items.
+        positive: Which of all items have the same label, without the item itself.
+        same: The same with it.
+        similarity: Cosines over the temperature, less that of the most similar negative.
+        negatives: Logarithm of the sum of the negatives' exponentials, ``(rows, 1)``.
+    """
+
+    here: slice
+    positive: Array
+    same: Array
+    similarity: Array
+    negatives: Array
+
+    @property
+    def excess(self) -> Array:
+        """How far the negatives together outweigh each item."""
+        return self.negatives - self.similarity
+
+    @property
+    def value(self) -> Array:
+        """The loss of each item."""
+        return row_totals(np.where(self.positive, softplus(self.excess), 0))
+
+    def weights(self) -> tuple[Array, Array]:
+        """Return the weight of each positive, the slope of its loss, and the probability of each negative."""
+        weight = np.where(self.positive, sigmoid(self.excess), 0)
+        probability = np.where(self.same, 0, np.exp(self.similarity - self.negatives))
+        return weight, probability
+
+    def slope(self, upstream: Array) -> Array:
+        """Return the gradient with respect to the similarities."""
+        weight, probability = self.weights()
+        total = probability * weight.sum(axis=1, keepdims=True) - weight
+        weighted: Array = total * upstream[self.here].astype(total.dtype)[:, None]
+        return weighted
+
+
+def _compare(apart: Array, half: Array, labels: Array, tau: Array, here: slice) -> _Rows:
+    """Compare some items with all: their cosines are ``apart @ apart.T - half``, each row less a number of its own."""
+    same = labels[here, None] == labels
+    positive = same.copy()
+    positive[np.arange(len(same)), np.arange(here.start, here.stop)] = False
+    similarity = apart[here] @ apart.T
+    similarity -= half
+    top = np.where(same, -np.inf, similarity).max(axis=1, keepdims=True)
+    # Of the most similar negative it is 0: no loss depends on more than the differences in a row.
+    similarity -= np.where(np.isneginf(top), 0, top)
+    similarity /= tau
+    negatives = np.log(row_totals(np.exp(np.where(same, -np.inf, similarity)))).astype(similarity.dtype)[
+        :, None
+    ]
+    return _Rows(here, positive, same, similarity, negatives)
 
 
 def _directions(embeddings: Array) -> tuple[Array, Array, Array]:
@@ -138,59 +189,72 @@ def _tangent(unit: Array, slope: Array) -> Array:
     return tangent
 
 
-def _nearness(unit: Array) -> Array:
-    """Return the cosines of unit vectors, ``(N, N)``, each row less a number of its own.
+def _apart(unit: Array) -> Array:
+    """Return unit vectors less any one vector, near their mean here.
 
-    With w what the vectors are less any one vector, their mean here, ``c_ij - 1 + |w_i|^2 / 2`` is
-    ``w_i w_j - |w_j|^2 / 2``. Its errors are those of the w: small where the vectors are close to each other, where
-    differences of cosines have the errors of 1.
+    With w what is left, ``c_ij - 1 + |w_i|^2 / 2`` is ``w_i w_j - |w_j|^2 / 2``: cosines less a number of the row. Its
+    errors are those of the w: small where the vectors are close to each other, where differences of cosines have
+    the errors of 1. The mean is rounded to an eighth of the widest w or less, so that w is exact for vectors of few
+    digits: those at right angles stay equally far apart.
     """
-    apart = unit - unit.mean(axis=0)
-    nearness: Array = apart @ apart.T
-    nearness -= np.vecdot(apart, apart) / 2
-    return nearness
+    if not len(unit):
+        return unit
+    mean = unit.mean(axis=0)
+    widest = np.abs(unit - mean).max(initial=np.finfo(unit.dtype).eps)
+    step = np.ldexp(unit.dtype.type(1), np.frexp(widest)[1] - 4)
+    apart: Array = unit - np.rint(mean / step) * step
+    return apart
 
 
-def _bend_of_pairs(
-    unit: Array, cosine: Array, blames: Array, bend: Array, rivals: Array, upstream: Array
-) -> Array:
-    """Return the part of `nt_xent`'s Hessian that comes of the likenesses' slopes, times tau^2 n_a^2, ``(N, D)``.
+def _curvature_of_pairs(unit: Array, rows: Iterable[_Rows], upstream: Array) -> Array:
+    """Return the part of `nt_xent`'s Hessian that comes of the similarities' slopes, times tau^2 n_a^2, ``(N, D)``.
 
     With U the unit vectors, n the norms and c the cosines, s_al moves along x_ad by ``v_l / (tau n_a)``,
-    ``v_l = U_ld - c_al U_ad``. The other part is that s_al bends, by
-    ``((3 U_ad^2 - 1) c_al - 2 U_ad U_ld) / (tau n_a^2)``. With q the blame of a positive j, its bend
-    ``w = q (1 - q)``, B and W their sums, and p the share of a negative k, row a, all of which moves, bends by
+    ``v_l = U_ld - c_al U_ad``. The other part is that s_al curves, by
+    ``((3 U_ad^2 - 1) c_al - 2 U_ad U_ld) / (tau n_a^2)``. With q the weight of a positive j, its curvature
+    ``w = q (1 - q)``, B and W their sums, and p the probability of a negative k, row a, all of which moves, curves by
 
     ``sum_j w_j (z - v_j)^2 + B (sum_k p_k v_k^2 - z^2),  z = sum_k p_k v_k``
 
-    and any other, of which only the likeness to a moves, by v^2 times w, or B p (1 - p) + W p^2. The variance is
-    taken about the likest negative's v, r, so that nothing cancels where its share rounds to 1: over the
+    and any other, of which only the similarity to a moves, by v^2 times w, or B p (1 - p) + W p^2. The variance is
+    taken about the most similar negative's v, r, so that nothing cancels where its probability rounds to 1: over the
     others, m in all, it is ``sum_k p_k v_k^2 - 2 r e - m r^2 - e^2``, ``e = z - r = sum_k p_k v_k - m r``.
-
-    The memory of ``rivals`` is used up.
     """
-    top = np.arange(len(unit)), rivals.argmax(axis=1)
-    most, r = rivals[top][:, None], unit[top[1]] - unit * cosine[top][:, None]
-    rivals[top] = 0  # now the shares of all but the likest
-    m, bends = rivals.sum(axis=1, keepdims=True), bend.sum(axis=1, keepdims=True)
+    squares = unit**2
+    # Of the weights u_al of v_l^2: sums over l of u U_l^2, of u c U_l, and of u c^2.
+    of_squares, of_units, of_cosines = np.zeros_like(unit), np.zeros_like(unit), np.zeros_like(unit[:, 0])
+    means = np.zeros_like(unit)
+    for row in rows:
+        own, cosine = unit[row.here], unit[row.here] @ unit.T
+        weight, probability = row.weights()
+        curved = weight * sigmoid(-row.excess)
+        weights = weight.sum(axis=1, keepdims=True)
+        top = np.arange(len(own)), probability.argmax(axis=1)
+        most, r = probability[top][:, None], unit[top[1]] - own * cosine[top][:, None]
+        probability[top] = 0  # now of all but the most similar
+        m, curves = probability.sum(axis=1, keepdims=True), curved.sum(axis=1, keepdims=True)
 
-    def first(weight: Array) -> Array:
-        """Return the sum over l of a weight times v_l."""
-        summed: Array = weight @ unit - unit * np.vecdot(weight, cosine)[:, None]
-        return summed
+        def first(of: Array, own: Array = own, cosine: Array = cosine) -> Array:
+            """Return the sum over l of a weight times v_l."""
+            summed: Array = of @ unit - own * np.vecdot(of, cosine)[:, None]
+            return summed
 
-    def second(weight: Array) -> Array:
-        """Return the sum over l of a weight times v_l^2."""
-        tilted = weight * cosine
-        crossed = 2 * (tilted @ unit) - unit * np.vecdot(tilted, cosine)[:, None]
-        summed: Array = weight @ unit**2 - unit * crossed
-        return summed
-
-    e = first(rivals) - m * r
-    z = r + e
-    means = z * (bends * z - 2 * first(bend)) - blames * (e**2 + 2 * r * e + m * r**2)
-    as_other = bend + rivals * (blames - (blames - bends) * rivals)
-    as_other[top] = (most * (blames * m + bends * most))[:, 0]
-    weight = upstream * (bend + blames * rivals) + (upstream * as_other).T
-    bent: Array = second(weight) + upstream * means
-    return bent
+        e = first(probability) - m * r
+        z = r + e
+        scale = upstream[row.here].astype(unit.dtype)[:, None]
+        means[row.here] = scale * (
+            z * (curves * z - 2 * first(curved)) - weights * (e**2 + 2 * r * e + m * r**2)
+        )
+        as_other = curved + probability * (weights - (weights - curves) * probability)
+        as_other[top] = (most * (weights * m + curves * most))[:, 0]
+        as_other *= scale
+        as_own = scale * (curved + weights * probability)
+        of_squares[row.here] += as_own @ squares
+        of_squares += as_other.T @ squares[row.here]
+        as_own, as_other = as_own * cosine, as_other * cosine
+        of_units[row.here] += as_own @ unit
+        of_units += as_other.T @ own
+        of_cosines[row.here] += np.vecdot(as_own, cosine)
+        of_cosines += (as_other * cosine).sum(axis=0)
+    curvature: Array = of_squares - unit * (2 * of_units - unit * of_cosines[:, None]) + means
+    return curvature
