@@ -14,7 +14,7 @@ import numpy as np
 from lossd.declaration.loss import GENERAL_ARRAYS, Loss
 from lossd.declaration.signature import Argument
 from lossd.engine import Options, request_model
-from lossd.engine.request import ReductionName
+from lossd.engine.options import ReductionName
 from lossd.losses import LOSSES
 
 FILE = Path(__file__).parent.parent / "service" / "lossd" / "client" / "methods.py"
@@ -103,14 +103,15 @@ def listing(name: str, entries: tuple[str, ...], text: str) -> str:
 
 def method(loss: Loss) -> str:
     """Write the method of one loss."""
-    may_lack = [argument.optional or argument.name in loss.one_of for argument in loss.arguments]
+    positional = [argument for argument in loss.arguments if not argument.keyword]
+    may_lack = [argument.optional or argument.name in loss.one_of for argument in positional]
     # What follows a parameter with a default must have one, too; the service says where one is missing.
     arguments = [
         array_parameter(argument, optional=any(may_lack[: place + 1]))
-        for place, argument in enumerate(loss.arguments)
+        for place, argument in enumerate(positional)
     ]
     keywords = [
-        *(array_parameter(vector, optional=vector.optional) for vector in loss.vectors),
+        *(array_parameter(a, optional=a.optional) for a in loss.arguments if a.keyword),
         *(setting_parameter(name, *pair) for name, pair in loss.settings.items()),
         *(
             f"{name}: {option_type(name)} = {written(OPTIONS[name].default)}"

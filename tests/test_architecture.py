@@ -20,15 +20,20 @@ LAYERS = {
     "spelling": set(),
     "settings": {"spelling"},
     "numerics": {"message"},
-    "losses": {"errors", "message", "spelling"},
-    "engine": {"losses", "message", "errors", "spelling"},
+    "numerics": {"message"},
+    "declaration": {"numerics", "message"},
+    "losses": {"declaration", "numerics", "message", "errors", "spelling"},
+    "fused": {"losses", "declaration", "numerics", "message"},
+    "engine": {"fused", "declaration", "numerics", "message", "errors", "spelling"},
     "wire": {"message", "errors"},
     "client": {"wire", "message", "errors", "spelling"},
-    "api": {"", "engine", "losses", "wire", "message", "errors", "settings"},
-    "commands": {"", "api", "app", "engine", "losses", "wire", "message", "errors", "settings"},
+    "api": {"", "engine", "losses", "declaration", "wire", "message", "errors", "settings"},
+    "commands": {"", "api", "app", "engine", "losses", "declaration", "wire", "message", "errors", "settings"},
     "app": {"", "api", "engine", "losses", "wire", "message", "errors", "settings"},
     "__main__": {"", "commands", "errors"},
 }
+# What a kernel needs to know nothing of: bytes, logs and threads.
+PURE = {"orjson", "simdjson", "structlog", "threading", "concurrent"}
 HTTP = {"fastapi", "starlette", "uvicorn", "httpx", "uvloop", "httptools"}
 # Part of lossd to the distributions it keeps away from.
 KEPT_OUT = {
@@ -37,7 +42,10 @@ KEPT_OUT = {
     "spelling": HTTP | {"pydantic", "numpy"},
     "settings": HTTP | {"numpy"},
     "numerics": HTTP | {"pydantic", "orjson", "simdjson", "structlog", "threading", "concurrent"},
-    "losses": HTTP | {"orjson", "simdjson", "structlog", "threading", "concurrent"},
+    "numerics": HTTP | PURE | {"pydantic"},
+    "declaration": HTTP | PURE,
+    "losses": HTTP | PURE,
+    "fused": HTTP | PURE,
     "engine": HTTP | {"orjson", "simdjson", "structlog"},
     "wire": HTTP | {"pydantic", "structlog"},
     "client": {"fastapi", "starlette", "uvicorn"},
@@ -133,8 +141,15 @@ def test_importing_a_layer_starts_nothing():
 @pytest.mark.parametrize(
     ("file", "source"),
     [
-        ("losses/regression.py", "from lossd.engine import evaluate"),
-        ("losses/regression.py", "def late():\n    import fastapi"),
+        ("losses/regression/residual.py", "from lossd.engine import evaluate"),
+        ("losses/regression/residual.py", "from lossd.fused import FUSED"),
+        ("losses/regression/residual.py", "def late():\n    import fastapi"),
+        ("losses/sequence/ctc.py", "import threading"),
+        ("fused/table.py", "from lossd.engine.bind import Bound"),
+        ("declaration/loss.py", "from lossd.losses import LOSSES"),
+        ("declaration/loss.py", "from lossd.errors import invalid"),
+        ("numerics/stable.py", "from lossd.declaration.result import Result"),
+        ("numerics/stable.py", "import pydantic"),
         ("wire/codec.py", "from lossd.losses import LOSSES"),
         ("wire/codec.py", "from lossd import engine"),
         ("wire/codec.py", "import pydantic"),

@@ -63,9 +63,9 @@ def test_a_loss_has_its_operation(name: str) -> None:
     assert body["example"] == {**loss.example.call, "gradient": True}
     schema = resolve(body["schema"])
     arguments = {argument.name for argument in loss.arguments}
-    assert set(schema["properties"]) == arguments | set(Options.model_fields) | set(loss.settings) | {
-        vector.name for vector in loss.vectors
-    }
+    assert set(schema["properties"]) == arguments | set(Options.model_fields) | set(loss.settings) | set(
+        loss.directions
+    )
     assert schema["additionalProperties"] is False
 
 

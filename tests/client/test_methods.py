@@ -50,9 +50,9 @@ both = pytest.mark.parametrize("client", [LossClient, AsyncLossClient])
 def test_a_method_has_the_parameters_of_its_loss_and_the_general_options(client: type, name: str) -> None:
     loss = LOSSES[name]
     parameters = inspect.signature(method_of(client, name)).parameters
-    arrays = [a.name for a in loss.arguments]
+    arrays = [a.name for a in loss.arguments if not a.keyword]
     general = [option for option in OPTIONS if option not in loss.settings]
-    expected = ["self", *arrays, *(v.name for v in loss.vectors), *loss.settings, *general]
+    expected = ["self", *arrays, *(a.name for a in loss.arguments if a.keyword), *loss.settings, *general]
     assert list(parameters) == expected
     defaults = {option: OPTIONS[option].default for option in general}
     defaults |= {setting: default for setting, (_, default) in loss.settings.items() if default is not ...}

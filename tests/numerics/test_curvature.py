@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from lossd.message import Array
-from tests.numerics.products import hessian_diagonal, hessian_vector
 from lossd.numerics.dual import Dual, NoDerivative
+from tests.numerics.products import hessian_diagonal, hessian_vector
 
 mp.mp.dps = 50
 

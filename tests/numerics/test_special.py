@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from lossd.numerics import special
-from tests.numerics.products import hessian_diagonal
 from lossd.numerics.dual import Dual
+from tests.numerics.products import hessian_diagonal
 
 mp.mp.dps = 40
 RANDOM = np.random.default_rng(0)

@@ -139,7 +139,7 @@ def test_the_ctc_gradient_is_of_what_was_given(given, gradient):
 def test_a_ctc_target_that_is_no_symbol_is_refused(targets, concatenated):
     frames = [[[0.0, 0.0, 0.0]]] * 4
     with pytest.raises(
-        InvalidCall, match=r"expected a class in \[0, 3\) other than blank, 0, got -?\d"
+        InvalidCall, match=r"expected whole numbers in \[0, 3\) other than blank, 0, got -?\d"
     ) as caught:
         run(
             "ctc",
