@@ -23,6 +23,8 @@ _TEMPORARIES = 4
 _TILES = 10 * TILE_ELEMENTS
 # Operations on each element of the value, and of each derivative.
 _VALUE_WORK, _DERIVATIVE_WORK = 8, 4
+# What a second derivative costs beside a first.
+_SECOND = 5
 # Multiplications in a product of matrices that take as long as an operation.
 _PRODUCTS_AT_ONCE = 5
 # Operations that take as long as a call into NumPy, a block's share of the engine, and the engine's part of any call.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def dice_block(
     found = regions(input, target, smooth, difference, both)
     base, step = (scale * found.base).astype(out.dtype), (-scale * found.step).astype(out.dtype)
     heavy = heavy_pixels(found, found.input, found.target, smooth)  # while ``out`` may still hold `input`
-    if found.target is target and np.isfinite(step).all():
+    if found.target is target and isfinite(out.dtype.type(scale * found.steepest)):
         np.multiply(target, step, out=out)
         np.add(out, base, out=out)
     else:

@@ -178,6 +178,8 @@ def _tangent(unit: Array, slope: Array) -> Array:
     For the longest coordinate k the difference would cancel: it is the sum over the others of
     ``u_j (u_j s_k - u_k s_j)``.
     """
+    if not unit.size:
+        return slope
     longest = np.abs(unit).argmax(axis=1)[:, None]
     own, own_slope = np.take_along_axis(unit, longest, axis=1), np.take_along_axis(slope, longest, axis=1)
     others = unit.copy()
@@ -222,7 +224,11 @@ def _curvature_of_pairs(unit: Array, rows: Iterable[_Rows], upstream: Array) -> 
     """
     squares = unit**2
     # Of the weights u_al of v_l^2: sums over l of u U_l^2, of u c U_l, and of u c^2.
-    of_squares, of_units, of_cosines = np.zeros_like(unit), np.zeros_like(unit), np.zeros_like(unit[:, 0])
+    of_squares, of_units, of_cosines = (
+        np.zeros_like(unit),
+        np.zeros_like(unit),
+        np.zeros(len(unit), unit.dtype),
+    )
     means = np.zeros_like(unit)
     for row in rows:
         own, cosine = unit[row.here], unit[row.here] @ unit.T

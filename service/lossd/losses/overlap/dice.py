@@ -79,6 +79,7 @@ class _Regions(NamedTuple):
         loss: F.
         base: ``(1 - F) / D``.
         step: 2 over D times ``shrink``.
+        steepest: The largest of the steps.
         shrink: The power of two by which `input` and `target` are scaled, so that sums and products stay in range.
         input: Pixels, ``(rows, n)``.
         target: Pixels, ``(rows, n)``.
@@ -87,6 +88,7 @@ class _Regions(NamedTuple):
     loss: Array
     base: Array
     step: Array
+    steepest: float
     shrink: Array | float
     input: Array
     target: Array
@@ -101,7 +103,8 @@ def regions(input: Array, target: Array, smooth: float, difference: Array, both:
     if not (lowest > least and highest < inf) or 0 < smooth <= least:
         return _regions_of_any_size(input, target, smooth)
     loss, base, step = difference / extent, overlap / extent / extent, 2 / extent
-    return _Regions(loss[:, None], base[:, None], step[:, None], 1.0, input, target)
+    steepest = np.maximum.reduce(step)
+    return _Regions(loss[:, None], base[:, None], step[:, None], steepest, 1.0, input, target)
 
 
 def _regions_of_any_size(input: Array, target: Array, smooth: float) -> _Regions:
@@ -114,7 +117,8 @@ def _regions_of_any_size(input: Array, target: Array, smooth: float) -> _Regions
     both = np.add.reduce(small_x * small_t, axis=1, keepdims=True)
     extent = np.add.reduce(small_x + small_t, axis=1, keepdims=True) + smooth * shrink
     base = 2 * both / extent / extent + smooth * shrink * shrink / extent / extent
-    return _Regions(difference / extent, base, 2 / extent, shrink, small_x, small_t)
+    step = 2 / extent
+    return _Regions(difference / extent, base, step, step.max(), shrink, small_x, small_t)
 
 
 class _Heavy(NamedTuple):
@@ -140,7 +144,7 @@ def heavy_pixels(found: _Regions, own: Array, other: Array, smooth: float) -> _H
     Such a slope is ``(2 I + smooth - 2 y D) / D^2``, and its numerator does not depend on x: it is taken with x = 0.
     No pixel is more than 1, so none is most of an extent that is more than ``1 / _HEAVY``.
     """
-    if np.maximum.reduce(found.step, axis=None) <= 2 * _HEAVY or not own.size:
+    if found.steepest <= 2 * _HEAVY or not own.size:
         return None
     rows = np.flatnonzero(found.step[:, 0] > 2 * _HEAVY)
     # One region alone may be all of the call, and is not copied.
