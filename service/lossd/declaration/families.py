@@ -139,5 +139,5 @@ def _signed(kernel: Callable[..., Result], own: Callable[..., Any], **arrays: An
     kernel.__signature__ = inspect.Signature([*given, *settings])  # type: ignore[attr-defined]
     kernel.__annotations__ = arrays | {setting.name: hints[setting.name] for setting in settings}
     kernel.__name__, kernel.__qualname__, kernel.__doc__ = own.__name__, own.__qualname__, own.__doc__
-    kernel.__module__ = own.__module__
+    kernel.__module__, kernel.__wrapped__ = own.__module__, own  # type: ignore[attr-defined]
     return kernel
