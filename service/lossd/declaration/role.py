@@ -34,6 +34,11 @@ class Role:
     lengths: str | None = None
     alternative: Role | None = None
 
+    def __post_init__(self) -> None:
+        """Raise TypeError for a shape that is no pattern."""
+        for shape in self.shape.split(" or "):
+            parse(shape)
+
     @cached_property
     def forms(self) -> tuple[Role, ...]:
         """Every form in which the array may be given, each with one pattern."""

@@ -57,6 +57,8 @@ def _check_lengths(of: str, lengths: Array, name: str, array: Array) -> None:
 
 def _pad(array: Array, lengths: Array) -> Array:
     longest = int(lengths.max(initial=0))
-    rows = np.full((lengths.size, longest), -1, array.dtype if array.dtype.kind == "i" else np.int64)
-    rows[np.arange(longest) < lengths[:, None]] = np.minimum(array, np.iinfo(rows.dtype).max)
+    # Beyond the range of the padding's type is no valid index either.
+    kept = np.minimum(array, np.uint64(np.iinfo(np.int64).max)) if array.dtype == np.uint64 else array
+    rows = np.full((lengths.size, longest), -1, np.int64)
+    rows[np.arange(longest) < lengths[:, None]] = kept
     return rows
