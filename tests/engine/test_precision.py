@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lossd.engine import evaluate
-from lossd.engine.precision import rounded
+from lossd.engine.precision import is_heavy, rounded
 from lossd.losses import find
 from lossd.message import Call
 
@@ -121,3 +121,12 @@ def test_means_along_an_axis_are_finite_where_their_sums_are_not():
     answer = evaluate(find("l1"), call)
     np.testing.assert_allclose(answer.loss["mean"], [1e308 / 1.5, 5e-324], rtol=1e-15)
     np.testing.assert_allclose(answer.gradient["mean"]["input"], np.full((2, 3), 1 / 3), rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_weights_are_heavy_by_their_product_and_whatever_stands_beside_nan(dtype):
+    kind, ones, some = np.dtype(dtype), np.ones(3, dtype), np.full(3, 1e3, dtype)
+    assert not is_heavy([ones, 1.0], kind)
+    assert not is_heavy([some], kind)
+    assert is_heavy([some, -some, 1e3], kind)
+    assert is_heavy([np.array([np.nan, 1e9], dtype)], kind)

@@ -285,11 +285,13 @@ def _dice(rng: np.random.Generator, limits: Any) -> Drawn:
         "soft and equal": (x, x),
         "tiny": (tiny * x * 8, tiny * x[::-1] * 8),
         "subnormal": (tiny * x / 8, tiny * x[::-1] / 8),
+        "one outweighs the others": (np.where(np.eye(6, 5), 1 - x / 8, spread), spread[::-1].copy()),
+        "outweighs all but nothing": (np.eye(6, 5) * x[5:] * 1e-5, np.zeros((6, 5))),
         "one pixel": (wrong[:, :1], t[:, :1]),
         "no pixel": (wrong[:, :0], t[:, :0]),
     }
     for name, (prediction, truth) in pairs.items():
-        for smooth in (0.0, 1e-300, 1e-7, 1.0, 1e300):
+        for smooth in (0.0, 1e-317, 1e-300, 1e-7, 1.0, 1e300):
             arrays = {"input": prediction, "target": truth}
             yield Case(f"{name}, smooth {smooth}", arrays, {"axis": 1, "smooth": smooth})
 

@@ -8,24 +8,30 @@ differences of the exact result, in arithmetic long enough for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lossd.losses import LOSSES
 from tests.oracle.cases import Case
 from tests.oracle.exact import MP, Number, numbers
-from tests.oracle.truth import SHARED, WHOLE_BATCH, oracle_rows
+from tests.oracle.truth import SHARED, WHOLE_BATCH, oracle_of, split_rows
 
 # Steps of a relative difference, and how much more than in proportion a jump grows from one to the other.
 _STEPS = (MP.mpf(2) ** -90, MP.mpf(2) ** -110)
 # What rounding may do to an input that a comparison looks at, in units of the type.
 _WIDE = 8
+# Rows that are kept of one call: more than it has, so that those that stay as they are need not be computed again.
+_MOST_KNOWN = 32
 
 Numbers = Mapping[str, Any]
 Results = dict[str, list[Number]]
 Exact = Callable[[Numbers, Numbers], Results]
+Place = tuple[str, int]
+Answers = Mapping[Place, Any]
+# Whether the answer at a place is close enough to the exact result if its condition is as given.
+IsClose = Callable[[Place, Number], bool]
 
 
 def exact_inputs(case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -38,83 +44,122 @@ def exact_inputs(case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
 def rows_and_gradients(name: str, rowwise: bool, absolute: bool = False) -> Exact:
     """Return the function of exact inputs that gives every row's value or their sum, and the sum's gradients.
 
-    With ``absolute`` it gives the sizes of their addends: where an oracle has several, each is rounded.
+    With ``absolute`` it gives the sizes of their addends: where an oracle has several, each is rounded. What it finds
+    for a row it keeps, as most are asked for again with another row changed.
     """
+    oracle = oracle_of(name, alone=not absolute)
+    known: dict[Any, list[_Row]] = {}
 
     def added(addends: Any) -> Number:
+        if len(addends) == 1:
+            return abs(addends[0]) if absolute else addends[0]
         return MP.fsum(addends, absolute=absolute)
 
+    def rows_of(given: Mapping[str, Any], settings: Numbers) -> list[_Row]:
+        key = MP.prec, _signature([*given.values(), *settings.values()])
+        if key not in known:
+            if len(known) > _MOST_KNOWN:
+                known.clear()
+            found = oracle(**given, **settings)
+            known[key] = [_row(truth, added) for truth in (found if name in WHOLE_BATCH else [found])]
+        return known[key]
+
     def exact(arrays: Numbers, settings: Numbers) -> Results:
-        given = {key: array.tolist() for key, array in arrays.items()}
-        rows = oracle_rows(name, given, settings)
-        values = [added(row.value) for row in rows]
-        found = {"value": values if rowwise else [added(values)]}
+        parts = split_rows(name, {key: array.tolist() for key, array in arrays.items()})
+        rows = [row for part in parts for row in rows_of(part, settings)]
+        values = [row.value for row in rows]
+        found = {"value": values if rowwise else [MP.fsum(values)]}
         for key in rows[0].gradient:
             if key in LOSSES[name].differentiable_settings or (key in arrays and _is_real(arrays[key])):
-                parts = [[added(addends) for addends in _leaves(row.gradient[key])] for row in rows]
                 by_row = name not in WHOLE_BATCH and key in arrays and key not in SHARED.get(name, set())
+                slopes = [row.gradient[key] for row in rows]
                 found[key] = (
-                    [number for part in parts for number in part]
+                    [number for part in slopes for number in part]
                     if by_row
-                    else [added(column) for column in zip(*parts, strict=True)]
+                    else [MP.fsum(column) for column in zip(*slopes, strict=True)]
                 )
         return found
 
     return exact
 
 
-def allowance(
-    exact: Exact, arrays: Numbers, settings: Numbers, limits: Any
-) -> tuple[Results, Callable[[str, int, Any], bool]]:
-    """Return the condition of every result, and whether rounding may turn a result into another by a comparison."""
-    eps, least = MP.mpf(float(limits.eps)), 16 * MP.mpf(float(limits.smallest_subnormal))
+class _Row(NamedTuple):
+    """What an oracle says of a row, its addends added up."""
+
+    value: Number
+    gradient: Mapping[str, list[Number]]
+
+
+def _row(truth: Any, added: Callable[[Any], Number]) -> _Row:
+    gradient = {
+        key: [added(addends) for addends in _leaves(nested)] for key, nested in truth.gradient.items()
+    }
+    return _Row(added(truth.value), gradient)
+
+
+def unexplained(
+    exact: Exact, arrays: Numbers, settings: Numbers, limits: Any, got: Answers, is_close: IsClose
+) -> dict[Place, Number]:
+    """Return the condition of those results that differ from an answer by more than rounding explains.
+
+    A condition is added up input by input, and only until it is enough for all places of the answer. After that a
+    result may be another because rounding turns a comparison.
+    """
     middle = exact(arrays, settings)
-    condition = {key: [MP.mpf(0)] * len(values) for key, values in middle.items()}
-    reached = {key: [[value] for value in values] for key, values in middle.items()}
+    condition = {at: MP.mpf(0) for at in got}
     for move in _moves(arrays, settings):
-        sides = []
-        for sign in (1, -1):
-            try:
-                sides.append(_slopes(exact, middle, move, sign))
-                moved = exact(*move(sign * _WIDE * eps))
-            except TypeError:  # past the end of the domain, where a logarithm is complex
-                continue
-            _reach(reached, moved)
-        for key, sums in condition.items():
-            for place in range(len(sums)):
-                sums[place] += min((side[key][place] for side in sides), default=0)
-    for shift in _shifts(arrays, settings):
-        for sign in (1, -1):
-            _reach(reached, exact(*shift(sign * _WIDE * eps)))
-
-    def is_reached(key: str, place: int, got: Any) -> bool:
-        values = reached[key][place]
-        if not np.isfinite(got):
-            return False
-        slack = 16 * eps * max(abs(value) for value in values) + least
-        return bool(min(values) - slack <= MP.mpf(float(got)) <= max(values) + slack)
-
-    return condition, is_reached
+        slopes = [found for sign in (1, -1) for found in _slopes(exact, middle, move, sign, condition)]
+        for at in condition:
+            condition[at] += min((side[at] for side in slopes), default=0)
+        condition = {at: size for at, size in condition.items() if not is_close(at, size)}
+        if not condition:
+            return {}
+    reached = {(key, place): [middle[key][place]] for key, place in condition}
+    for wide in _wide_steps(arrays, settings, limits):
+        try:
+            moved = exact(*wide)
+        except TypeError:  # past the end of the domain, where a logarithm is complex
+            continue
+        for (key, place), values in reached.items():
+            values.append(moved[key][place])
+        reached = {at: values for at, values in reached.items() if not _is_between(got[at], values, limits)}
+        if not reached:
+            return {}
+    return {at: condition[at] for at in reached}
 
 
-def _reach(reached: dict[str, list[list[Number]]], moved: Results) -> None:
-    for key, values in moved.items():
-        for place, value in enumerate(values):
-            reached[key][place].append(value)
+def _is_between(got: Any, values: list[Number], limits: Any) -> bool:
+    """Return whether an answer is among the results that rounding may lead to, or as good as one."""
+    if not np.isfinite(got):
+        return False
+    eps, least = MP.mpf(float(limits.eps)), 16 * MP.mpf(float(limits.smallest_subnormal))
+    slack = 16 * eps * max(abs(value) for value in values) + least
+    return bool(min(values) - slack <= MP.mpf(float(got)) <= max(values) + slack)
 
 
-def _slopes(exact: Exact, middle: Results, move: Any, sign: int) -> Results:
-    """Return ``|x dF/dx|`` of every result on one side of x, and 0 where it jumps there."""
-    near, far = (exact(*move(sign * step)) for step in _STEPS)
-    found: Results = {}
-    for key, values in middle.items():
-        slopes = []
-        for place, value in enumerate(values):
-            first = abs(near[key][place] - value) / _STEPS[0]
-            second = abs(far[key][place] - value) / _STEPS[1]
-            slopes.append(first if second <= 2 * first + MP.mpf(2) ** -1000 else MP.mpf(0))
-        found[key] = slopes
-    return found
+def _slopes(
+    exact: Exact, middle: Results, move: Any, sign: int, places: Iterable[Place]
+) -> Iterator[dict[Place, Number]]:
+    """Yield ``|x dF/dx|`` of some results on one side of x, and 0 where one jumps there; nothing outside the domain."""
+    try:
+        near, far = (exact(*move(sign * step)) for step in _STEPS)
+    except TypeError:  # a logarithm is complex there
+        return
+    found = {}
+    for key, place in places:
+        value = middle[key][place]
+        first = abs(near[key][place] - value) / _STEPS[0]
+        second = abs(far[key][place] - value) / _STEPS[1]
+        found[key, place] = first if second <= 2 * first + MP.mpf(2) ** -1000 else MP.mpf(0)
+    yield found
+
+
+def _wide_steps(arrays: Numbers, settings: Numbers, limits: Any) -> Iterator[Any]:
+    """Yield inputs of which one number is as far off as rounding may take it on its way to a comparison."""
+    step = _WIDE * MP.mpf(float(limits.eps))
+    for move in (*_moves(arrays, settings), *_shifts(arrays, settings)):
+        yield move(step)
+        yield move(-step)
 
 
 def _moves(arrays: Numbers, settings: Numbers) -> Iterator[Any]:
@@ -160,6 +205,13 @@ def _moved(array: Any, place: tuple[int, ...], step: Number) -> Any:
 
 def _is_real(array: Any) -> bool:
     return array.size > 0 and isinstance(array.reshape(-1)[0], MP.mpf)
+
+
+def _signature(given: Any) -> Any:
+    """Return what two inputs have in common that are the same number by number."""
+    if isinstance(given, MP.mpf):
+        return given._mpf_
+    return tuple(map(_signature, given)) if isinstance(given, list) else given
 
 
 def _leaves(nested: Any) -> Iterator[Any]:

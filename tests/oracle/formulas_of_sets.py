@@ -1,14 +1,10 @@
-"""This file is the losses of a vector, a set or a sequence, restated in exact arithmetic as in `formulas.py`.
-
-CTC is its definition: the sum over every path that collapses to the labels, one by one.
-"""
+"""The losses of a vector or a set, restated in exact arithmetic as in `formulas.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import groupby, product
 
-from tests.oracle.exact import MP, Number, exp, times
+from tests.oracle.exact import MP, Number, exp
 from tests.oracle.formulas import Truth
 
 
@@ -33,12 +29,17 @@ def dice(*, input, target, axis=None, smooth=1e-7) -> Truth:
     if extent == 0:
         nothing = [(MP.nan,) for _ in pixels]
         return Truth((MP.nan,), {"input": nothing, "target": nothing, "smooth": (MP.nan,)})
-    share, loss = overlap / extent, MP.fsum(x + t - 2 * x * t for x, t in pixels) / extent
+    loss = MP.fsum(x + t - 2 * x * t for x, t in pixels) / extent
+
+    def slopes(own: Number, other: Number) -> tuple[Number, ...]:
+        """Return the addends of a pixel's slope: the pixel itself is in both, and would cancel."""
+        return (overlap - 2 * own * other) / extent**2, -2 * other * (extent - own) / extent**2
+
     return Truth(
         (loss,),
         {
-            "input": [(share / extent, -2 * t / extent) for _, t in pixels],
-            "target": [(share / extent, -2 * x / extent) for x, _ in pixels],
+            "input": [slopes(x, t) for x, t in pixels],
+            "target": [slopes(t, x) for x, t in pixels],
             "smooth": (-loss / extent,),
         },
     )
@@ -89,74 +90,6 @@ def nt_xent(*, embeddings, labels, temperature=0.07) -> list[Truth]:
         rows = _through_cosine(i, by_cosine, unit, cosine, norm)
         truths.append(Truth(tuple(value), {"embeddings": rows, "temperature": by_tau}))
     return truths
-
-
-def ctc(
-    *, targets, input_lengths, target_lengths, log_probs=None, logits=None, blank=0, zero_infinity=False
-) -> Truth:
-    name, every = ("log_probs", log_probs) if logits is None else ("logits", logits)
-    given, labels, classes = every[:input_lengths], targets[:target_lengths], range(len(every[0]))
-    weigh = [[_exp(x) for x in frame] for frame in given]
-    if logits is not None:
-        weigh = [[w / MP.fsum(frame) for w in frame] for frame in weigh]
-    places = [(t, c) for t in range(len(given)) for c in classes]
-    total, fails = MP.mpf(0), dict.fromkeys(places, MP.mpf(0))
-    with_both = {place: dict.fromkeys(places, MP.mpf(0)) for place in places}
-    for path in product(classes, repeat=len(given)):
-        weight = MP.fprod(weigh[t][symbol] for t, symbol in enumerate(path))
-        if [symbol for symbol, _ in groupby(path) if symbol != blank] != labels:
-            for place in enumerate(path):
-                fails[place] += weight
-            continue
-        total += weight
-        for place in enumerate(path) if weight else ():
-            for other in enumerate(path):
-                with_both[place][other] += weight
-    if total == 0:
-        nothing = [(MP.mpf(0) if zero_infinity else MP.nan,)] * len(classes)
-        rest = [[(MP.mpf(0),)] * len(classes)] * (len(every) - len(given))
-        value = MP.mpf(0) if zero_infinity else MP.inf
-        return Truth((value,), {name: [nothing] * len(given) + rest})
-    posterior = {place: with_both[place][place] / total for place in places}
-    slope, by_frame = {}, [[(MP.mpf(0),)] * len(classes) for _ in every]
-    for place in places:
-        (t, c), p = place, posterior[place]
-        slope[place] = weigh[t][c] - p if logits is not None else -p
-        sensitivity = MP.mpf(0)
-        for u, k in places:
-            bend = -(with_both[place][u, k] / total - p * posterior[u, k])
-            if logits is not None and u == t:
-                bend += weigh[t][c] * ((k == c) - weigh[t][k])
-            sensitivity += times(bend, abs(given[u][k])) if bend > 0 else times(-bend, abs(given[u][k]))
-        by_frame[t][c] = (slope[place], sensitivity, -sensitivity)
-        if logits is not None:
-            by_frame[t][c] += _cancelling(
-                weigh[t], [posterior[t, k] for k in classes], c, fails[place], total
-            )
-    of_value = MP.fsum(times(abs(slope[t, c]), abs(given[t][c])) for t, c in places)
-    value = -MP.log(total)
-    return Truth((value, of_value, -of_value), {name: by_frame})
-
-
-def _cancelling(
-    free: list[Number], given: list[Number], c: int, fails: Number, total: Number
-) -> tuple[Number, ...]:
-    """Return what may cancel in the difference of two distributions, plus and minus.
-
-    For the likeliest symbol those are the differences of the others. Where the labels are likely they
-    are less: what fails with the symbol, and the share of all that fails.
-    """
-    top = max(range(len(free)), key=free.__getitem__)
-    others = [k for k in range(len(free)) if (k == c) == (c != top)]
-    size = MP.fsum(max(free[k], given[k]) for k in others)
-    if total > MP.mpf(3) / 4:
-        size = min(size, (fails + free[c] * (1 - total)) / total)
-    return size, -size
-
-
-def _exp(value: Number) -> Number:
-    """Return the exponential, of numbers of any size."""
-    return MP.mpf(0) if value == MP.ninf else MP.exp(value)
 
 
 def _distance(u: list[Number], v: list[Number], p: float, eps: float) -> tuple[Number, list[Number]]:

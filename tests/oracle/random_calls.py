@@ -1,4 +1,4 @@
-"""Random calls of every loss against exact arithmetic: python -m tests.oracle.random_calls --calls 100000
+"""Random calls of every loss against exact arithmetic: python -m tests.oracle.random_calls --calls 100000 --jobs 2
 
 What it finds is printed as a call that can be repeated, and the exit status says whether it found anything.
 """
@@ -6,10 +6,14 @@ What it finds is printed as a call that can be repeated, and the exit status say
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import cache, partial
+from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +22,7 @@ from lossd.engine import evaluate
 from lossd.errors import InvalidCall
 from lossd.losses import LOSSES
 from tests.oracle.cases import Case
-from tests.oracle.condition import Exact, allowance, exact_inputs, rows_and_gradients
+from tests.oracle.condition import Exact, Place, exact_inputs, rows_and_gradients, unexplained
 from tests.oracle.curvature import digits, hessian_diagonal, hessian_vector
 from tests.oracle.exact import MP
 from tests.oracle.nonfinite import expected, is_any, spoil
@@ -34,6 +38,8 @@ TYPES = (np.float64, np.float32)
 FEW_DIGITS = 60
 # Enough for how much a result changes with its inputs.
 DIGITS = 150
+# Calls that a process takes at a time: Ctrl-C waits for them.
+AT_A_TIME = 20
 
 
 class Finding(NamedTuple):
@@ -50,6 +56,16 @@ class Finding(NamedTuple):
         dtype = TYPES[self.seed % len(TYPES)].__name__
         asked = {**self.case.settings, **self.options}
         return f"{self.name} seed {self.seed} {dtype} {arrays} {asked}: {self.text}"
+
+
+class Checked(NamedTuple):
+    """What was found in a number of calls."""
+
+    findings: list[Finding]
+    calls: int
+
+
+Each = Callable[[Callable[[range], Checked], Iterable[range]], Iterable[Checked]]
 
 
 class Draw(NamedTuple):
@@ -77,8 +93,12 @@ class Draw(NamedTuple):
 
     @property
     def largest_factor(self) -> float:
-        """What may multiply numbers too small for the type: weights, the logits of targets, the inverse of a norm."""
-        factors = [np.abs(a).max(initial=1) for key, a in self.case.arrays.items() if "weight" in key]
+        """What may multiply numbers too small for the type: weights, the logits of targets, the inverse of a norm.
+
+        Where weights are heavy, what is too small for the type is computed in a wider one.
+        """
+        weights = [np.abs(a).max(initial=1) for key, a in self.case.arrays.items() if "weight" in key]
+        factors = [min(np.prod(weights, dtype=np.float64), self.limits.eps**-0.5)]
         if "pos_weight" in self.case.arrays:
             factors.append(np.abs(self.case.arrays["input"]).max(initial=1))
         if "embeddings" in self.case.arrays:
@@ -125,16 +145,21 @@ def check_values(draw: Draw) -> Finding | None:
     if not suspects:
         return None
     addends = rows_and_gradients(draw.name, draw.rowwise, absolute=True)(arrays, settings)
+    factor = draw.largest_factor
+
+    def is_explained(at: Place, condition: Any) -> bool:
+        (key, place), right = at, truth[at[0]][at[1]]
+        size = condition + addends[key][place] + (draw.sharpness - 1) * abs(right)
+        return is_close(got[key][place], right, size, factor)
+
+    condition = {at: MP.mpf(0) for at in suspects if not is_explained(at, 0)}
     for precision in (DIGITS, MP.dps):
+        if not condition:
+            return None
+        answers = {(key, place): got[key][place] for key, place in condition}
         with MP.workdps(precision):
-            condition, is_reached = allowance(draw.exact, arrays, settings, draw.limits)
-        for key, place in list(suspects):
-            found, right = got[key][place], truth[key][place]
-            size = condition[key][place] + addends[key][place] + (draw.sharpness - 1) * abs(right)
-            if is_close(found, right, size, draw.largest_factor) or is_reached(key, place, found):
-                suspects.remove((key, place))
-    for key, place in suspects:
-        size = condition[key][place]
+            condition = unexplained(draw.exact, arrays, settings, draw.limits, answers, is_explained)
+    for (key, place), size in condition.items():
         text = f"{key}[{place}] is {got[key][place]!r}, not {MP.nstr(truth[key][place], 17)}"
         return Finding(*draw[:3], options, f"{text} (condition {MP.nstr(size, 3)})")
     return None
@@ -213,24 +238,33 @@ def _check_second(
     suspects = [i for i, value in enumerate(right) if value is not None and not is_close(got[i], value)]
     if not suspects:
         return None
-
-    def second(arrays: Any, settings: Any) -> dict[str, list[Any]]:
-        found = truth(arrays, settings, numbers=suspects)
-        return {kind: [MP.mpf(0) if value is None else value for value in found]}
-
-    with MP.workdps(digits(arrays, settings)):
-        condition, is_reached = allowance(second, arrays, settings, draw.limits)
     # Where the gradient is a difference of addends, what it is differentiated to is one too.
     slopes = draw.exact(arrays, settings)[draw.first]
     addends = rows_and_gradients(draw.name, draw.rowwise, absolute=True)(arrays, settings)[draw.first]
-    more = of_direction(arrays, settings, suspects) if of_direction else [0] * len(suspects)
-    for at, i in enumerate(suspects):
-        cancelled = abs(right[i]) * (addends[i] / abs(slopes[i]) - 1) if slopes[i] else 0
-        size = condition[kind][at] + cancelled + more[at]
-        if is_close(got[i], right[i], size, draw.largest_factor) or is_reached(kind, at, got[i]):
-            continue
-        text = f"{kind}[{i}] is {got[i]!r}, not {MP.nstr(right[i], 17)} (condition {MP.nstr(size, 3)})"
-        return Finding(*draw[:3], options, text)
+    known = {i: abs(right[i]) * (addends[i] / abs(slopes[i]) - 1) if slopes[i] else 0 for i in suspects}
+
+    def is_explained(at: Place, condition: Any) -> bool:
+        return is_close(got[at[1]], right[at[1]], condition + known[at[1]], draw.largest_factor)
+
+    suspects = [i for i in suspects if not is_explained((kind, i), 0)]
+    if suspects and of_direction:
+        for i, more in zip(suspects, of_direction(arrays, settings, suspects), strict=True):
+            known[i] += more
+    # Of a product all elements are found at once, of a diagonal each by itself.
+    groups = [suspects] if suspects and of_direction else [[i] for i in suspects]
+    for group in groups:
+
+        def second(arrays: Any, settings: Any, group: list[int] = group) -> dict[str, dict[int, Any]]:
+            found = truth(arrays, settings, numbers=group)
+            return {kind: {i: MP.mpf(0) if v is None else v for i, v in zip(group, found, strict=True)}}
+
+        answers = {(kind, i): got[i] for i in group}
+        with MP.workdps(digits(arrays, settings)):
+            condition = unexplained(second, arrays, settings, draw.limits, answers, is_explained)
+        for (_, i), size in condition.items():
+            shown = MP.nstr(size + known[i], 3)
+            text = f"{kind}[{i}] is {got[i]!r}, not {MP.nstr(right[i], 17)} (condition {shown})"
+            return Finding(*draw[:3], options, text)
     return None
 
 
@@ -251,8 +285,7 @@ def is_close(got: Any, exact: Any, condition: Any = 0, weight: float = 1.0) -> b
 
     What is lost of numbers too small for the type may be multiplied by as much as ``weight``.
     """
-    limits = np.finfo(got.dtype)
-    eps, most = MP.mpf(float(limits.eps)), MP.mpf(float(limits.max))
+    eps, most, least = _limits(got.dtype)
     if MP.isnan(exact):
         return bool(np.isnan(got))
     if MP.isinf(exact):
@@ -262,22 +295,47 @@ def is_close(got: Any, exact: Any, condition: Any = 0, weight: float = 1.0) -> b
         return bool((got > 0) == (exact > 0))
     if not np.isfinite(got):
         return False
-    least = MP.mpf(float(limits.smallest_subnormal))
     return bool(abs(MP.mpf(float(got)) - exact) <= error + SUBNORMALS * least * weight)
 
 
-def check_calls(name: str, calls: int, seconds: float, first: int = 0) -> Iterator[Finding | int]:
-    """Yield what is found in so many calls or seconds, whichever is over first, and last the number of calls."""
-    end = time.monotonic() + seconds
-    done = 0
-    for seed in range(first, first + calls):
+@cache
+def _limits(dtype: np.dtype[Any]) -> tuple[Any, Any, Any]:
+    """Return the spacing at 1, the largest number and the smallest of a type."""
+    limits = np.finfo(dtype)
+    return MP.mpf(float(limits.eps)), MP.mpf(float(limits.max)), MP.mpf(float(limits.smallest_subnormal))
+
+
+def check_calls(name: str, calls: int, seconds: float, first: int = 0, each: Each = map) -> Iterator[Checked]:
+    """Yield what is found in so many calls or seconds, whichever is over first, some calls at a time."""
+    end, last = time.monotonic() + seconds, first + calls
+    some = [range(seed, min(seed + AT_A_TIME, last)) for seed in range(first, last, AT_A_TIME)]
+    yield from each(partial(_check_some, name, end), some)
+
+
+def _check_some(name: str, end: float, seeds: range) -> Checked:
+    findings = []
+    for done, seed in enumerate(seeds):
         if time.monotonic() > end:
-            break
+            return Checked(findings, done)
         found = check_call(name, seed)
-        done += 1
         if found is not None:
-            yield found
-    yield done
+            findings.append(found)
+    return Checked(findings, len(seeds))
+
+
+@contextmanager
+def spread(jobs: int) -> Iterator[Each]:
+    """Give a `map` over so many processes. What they have not begun when it is left they never begin."""
+    if jobs == 1:
+        yield map
+        return
+    # Ctrl-C is for the parent, which drops what has not begun and waits for the rest.
+    ignored = (signal.SIGINT, signal.SIG_IGN)
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), signal.signal, ignored)
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _asked(name: str, case: Case, options: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -297,16 +355,33 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=300.0, help="at most, for each loss")
     parser.add_argument("--seed", type=int, default=0, help="of the first call")
     parser.add_argument("--show", type=int, default=5, help="findings to print for each loss")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that share the calls")
     given = parser.parse_args()
     wrong = 0
-    for name in given.losses or LOSSES:
-        *findings, done = check_calls(name, given.calls, given.seconds, given.seed)
-        for finding in findings[: given.show]:
-            print(finding)
-        print(f"{name}: {done} calls, {len(findings)} wrong", flush=True)
-        wrong += len(findings)
+    with spread(given.jobs) as each:
+        for name in given.losses or LOSSES:
+            wrong += _report(
+                name, check_calls(name, given.calls, given.seconds, given.seed, each), given.show
+            )
     return min(wrong, 1)
 
 
+def _report(name: str, checked: Iterable[Checked], show: int) -> int:
+    """Print the first findings as they come, and last the number of calls; return how many are wrong."""
+    started, calls, wrong = time.monotonic(), 0, 0
+    try:
+        for findings, done in checked:
+            for finding in findings[: max(0, show - wrong)]:
+                print(finding, flush=True)
+            calls, wrong = calls + done, wrong + len(findings)
+    finally:  # Ctrl-C too
+        seconds = time.monotonic() - started
+        print(f"{name}: {calls} calls, {wrong} wrong, {calls / max(seconds, 1e-9):.0f} calls/s", flush=True)
+    return wrong
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,37 @@ def test_triplets_far_from_the_origin_keep_their_digits(
         np.testing.assert_allclose(total, 0, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("own", "other", "smooth"),
+    [
+        ([0.15], [1e-5], 0.0),
+        ([1.0], [1e-10], 1e-7),
+        ([1e-5, 1.0, 1e-6], [1e-4, 1e-3, 0.0], 0.0),
+        ([2**-30] * 300 + [1.0], [2**-20] * 301, 2**-25),
+    ],
+    ids=["alone", "smoothed", "among three", "among many"],
+)
+def test_a_pixel_that_outweighs_its_region_has_an_exact_slope(own, other, smooth, dtype):
+    """In fractions nothing is lost: with D the extent, ``(2 I + smooth - 2 y D) / D^2``, and that times -2 over D."""
+    x, y = np.array(own, dtype), np.array(other, dtype)
+    exact_x, exact_y = ([Fraction(v) for v in array.tolist()] for array in (x, y))
+    extent = sum(exact_x + exact_y) + Fraction(smooth)
+    overlap = 2 * sum(a * b for a, b in zip(exact_x, exact_y, strict=True)) + Fraction(smooth)
+    heavy = int(x.argmax())
+    slope = (overlap - 2 * exact_y[heavy] * extent) / extent**2
+    asked = {"smooth": smooth, "axis": 0, "reduction": "sum"}
+    of_input = ask("dice", dtype, asked={**asked, "gradient": ["input"], "hessian": True}, input=x, target=y)
+    fused = ask("dice", dtype, asked={**asked, "gradient": True}, input=x, target=y)
+    of_target = ask("dice", dtype, asked={**asked, "gradient": ["target"]}, input=y, target=x)
+    slopes = [of_input.gradient["sum"]["input"], fused.gradient["sum"]["input"]]
+    slopes.append(of_target.gradient["sum"]["target"])
+    rtol = 8 * float(np.finfo(dtype).eps)
+    np.testing.assert_allclose([found[heavy] for found in slopes], float(slope), rtol=rtol)
+    bend = of_input.hessian["sum"]["input"][heavy]
+    np.testing.assert_allclose(bend, float(-2 * slope / extent), rtol=rtol)
+
+
 def test_the_longest_coordinate_of_an_embedding_has_an_exact_slope():
     embeddings = np.array([[300, 1e-3], [1, 2], [3, -1], [1, 1]], np.float32)
     asked = {"temperature": 0.5, "gradient": True}
@@ -50,6 +82,16 @@ def test_the_longest_coordinate_of_an_embedding_has_an_exact_slope():
     found = slope.gradient["mean"]["embeddings"][0]
     np.testing.assert_allclose(found[0], 7.4197e-9, rtol=1e-5)
     np.testing.assert_allclose(found @ embeddings[0].astype(float), 0, atol=1e-12)  # scale does not matter
+
+
+@pytest.mark.parametrize("temperature", [0.07, 1e-3, 1e-5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_embeddings_at_right_angles_are_equally_alike_at_any_temperature(dtype, temperature):
+    """All cosines are 0: each of an item's four negatives is as likely as its positive."""
+    asked = {"temperature": temperature, "reduction": "none", "gradient": ["temperature"]}
+    answer = ask("nt_xent", dtype, asked=asked, embeddings=np.eye(6), labels=[0, 0, 1, 1, 2, 2])
+    np.testing.assert_allclose(answer.loss["none"], np.log(5), rtol=4 * np.finfo(dtype).eps)
+    assert answer.gradient["none"]["temperature"] == 0
 
 
 @pytest.mark.parametrize("weight", [1e-3, 1e-6, 1e-9])

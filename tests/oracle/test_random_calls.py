@@ -1,6 +1,6 @@
 """Random calls of every loss over the whole range of its types: few here, 100,000 by the script.
 
-python -m tests.oracle.random_calls --calls 100000
+python -m tests.oracle.random_calls --calls 100000 --jobs 2
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ from lossd.declaration.result import Result
 from lossd.losses import LOSSES
 from tests.oracle import random_calls
 from tests.oracle.exact import MP
-from tests.oracle.random_calls import check_call, is_close
-
-FEW = {"ctc": 8, "nt_xent": 25, "triplet_margin": 25}
+from tests.oracle.random_calls import AT_A_TIME, check_call, check_calls, is_close, spread
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_random_calls_are_answered_to_the_last_digit(name: str) -> None:
     first = int(np.random.default_rng(sum(map(ord, name))).integers(10**6))
-    found = [check_call(name, first + i) for i in range(FEW.get(name, 60))]
+    found = [check_call(name, first + i) for i in range(60)]
     assert not any(found), "\n".join(map(str, filter(None, found)))
 
 
@@ -34,6 +32,18 @@ def test_a_loss_made_wrong_is_found(name: str, wrong: float, monkeypatch: pytest
     monkeypatch.setitem(random_calls.LOSSES, name, _spoilt(LOSSES[name], wrong))  # type: ignore[arg-type]
     # Even seeds are calls in float64.
     assert any(check_call(name, seed) for seed in range(0, 40, 2))
+
+
+@pytest.mark.slow
+def test_processes_share_the_calls() -> None:
+    with spread(2) as each:
+        shared = list(check_calls("huber", 2 * AT_A_TIME + 1, 60, each=each))
+    assert [len(checked.findings) for checked in shared] == [0, 0, 0]
+    assert sum(checked.calls for checked in shared) == 2 * AT_A_TIME + 1
+
+
+def test_no_call_is_begun_when_time_is_over() -> None:
+    assert [checked.calls for checked in check_calls("huber", AT_A_TIME + 1, -1)] == [0, 0]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -11,16 +11,18 @@ import numpy as np
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
 from lossd.message import Call
-from tests.oracle import formulas, formulas_of_sets
+from tests.oracle import formulas, formulas_of_paths, formulas_of_sets
 from tests.oracle.cases import Case, draw_cases, entry
 from tests.oracle.exact import numbers, summed, worst
 
 ORACLES = {
     name: function
-    for module in (formulas, formulas_of_sets)
+    for module in (formulas, formulas_of_sets, formulas_of_paths)
     for name, function in vars(module).items()
     if name in LOSSES
 }
+# The quicker functions of what needs no addends.
+ALONE = {"ctc": formulas_of_paths.ctc_alone}
 WHOLE_BATCH = {name for name, loss in LOSSES.items() if loss.whole_batch}
 # Loss to the arguments that all rows share.
 SHARED = {
@@ -54,24 +56,27 @@ def bound(name: str, case: Case) -> float:
     return allowed
 
 
-def oracle_of(name: str) -> Callable[..., Any]:
-    """Return the function that knows a loss in exact arithmetic."""
+def oracle_of(name: str, alone: bool = False) -> Callable[..., Any]:
+    """Return the function that knows a loss in exact arithmetic; with ``alone`` it need not know what may cancel."""
     place = f"tests/oracle/formulas.py, or formulas_of_sets.py: a function {name}"
     oracle: Callable[..., Any] = entry(ORACLES, name, f"{place} that returns its Truth in exact arithmetic")
-    return oracle
+    return ALONE.get(name, oracle) if alone else oracle
 
 
-def oracle_rows(name: str, exact: dict[str, Any], settings: Any) -> list[formulas.Truth]:
-    """Return what the oracle says of every row."""
-    oracle = oracle_of(name)
+def split_rows(name: str, exact: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what the oracle takes at once: the arguments of every row, or those of all rows together."""
     if name in WHOLE_BATCH:
-        return oracle(**exact, **settings)
+        return [dict(exact)]
     shared = SHARED.get(name, set())
     count = next(len(array) for key, array in exact.items() if key not in shared)
-    return [
-        oracle(**{key: a if key in shared else a[i] for key, a in exact.items()}, **settings)
-        for i in range(count)
-    ]
+    return [{key: a if key in shared else a[i] for key, a in exact.items()} for i in range(count)]
+
+
+def oracle_rows(name: str, exact: Mapping[str, Any], settings: Any) -> list[formulas.Truth]:
+    """Return what the oracle says of every row."""
+    oracle = oracle_of(name)
+    found = [oracle(**row, **settings) for row in split_rows(name, exact)]
+    return found[0] if name in WHOLE_BATCH else found
 
 
 def truth(name: str, case: Case) -> tuple[list[Any], dict[str, Any]]:
