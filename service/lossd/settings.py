@@ -129,14 +129,12 @@ class Settings(BaseSettings):
         return origins
 
     @model_validator(mode="after")
-    def _admit_the_largest_call(self) -> Self:
-        for name in ("max_body_bytes", "max_workspace_bytes", "max_answer_bytes"):
-            most = getattr(self, name)
-            if self.max_in_flight_bytes < most:
-                raise ValueError(
-                    f"expected {variable('max_in_flight_bytes')} of at least {variable(name)} ({most}), "
-                    f"got {self.max_in_flight_bytes}"
-                )
+    def _admit_the_largest_body(self) -> Self:
+        if self.max_in_flight_bytes < self.max_body_bytes:
+            raise ValueError(
+                f"expected {variable('max_in_flight_bytes')} of at least {variable('max_body_bytes')} "
+                f"({self.max_body_bytes}), got {self.max_in_flight_bytes}"
+            )
         return self
 
 

@@ -10,7 +10,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from lossd.api import openapi
-from lossd.api.entry import LossEntry
+from lossd.api.catalogue import LossEntry
 from lossd.app import contract
 from lossd.engine import Options
 from lossd.losses import LOSSES

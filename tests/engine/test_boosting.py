@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lossd.api.entry import describe
+from lossd.api.catalogue import describe
 from lossd.declaration.loss import Boosting
 from lossd.engine import evaluate
 from lossd.losses import LOSSES, find

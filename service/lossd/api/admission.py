@@ -8,14 +8,14 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lossd.api.eager import Pending, start
 from lossd.api.exchange import SCOPE_KEY, Exchange
 from lossd.api.head import MALFORMED
-from lossd.api.waiting import Begun, begin
 from lossd.errors import BodyTimeout, BodyTooLarge, HeadTooLarge, Overloaded
 from lossd.settings import Settings
 
 
-class Admit:
+class AdmissionControl:
     """Refuse a body by what it claims before it is read, and hold it to the limits while it comes."""
 
     def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
@@ -61,8 +61,8 @@ class Admit:
         async def limited_receive() -> Message:
             if not exchange.body_pending:
                 return await receive()
-            message = begin(receive())
-            if isinstance(message, Begun):
+            message = start(receive())
+            if isinstance(message, Pending):
                 message = await self._in_time(message, exchange)
             exchange.bytes_in += len(message.get("body", b""))
             exchange.body_pending = message.get("more_body", False)
@@ -80,7 +80,7 @@ class Admit:
             with self.lock:
                 self.in_flight -= reserved
 
-    async def _in_time(self, part: Begun[Message], exchange: Exchange) -> Message:
+    async def _in_time(self, part: Pending[Message], exchange: Exchange) -> Message:
         """Await the next part of a body, within the longest silence and the longest request."""
         left = exchange.started + self.settings.request_timeout_seconds - time.perf_counter()
         seconds = min(self.settings.body_timeout_seconds, left)

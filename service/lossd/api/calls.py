@@ -40,7 +40,12 @@ class Calls:
     def __init__(self, settings: Settings, pool: ThreadPoolExecutor) -> None:
         self.settings = settings
         self.pool = pool
-        self.limits = CostLimits(settings.max_work, settings.max_workspace_bytes, settings.max_answer_bytes)
+        in_flight = settings.max_in_flight_bytes  # more would never be admitted
+        self.limits = CostLimits(
+            settings.max_work,
+            min(settings.max_workspace_bytes, in_flight),
+            min(settings.max_answer_bytes, in_flight),
+        )
 
     async def answer(
         self,
@@ -70,17 +75,19 @@ class Calls:
             exchange.elements = sum([array.size for array in call.arrays.values()])
             checkpoint = checkpoint if timeout is None else _sooner(checkpoint, exchange.started + timeout)
             checkpoint()
-            ready = prepare(loss, call, limits=self.limits)
-            exchange.reserve(ready.estimate.workspace + ready.estimate.answer)
-            return ready, checkpoint
+            return prepare(loss, call, limits=self.limits), checkpoint
 
         def finished(ready: Prepared, checkpoint: Checkpoint, threads: int) -> Encoded:
             answer = run_call(ready, threads, checkpoint)
             checkpoint()
             return encode(answer, ready.call)
 
+        def reserve(ready: Prepared) -> None:
+            exchange.reserve(ready.estimate.workspace + ready.estimate.answer)
+
         def whole(checkpoint: Checkpoint) -> Encoded:
             ready, sooner = prepared(checkpoint)
+            reserve(ready)
             return finished(ready, sooner, self.settings.threads)
 
         if size is None or size > self.settings.inline_body_bytes:
@@ -88,6 +95,7 @@ class Calls:
         ready, sooner = prepared(until(deadline))
         if ready.estimate.seconds * 1000 <= self.settings.inline_milliseconds:
             return finished(ready, sooner, 1)
+        reserve(ready)
 
         def rest(checkpoint: Checkpoint) -> Encoded:
             def both() -> None:

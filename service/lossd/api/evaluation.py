@@ -1,16 +1,13 @@
 """``POST /v1/losses/{name}``: bytes in, bytes out, past everything that a call does not need.
 
-`Evaluation` is a plain ASGI application that also stands in the router, so that routing knows its path and
-method. `Shortcut` is the layer that sends the hot requests straight to it: it saves the router, dependency
-solving and response classes, half of the time that a small call takes.
+`Evaluation` is a plain ASGI application. It also stands in the router, so that routing knows its path and method.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from lossd.api.body import read_arrays, read_text
 from lossd.api.calls import Calls, Decoded
@@ -87,31 +84,6 @@ class Evaluation:
             return parts, None
         encoding = answer_encoding(headers.get(b"accept-encoding", b""))
         return (parts, None) if encoding is None else (compress(parts, encoding), encoding)
-
-
-class Hot(NamedTuple):
-    """Paths that are asked for most, by how they begin and end, and what answers a POST to them."""
-
-    prefix: str
-    suffix: str
-    app: ASGIApp
-
-
-class Shortcut:
-    """Send a POST to a hot path straight to what answers it, anything else on to the router."""
-
-    def __init__(self, app: ASGIApp, *, hot: Sequence[Hot]) -> None:
-        self.app = app
-        self.hot = hot
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Let one or the other answer."""
-        if scope["type"] == "http" and scope["method"] == "POST":
-            path = scope["path"]
-            for prefix, suffix, app in self.hot:
-                if path.startswith(prefix) and path.endswith(suffix):
-                    return app(scope, receive, send)
-        return self.app(scope, receive, send)
 
 
 async def send_answer(send: Send, media_type: str, parts: Parts, *more: tuple[bytes, bytes]) -> None:

@@ -1,6 +1,6 @@
 """One request and its response as the layers in front see them: what the log line will tell.
 
-`Observe` opens an exchange and puts it into the ASGI scope; the layers behind it fill it in.
+`ErrorBoundary` opens an exchange and puts it into the ASGI scope; the layers behind it fill it in.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from lossd.api import problems
-from lossd.api.entry import request_schema
+from lossd.api.catalogue import request_schema
 from lossd.api.evaluation import PREFIX
 from lossd.api.v2.contract import add_open_inference
 from lossd.declaration.loss import Loss

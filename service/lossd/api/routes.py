@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
 from lossd.api import problems
-from lossd.api.entry import LossEntry, LossSummary, describe, summarise
+from lossd.api.catalogue import LossEntry, LossSummary, describe, summarise
 from lossd.api.health import Health
 from lossd.losses import LOSSES, find
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lossd.api.entry import LossEntry
+    from lossd.api.catalogue import LossEntry
 
 HELP = "list the losses, or describe one"
 DESCRIPTION = "List every loss with its family and summary, or say all about one."
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table or the one entry."""
-    from lossd.api.entry import describe, summarise
+    from lossd.api.catalogue import describe, summarise
     from lossd.losses import LOSSES, find
 
     if arguments.name is None:

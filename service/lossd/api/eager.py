@@ -1,6 +1,6 @@
-"""This file is how something is begun that may have to wait, so that only what does wait needs a timer.
+"""Starts an awaitable eagerly, so that only one that really waits needs a timer.
 
-Nearly every body has arrived with its head, and a timer costs more than to receive it.
+A timer costs about 10 us, a twentieth of a small call, and the body of most calls is there when it is asked for.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 Result = TypeVar("Result")
 
 
-class Begun(Generic[Result]):
-    """The rest of something that has come to its first wait."""
+class Pending(Generic[Result]):
+    """The rest of an awaitable that has come to its first wait."""
 
     def __init__(self, steps: Generator[Any, Any, Result], waits_for: Any) -> None:
         self._steps = steps
@@ -21,17 +21,17 @@ class Begun(Generic[Result]):
     def __await__(self) -> Generator[Any, Any, Result]:
         try:
             yield self._waits_for
-        except BaseException as error:  # cancelled: so is what has begun
+        except BaseException as error:  # cancelled: so is what was started
             self._steps.throw(error)
             raise
         return (yield from self._steps)
 
 
-def begin(awaitable: Awaitable[Result]) -> Result | Begun[Result]:
-    """Run something until it ends or waits; return its result, or else the rest of it, to be awaited."""
+def start(awaitable: Awaitable[Result]) -> Result | Pending[Result]:
+    """Run an awaitable until it ends or waits; return its result, or the rest of it, to be awaited."""
     steps = awaitable.__await__()
     try:
-        return Begun(steps, next(steps))
+        return Pending(steps, next(steps))
     except StopIteration as end:
         result: Result = end.value
         return result

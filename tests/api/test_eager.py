@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lossd.api.waiting import Begun, begin
+from lossd.api.eager import Pending, start
 
 
 async def at_once() -> str:
@@ -25,14 +25,14 @@ async def in_two_waits(seen: list[Any]) -> str:
 
 
 async def within(seconds: float, something: Any) -> Any:
-    rest = begin(something)
-    assert isinstance(rest, Begun)
+    rest = start(something)
+    assert isinstance(rest, Pending)
     async with asyncio.timeout(seconds):
         return await rest
 
 
 def test_what_is_there_has_its_result_at_once() -> None:
-    assert begin(at_once()) == "here"
+    assert start(at_once()) == "here"
 
 
 def test_what_comes_in_time_comes() -> None:
@@ -56,7 +56,7 @@ def test_a_failure_is_passed_on() -> None:
         raise KeyError("this")
 
     with pytest.raises(KeyError, match="this"):
-        begin(fails(False))
+        start(fails(False))
     with pytest.raises(KeyError, match="this"):
         asyncio.run(within(10.0, fails(True)))
 

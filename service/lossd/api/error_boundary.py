@@ -1,4 +1,4 @@
-"""This file is the outermost layer: whatever happens, the caller gets one answer and the log one line."""
+"""The outermost layer: whatever happens, the caller gets one answer and the log one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lossd.api.problems import Form, Problem, form_of, problem_of, send_problem
 LINGER_SECONDS = 5.0
 
 
-class Observe:
+class ErrorBoundary:
     """Open the exchange, turn errors into problems, count bytes, write the log line."""
 
     def __init__(self, app: ASGIApp, *, log: Log, health: Health) -> None:
