@@ -21,6 +21,9 @@ from lossd.settings import Settings
 
 Encoded = TypeVar("Encoded")
 
+# Bytes that any call may work in: one on the event loop is over before another begins.
+_UNCOUNTED = 1 << 20
+
 
 class Decoded(NamedTuple):
     """A call as its bytes say it.
@@ -40,7 +43,7 @@ class Calls:
     def __init__(self, settings: Settings, pool: ThreadPoolExecutor) -> None:
         self.settings = settings
         self.pool = pool
-        in_flight = settings.max_in_flight_bytes  # more would never be admitted
+        in_flight = max(settings.max_in_flight_bytes, _UNCOUNTED)  # more would never be admitted
         self.limits = CostLimits(
             settings.max_work,
             min(settings.max_workspace_bytes, in_flight),

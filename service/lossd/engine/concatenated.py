@@ -33,8 +33,10 @@ def padded(loss: Loss, call: Call) -> tuple[Call, Starts]:
         array, lengths = call.arrays.get(argument.name), call.arrays.get(of) if of else None
         if of is None or array is None or lengths is None or array.ndim != 1 or lengths.ndim != 1:
             continue
-        if array.dtype.kind not in "iu" or lengths.dtype.kind not in "iu":
-            continue  # what is no index is refused as any other array
+        for name, given in ((of, lengths), (argument.name, array)):
+            if given.dtype.kind not in "iu" and given.size:
+                expected = "whole numbers of an integer type (1, not 1.0)"
+                raise invalid(name, expected, f"{given.dtype} values of shape ({given.size},)")
         _check_lengths(of, lengths, argument.name, array)
         arrays[argument.name] = _pad(array, lengths)
         starts[argument.name] = np.cumsum(lengths) - lengths

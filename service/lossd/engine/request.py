@@ -55,15 +55,10 @@ class Request:
         return _request(self.loss, self.settings, self.options, arrays)
 
     @property
-    def _general(self) -> tuple[Array | None, ...]:
-        return self.sample_weight, self.mask, self.upstream, self.group
-
-    @property
     def has_general_arrays(self) -> bool:
         """Whether it has arrays besides the loss's arguments."""
-        return bool(self.directions) or any(
-            a is not None for a in (self.sample_weight, self.mask, self.upstream)
-        )
+        general = (self.sample_weight, self.mask, self.upstream, self.group)
+        return bool(self.directions) or any(array is not None for array in general)
 
 
 @cache
