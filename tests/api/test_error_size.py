@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from lossd.wire import Limits, json_buffers
+from lossd.wire import Limits
+from lossd.wire.json import buffers as json_buffers
 from tests.api.excessive import BODIES, HEADS, JSON, Wrong
 from tests.api.serving import GOOD, InProcess
 

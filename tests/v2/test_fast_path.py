@@ -8,8 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lossd.errors import BodyTooLarge, LossdError
-from lossd.wire import Limits, json_buffers
-from lossd.wire.open_inference import decode_inference
+from lossd.wire import Limits
+from lossd.wire.json import buffers as json_buffers
+from lossd.wire.open_inference.request import decode_inference
 from tests.v2.bytes_of import tensor
 from tests.wire.sameness import assert_same
 from tests.wire.test_json_fast_path import LONG, VALUES, accelerated, without_simdjson

@@ -10,7 +10,7 @@ import pytest
 
 from lossd.errors import BodyTooLarge, InvalidCall, MalformedBody
 from lossd.wire import Limits
-from lossd.wire.open_inference import decode_inference, read_header_length
+from lossd.wire.open_inference.request import decode_inference, read_header_length
 from tests.v2.bytes_of import tensor
 
 F = tensor("a", "FP32", [2], [1, 2])

@@ -15,7 +15,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lossd.errors import BodyTooLarge, InvalidCall, LossdError
-from lossd.wire import CODECS, Limits, json_buffers
+from lossd.wire import CODECS, Limits
+from lossd.wire.json import buffers as json_buffers
 from tests.wire.json_cases import CALLS, READ_ONLY_CALLS, TENSORS
 from tests.wire.sameness import assert_same
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lossd.wire.json_marks import holds_more, holds_null
+from lossd.wire.json.byte_search import holds_more, holds_null
 
 
 @pytest.mark.parametrize("rest", [b"", b"1", b"1" * 255, b"1" * 10_000])

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from lossd.errors import BodyTooLarge
 from lossd.wire.codec import Body, Parts
-from lossd.wire.unfolding import GZIP, ZLIB, Inflating, Unfolding, ZstdUnfolding, isal_zlib, zstd
+from lossd.wire.decompression import GZIP, ZLIB, Inflating, Unfolding, ZstdUnfolding, isal_zlib, zstd
 
 _STEP = 1 << 20
 _FASTEST = 1

@@ -16,7 +16,7 @@ from lossd.errors import invalid, malformed
 from lossd.message import Array, Call
 from lossd.wire.answer_document import shallow
 from lossd.wire.codec import Budget, Limits
-from lossd.wire.json_tensor import read_array
+from lossd.wire.json.array import read_array
 
 _MOST_PAIRS = 1000
 

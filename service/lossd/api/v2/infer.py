@@ -16,7 +16,7 @@ from lossd.api.v2.outputs import call_for, outputs_of
 from lossd.engine import evaluate
 from lossd.settings import Settings
 from lossd.wire import Limits
-from lossd.wire.open_inference import (
+from lossd.wire.open_inference.request import (
     LENGTH_HEADER,
     Encoded,
     decode_inference,

@@ -16,7 +16,7 @@ import numpy as np
 
 from lossd.errors import Fault, NotAcceptable, malformed
 from lossd.wire.codec import Parts, gather
-from lossd.wire.unfolding import RAW_DEFLATE, Inflating, crc32
+from lossd.wire.decompression import RAW_DEFLATE, Inflating, crc32
 
 _END = struct.Struct("<4s4H2LH")
 _ENTRY = struct.Struct("<4s6H3L5H2L")

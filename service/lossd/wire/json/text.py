@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 
 from lossd.message import Array
-from lossd.wire.json_marks import holds_null
+from lossd.wire.json.byte_search import holds_null
 from lossd.wire.tensor import BFLOAT16
 
 

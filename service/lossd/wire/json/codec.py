@@ -11,9 +11,9 @@ from lossd.message import Answer, Array, Call
 from lossd.wire import tensor
 from lossd.wire.answer_document import from_document, shallow, to_document
 from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, Limits, Parts
-from lossd.wire.json_document import read_object
-from lossd.wire.json_tensor import read_array
-from lossd.wire.json_text import dumps
+from lossd.wire.json.array import read_array
+from lossd.wire.json.document import read_object
+from lossd.wire.json.text import dumps
 
 media_type: str = "application/json"
 holds_options: bool = True

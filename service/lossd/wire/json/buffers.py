@@ -20,7 +20,7 @@ import orjson
 
 from lossd.message import Array
 from lossd.wire.codec import Budget, Limits
-from lossd.wire.json_marks import holds_more
+from lossd.wire.json.byte_search import holds_more
 
 try:
     import simdjson

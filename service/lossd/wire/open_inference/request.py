@@ -14,9 +14,9 @@ from typing import Any
 from lossd.errors import malformed
 from lossd.message import Array, Call
 from lossd.wire.codec import DEFAULT_LIMITS, Body, Budget, Limits, Parts, gather
-from lossd.wire.json_document import read_entries
-from lossd.wire.json_text import dumps
-from lossd.wire.open_inference_tensor import RawBytes, binary_tensor, json_tensor, kind_of, read_tensor
+from lossd.wire.json.document import read_entries
+from lossd.wire.json.text import dumps
+from lossd.wire.open_inference.tensor import RawBytes, binary_tensor, json_tensor, kind_of, read_tensor
 from lossd.wire.query import read_value
 
 Entry = Mapping[str, Any]

@@ -17,7 +17,7 @@ from lossd.errors import invalid, malformed
 from lossd.message import Array
 from lossd.wire import tensor
 from lossd.wire.codec import Budget
-from lossd.wire.zip_archive import Content
+from lossd.wire.npz.archive import Content
 
 DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {dtype.str[1:]: dtype for dtype in tensor.DTYPES.values()}

@@ -20,7 +20,7 @@ from lossd.message import Answer, Array, Call
 from lossd.wire import tensor
 from lossd.wire.answer_arrays import from_arrays, to_arrays
 from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, Limits, Parts, gather
-from lossd.wire.json_document import read_object
+from lossd.wire.json.document import read_object
 
 media_type: str = "application/vnd.safetensors"
 holds_options: bool = False

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from lossd.errors import malformed
-from lossd.wire.json_marks import holds_more
+from lossd.wire.json.byte_search import holds_more
 
 _SPACE = b" \t\n\r"
 _NOT_BRACES = bytes(set(range(256)) - set(b"{}"))

@@ -12,8 +12,8 @@ from lossd.message import Answer, Array, Call
 from lossd.wire import tensor
 from lossd.wire.answer_arrays import from_arrays, to_arrays
 from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, Limits, Parts
-from lossd.wire.npy import read_npy, write_header
-from lossd.wire.zip_archive import Content, Member, read_archive, write_archive
+from lossd.wire.npz.archive import Content, Member, read_archive, write_archive
+from lossd.wire.npz.npy import read_npy, write_header
 
 media_type: str = "application/x-npz"
 holds_options: bool = False

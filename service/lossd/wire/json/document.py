@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from lossd.errors import MalformedBody, malformed
-from lossd.wire import json_buffers
 from lossd.wire.codec import Body, Limits
-from lossd.wire.json_keys import refuse_repeated_keys
+from lossd.wire.json import buffers
+from lossd.wire.json.keys import refuse_repeated_keys
 
 _SHORT = 2048  # bytes that are sooner read as lists than proven to be arrays
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -31,7 +31,7 @@ def read_object(body: Body, tensors: frozenset[str], limits: Limits) -> dict[str
         BodyTooLarge: The arrays together exceed ``limits.max_elements``.
     """
     text = _text(body)
-    document = json_buffers.read(text, tensors, limits) if len(text) > _SHORT and tensors else None
+    document = buffers.read(text, tensors, limits) if len(text) > _SHORT and tensors else None
     return _loads(text) if document is None else document
 
 
@@ -45,7 +45,7 @@ def read_entries(
         BodyTooLarge: The arrays together exceed ``limits.max_elements``.
     """
     text = _text(body)
-    document = json_buffers.read_entries(text, members, tensors, limits) if len(text) > _SHORT else None
+    document = buffers.read_entries(text, members, tensors, limits) if len(text) > _SHORT else None
     return _loads(text) if document is None else document
 
 

@@ -18,8 +18,8 @@ from lossd.message import Answer, Array, Call
 from lossd.wire import tensor
 from lossd.wire.answer_document import from_document, to_document
 from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, Limits, Parts, gather
-from lossd.wire.json_tensor import read_array
-from lossd.wire.msgpack_document import anything, is_map, lists, members, option, view_within
+from lossd.wire.json.array import read_array
+from lossd.wire.msgpack.document import anything, is_map, lists, members, option, view_within
 
 media_type: str = "application/vnd.msgpack"
 holds_options: bool = True
