@@ -13,7 +13,7 @@ from lossd.wire.json import buffers as json_buffers
 from lossd.wire.open_inference.request import decode_inference
 from tests.v2.bytes_of import tensor
 from tests.wire.sameness import assert_same
-from tests.wire.test_json_fast_path import LONG, VALUES, accelerated, without_simdjson
+from tests.wire.test_json_buffers import LONG, VALUES, accelerated, without_simdjson
 
 LIMITS = Limits(max_elements=40, max_depth=4)
 

@@ -1,4 +1,4 @@
-"""An answer as one nested object, the shape that JSON and MessagePack share, and what an option may be in it."""
+"""An answer as one nested object: the form that JSON and MessagePack share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from lossd.errors import InvalidCall, MalformedBody, malformed
 from lossd.message import Answer, Array
 
 DERIVATIVES = ("gradient", "hessian", "hvp")
-_NESTS = (list, dict)
 
 
 def to_document(answer: Answer) -> dict[str, Any]:
@@ -70,18 +69,6 @@ def checked_warnings(value: Any) -> tuple[str, ...]:
     if type(value) is not list or not all(type(line) is str for line in value):
         raise malformed("warnings", "a list of strings", type(value).__name__)
     return tuple(value)
-
-
-def shallow(value: Any, name: str, depth: int) -> Any:
-    """Refuse an option nested so deeply that those who read it, recursively, would fail."""
-    level = [value] if type(value) in _NESTS else []
-    while level:
-        if depth == 0:
-            raise malformed(name[:40], "fewer levels of nesting", "deeper nesting")
-        depth -= 1
-        children = [child for item in level for child in (item.values() if type(item) is dict else item)]
-        level = [child for child in children if type(child) in _NESTS]
-    return value
 
 
 def _object(value: Any, at: str) -> Mapping[str, Any]:

@@ -14,9 +14,9 @@ import orjson
 
 from lossd.errors import invalid, malformed
 from lossd.message import Array, Call
-from lossd.wire.answer_document import shallow
 from lossd.wire.codec import Budget, Limits
 from lossd.wire.json.array import read_array
+from lossd.wire.option import checked_option
 
 _MOST_PAIRS = 1000
 
@@ -38,7 +38,7 @@ def with_query(call: Call, query: bytes, tensors: frozenset[str], limits: Limits
         if name in tensors:
             arrays[name] = read_array(value, name, budget)
         else:
-            options[name] = shallow(value, name, limits.max_depth)
+            options[name] = checked_option(value, name, limits.max_depth)
     return Call(arrays, options, call.owned)
 
 

@@ -1,12 +1,11 @@
-"""The short way from JSON numbers to arrays: straight into buffers, with the shape proven.
+"""The fast path for JSON numbers: from text into buffers by pysimdjson, with the shape proven.
 
 pysimdjson writes the numbers of a nested list into one buffer without making a Python object of each. It
-flattens ragged and mixed nesting without a word, so nothing it says about shape is believed. The proof has
-two halves: on each level every list is as long as its siblings, and the body has no more opening brackets
-than those lists and the options account for, so nothing is nested where a number was assumed. The keys of each
-object are looked at one by one, and none is taken that repeats one. What is not proven here is not refused here
-either: `read` returns None, and the slow way decides and names the place. Without pysimdjson, an optional
-package, everything takes the slow way.
+silently flattens ragged and mixed nesting, so its shapes are not trusted. The proof has two halves: on each
+level every list is as long as its siblings, and the body has no more opening brackets than those lists and the
+options account for, so nothing is nested where a number was assumed. Keys are compared one by one, and an object
+that repeats one is left alone. What is not proven here is not refused here either: `read` returns None, and
+orjson and `array` decide and name the place. Without pysimdjson, an optional package, they read everything.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import orjson
 
 from lossd.message import Array
 from lossd.wire.codec import Budget, Limits
-from lossd.wire.json.byte_search import holds_more
+from lossd.wire.json.byte_search import holds_more, holds_slow_numbers
 
 try:
     import simdjson
@@ -31,8 +30,11 @@ except ImportError:
 # To map a new one's memory takes an eighth of the time that it parses.
 _KEPT_PARSERS = 2
 _KEPT_BODY = 1 << 25
+_LONGEST_OPTION = 1 << 16  # bytes; orjson reads a long one once, not twice
 # Each look-up of a name passes over all names before it; no call has half as many.
 _MOST_NAMES = 64
+# Of more blocks than this, each must have enough numbers to be worth a call of `_shape`; else orjson takes less time.
+_MANY_CALLS, _WORTH_A_CALL = 1 << 14, 16
 # Appending and popping are atomic, so a parser is in the list or in one thread, never in both.
 _parsers: list[Any] = []
 
@@ -64,7 +66,7 @@ def read_entries(
 def _parsed(
     text: bytes | bytearray, build: Callable[[Any, _Proof], dict[str, Any]], limits: Limits
 ) -> dict[str, Any] | None:
-    if simdjson is None:
+    if simdjson is None or holds_slow_numbers(text):
         return None
     try:
         parser = _parsers.pop()
@@ -83,7 +85,7 @@ def _parsed(
 
 
 class _Proof:
-    """The lists that become arrays once the whole body has shown that they are what they seem."""
+    """Lists that become arrays once the brackets of the whole body have proven their shapes."""
 
     __slots__ = ("brackets", "limits", "pending")
 
@@ -92,27 +94,27 @@ class _Proof:
         self.brackets = 0
         self.pending: list[tuple[dict[str, Any], str, Any, tuple[int, ...], Any]] = []
 
-    def take(self, into: dict[str, Any], name: str, value: Any, *, tensor: bool) -> None:
-        """Put a value into an object; a list that may be a tensor as an array, later."""
-        into[name] = value  # keeps its place
+    def take(self, parent: dict[str, Any], name: str, value: Any, *, tensor: bool) -> None:
+        """Add a value to an object; for a list that may be a tensor, its array follows in `conclude`."""
+        parent[name] = value  # keeps the order of the names
         if tensor and type(value) is simdjson.Array:
-            shape, opened, first = _shape(value, self.limits.max_depth)
-            self.pending.append((into, name, value, shape, first))
+            shape, brackets, first = _shape(value, self.limits.max_depth)
+            self.pending.append((parent, name, value, shape, first))
         else:
-            into[name] = value = _plain(value)
-            opened = _brackets(value)
-        self.brackets += opened
+            parent[name] = value = _to_python(value)
+            brackets = _count_brackets(value)
+        self.brackets += brackets
 
     def conclude(self, text: bytes | bytearray) -> None:
-        """Make the arrays, if nothing in the body is nested that was not accounted for."""
-        # A bracket in a string is one more as well: a doubt, not an error.
+        """Make the arrays, if the lists and options account for every bracket of the body."""
+        # A bracket in a string counts too: a reason to doubt, not an error.
         if holds_more(text, b"[", self.brackets):
             raise _Doubt
         elements = sum(math.prod(shape) for _, _, _, shape, _ in self.pending)
         if elements > self.limits.max_elements:
             Budget(self.limits).check(elements, "")
-        for into, name, value, shape, first in self.pending:
-            into[name] = _array(value, shape, first)
+        for parent, name, value, shape, first in self.pending:
+            parent[name] = _array(value, shape, first)
 
 
 def _document(root: Any, tensors: frozenset[str], proof: _Proof) -> dict[str, Any]:
@@ -158,41 +160,47 @@ def _shape(value: Any, depth: int) -> tuple[tuple[int, ...], int, Any]:
     first = value[0]
     if type(first) is not simdjson.Array:
         return (length,), 1, first
-    shape, opened, first = _shape(first, depth - 1)
+    shape, brackets, first = _shape(first, depth - 1)
     if len(shape) == 1:
         for row in value:
             if type(row) is not simdjson.Array or len(row) != shape[0]:
                 raise _Doubt
         return (length, *shape), 1 + length, first
-    opened = 1
+    calls = length * math.prod(shape[:-2])
+    if calls > _MANY_CALLS and math.prod(shape[-2:]) < _WORTH_A_CALL:
+        raise _Doubt
+    brackets = 1
     for block in value:
         if type(block) is not simdjson.Array:
             raise _Doubt
-        its_shape, its_opened, _ = _shape(block, depth - 1)
-        if its_shape != shape:
+        other, count, _ = _shape(block, depth - 1)
+        if other != shape:
             raise _Doubt
-        opened += its_opened
-    return (length, *shape), opened, first
+        brackets += count
+    return (length, *shape), brackets, first
 
 
-def _brackets(value: Any) -> int:
+def _count_brackets(value: Any) -> int:
     if type(value) is not list and type(value) is not dict:
         return 0
-    opened, waiting = 0, [value]
+    brackets, waiting = 0, [value]
     while waiting:
         value = waiting.pop()
         if type(value) is list:
-            opened += 1
+            brackets += 1
             waiting.extend(value)
         elif type(value) is dict:
             waiting.extend(value.values())
-    return opened
+    return brackets
 
 
 def _array(value: Any, shape: tuple[int, ...], first: Any) -> Array | list[Any]:
-    """Read the numbers of ``value``; booleans stay a list, for the checked walk."""
+    """Read the numbers of ``value``; booleans become a list, which `array` checks."""
     if type(first) is bool:
-        listed: list[Any] = _plain(value)
+        text: Any = value.mini
+        if b"{" in text:
+            raise _Doubt
+        listed: list[Any] = orjson.loads(text)
         return listed
     for code, dtype in _READINGS.get(type(first), ()):
         try:
@@ -203,24 +211,26 @@ def _array(value: Any, shape: tuple[int, ...], first: Any) -> Array | list[Any]:
     raise _Doubt
 
 
-def _plain(value: Any) -> Any:
+def _to_python(value: Any) -> Any:
     if type(value) is simdjson.Object:
-        return {name: _plain(item) for name, item in _items(value)}
+        return {name: _to_python(item) for name, item in _items(value)}
     if type(value) is simdjson.Array:
         # Not as_list: simdjson counts items in 24 bits, and as_list writes past the end of a list with more.
         text: Any = value.mini  # bytes, whatever its stub says
-        return _walked(value) if b"{" in text else orjson.loads(text)
+        if len(text) > _LONGEST_OPTION:
+            raise _Doubt
+        return _to_python_by_item(value) if b"{" in text else orjson.loads(text)
     return value
 
 
-def _walked(value: Any) -> Any:
+def _to_python_by_item(value: Any) -> Any:
     """Read what has objects in lists, each part once: to write out each list in lists would be quadratic."""
     if type(value) is simdjson.Object:
-        return {name: _walked(item) for name, item in _items(value)}
-    return [_walked(item) for item in value] if type(value) is simdjson.Array else value
+        return {name: _to_python_by_item(item) for name, item in _items(value)}
+    return [_to_python_by_item(item) for item in value] if type(value) is simdjson.Array else value
 
 
-# The narrowest reading that holds every number, in the order in which the slow way tries them.
+# The narrowest reading that holds every number, in the order in which `array` tries them.
 _READINGS: dict[type, tuple[tuple[str, type[np.generic]], ...]] = {
     int: (("i", np.int64), ("u", np.uint64), ("d", np.float64)),
     float: (("d", np.float64),),

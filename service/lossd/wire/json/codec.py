@@ -9,11 +9,12 @@ import numpy as np
 
 from lossd.message import Answer, Array, Call
 from lossd.wire import tensor
-from lossd.wire.answer_document import from_document, shallow, to_document
+from lossd.wire.answer_document import from_document, to_document
 from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, Limits, Parts
 from lossd.wire.json.array import read_array
 from lossd.wire.json.document import read_object
 from lossd.wire.json.text import dumps
+from lossd.wire.option import checked_option
 
 media_type: str = "application/json"
 holds_options: bool = True
@@ -34,7 +35,7 @@ def decode_call(body: Body, tensors: frozenset[str], limits: Limits = DEFAULT_LI
     options: dict[str, Any] = {}
     for name, value in read_object(body, tensors, limits).items():
         if name not in tensors:
-            options[name] = shallow(value, name, limits.max_depth)
+            options[name] = checked_option(value, name, limits.max_depth)
         elif value is not None:
             arrays[name] = read_array(value, name, budget)
     return Call(arrays, options)

@@ -1,6 +1,7 @@
-"""The check that no object in a JSON body gives a key twice, which parsers forgive in different ways.
+"""Checks of the keys in a JSON body: that they are not too many, and that no object gives one twice.
 
-It runs after the body has parsed, so the text is known to be well-formed.
+Parsers forgive repeated keys, each in its own way. The check for them runs after the body has parsed, so the text
+is known to be well-formed.
 """
 
 from __future__ import annotations
@@ -8,20 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import orjson
 
 from lossd.errors import malformed
 from lossd.wire.json.byte_search import holds_more
 
-_SPACE = b" \t\n\r"
-_NOT_BRACES = bytes(set(range(256)) - set(b"{}"))
+MOST_KEYS = 1 << 16
+"""Keys that all objects of a body have together, and its objects; a parsed one costs as much as 20 numbers."""
+
+_QUOTE, _COLON, _OPENING, _CLOSING = b'":{}'
+
+
+def refuse_many_keys(text: bytes | bytearray) -> None:
+    """Raise MalformedBody for a text with more keys or objects than any call has."""
+    for mark, what in ((b":", "keys"), (b"{", "objects")):
+        if holds_more(text, mark, MOST_KEYS):
+            raise malformed("", f"at most {MOST_KEYS} {what} in a body", "more")
 
 
 def refuse_repeated_keys(text: bytes | bytearray, document: dict[str, Any]) -> None:
     """Raise MalformedBody if any object of ``text``, which parsed to ``document``, repeats a key."""
     # Every pair has its colon: no more colons than keys means none repeated.
     if holds_more(text, b":", _count(document)):
-        _scan(text)
+        _compare_keys(text)
 
 
 def _count(document: dict[str, Any]) -> int:
@@ -38,43 +49,31 @@ def _count(document: dict[str, Any]) -> int:
     return keys
 
 
-def _scan(text: bytes | bytearray) -> None:
+def _compare_keys(text: bytes | bytearray) -> None:
     seen: list[set[str]] = []
-    after = 0
-    for start, end in _strings(text):
-        for brace in text[after:start].translate(None, _NOT_BRACES):
-            if brace == ord("{"):
-                seen.append(set())
-            else:
-                seen.pop()
-        after = end
-        if not _is_key(text, end):
+    for position, key in _structure(text):
+        if key == b"{":
+            seen.append(set())
+        elif key == b"}":
+            seen.pop()
+        else:
+            name = orjson.loads(key)
+            if name in seen[-1]:
+                raise malformed(f"byte {position}", "each key once in an object", f'"{name[:40]}" again')
+            seen[-1].add(name)
+
+
+def _structure(text: bytes | bytearray) -> Iterator[tuple[int, bytes | bytearray]]:
+    """Yield every brace outside strings, and every key with its quotes, each with its position."""
+    # Without escapes, each quote begins or ends a string; backslashes are paired from the left, as in parsing.
+    unescaped = text.replace(rb"\\", b"__").replace(rb"\"", b"__")
+    codes = np.frombuffer(unescaped, np.uint8)
+    in_string = np.logical_xor.accumulate(codes == _QUOTE)
+    structural = (codes == _COLON) | (codes == _OPENING) | (codes == _CLOSING)
+    for position in np.flatnonzero(structural & ~in_string).tolist():
+        if unescaped[position] != _COLON:
+            yield position, text[position : position + 1]
             continue
-        key = orjson.loads(text[start:end])
-        if key in seen[-1]:
-            raise malformed(f"byte {start}", "each key once in an object", f'"{key[:40]}" again')
-        seen[-1].add(key)
-
-
-def _strings(text: bytes | bytearray) -> Iterator[tuple[int, int]]:
-    """Yield where each string starts and ends, quotes included."""
-    start = text.find(b'"')
-    while start >= 0:
-        quote = text.find(b'"', start + 1)
-        while _is_escaped(text, quote):
-            quote = text.find(b'"', quote + 1)
-        yield start, quote + 1
-        start = text.find(b'"', quote + 1)
-
-
-def _is_escaped(text: bytes | bytearray, quote: int) -> bool:
-    first = quote
-    while text[first - 1] == ord("\\"):
-        first -= 1
-    return (quote - first) % 2 == 1
-
-
-def _is_key(text: bytes | bytearray, end: int) -> bool:
-    while end < len(text) and text[end] in _SPACE:
-        end += 1
-    return text[end : end + 1] == b":"
+        last = unescaped.rfind(b'"', 0, position)
+        first = unescaped.rfind(b'"', 0, last)
+        yield first, text[first : last + 1]

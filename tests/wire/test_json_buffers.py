@@ -1,4 +1,4 @@
-"""The short way of reading numbers agrees with the long one on every document."""
+"""The fast path for numbers agrees with orjson and the checks of `array` on every document."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.wire.sameness import assert_same
 
 JSON = CODECS["application/json"]
 LIMITS = Limits(max_elements=40, max_depth=4)
-LONG = b" " * 5000  # bodies that are shorter take the long way
+LONG = b" " * 5000  # shorter bodies go to orjson at once
 
 accelerated = pytest.mark.skipif(json_buffers.simdjson is None, reason="pysimdjson is not installed")
 
@@ -123,17 +123,17 @@ DOCUMENTS = st.lists(st.tuples(KEYS, VALUES), max_size=4).map(
 @example(b'{"input": [1, 2.5], "mask": [[true], [false]]}')
 @example(b'{"input": [1, 18446744073709551615]}')
 @example(b'{"input": [-1, 18446744073709551615]}')
-def test_both_ways_read_the_same(body):
+def test_with_and_without_it_every_document_reads_the_same(body):
     fast = outcome(body)
     with without_simdjson():
         slow = outcome(body)
-    if fast is BodyTooLarge:  # the short way counts all arrays before it looks at the numbers in one of them
+    if fast is BodyTooLarge:  # counted over all arrays before the numbers of any are read
         assert slow in (BodyTooLarge, InvalidCall)
     else:
         assert_same(fast, slow)
 
 
-def test_what_both_ways_read_is_what_a_plain_parser_reads():
+def test_regular_lists_read_as_a_plain_parser_reads_them():
     rng = np.random.default_rng(5)
     for shape in [(1,), (7,), (3, 5), (1, 1), (2, 3, 4), (1, 2, 1, 3)]:
         for values in (rng.normal(size=shape), rng.integers(-9, 9, shape)):
@@ -142,7 +142,7 @@ def test_what_both_ways_read_is_what_a_plain_parser_reads():
 
 
 @accelerated
-def test_regular_lists_do_take_the_short_way():
+def test_regular_lists_take_the_fast_path():
     body = b'{"input": [[1.5, 2], [3, 4]], "target": [0, 1], "reduction": ["none"], "m": {"a": [[]]}}'
     document = json_buffers.read(body, TENSORS, LIMITS)
     assert document is not None
@@ -173,14 +173,29 @@ def test_brackets_are_counted_in_bodies_of_any_size(size):
 @pytest.mark.slow
 def test_more_items_than_the_parser_can_count_are_read():
     count = 0xFFFFFF + 2
-    body = b'{"input":[' + b"0," * (count - 1) + b'1],"axis":[' + b"0," * count + b"2]}"
-    call = JSON.decode_call(body, TENSORS)
-    assert call.arrays["input"].shape == (count,)
-    assert (call.arrays["input"][-1], call.options["axis"][-1], len(call.options["axis"])) == (
-        1,
-        2,
-        count + 1,
-    )
+    for item, dtype in ((b"0", np.int64), (b"true", np.bool_)):
+        body = b'{"input":[' + (item + b",") * (count - 1) + item + b"]}"
+        array = JSON.decode_call(body, TENSORS).arrays["input"]
+        assert (array.shape, array.dtype) == ((count,), dtype)
+
+
+@accelerated
+def test_numbers_that_the_parser_reads_slowly_are_left_to_orjson():
+    slow = b'{"input": [%s1]}' % (b"1.2345678901234567890123e-300, " * 500)
+    assert json_buffers.read(slow, TENSORS, Limits()) is None
+    with_exponents = b'{"input": [%s1]}' % (b"-1.2345678901234567e-300, " * 500)
+    assert json_buffers.read(with_exponents, TENSORS, Limits()) is not None
+
+
+@accelerated
+def test_blocks_of_few_numbers_are_left_to_orjson():
+    assert json_buffers.read(orjson.dumps({"input": [[[1]]] * 20_000}), TENSORS, Limits()) is None
+    assert json_buffers.read(orjson.dumps({"input": [[[1] * 16]] * 20_000}), TENSORS, Limits()) is not None
+
+
+@accelerated
+def test_long_options_are_left_to_orjson():
+    assert json_buffers.read(orjson.dumps({"input": [1.5], "axis": [1] * 40_000}), TENSORS, Limits()) is None
 
 
 @pytest.mark.parametrize("name", CALLS | READ_ONLY_CALLS)

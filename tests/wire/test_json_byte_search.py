@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lossd.wire.json.byte_search import holds_more, holds_null
+from lossd.wire.json.byte_search import holds_more, holds_null, holds_slow_numbers
 
 
 @pytest.mark.parametrize("rest", [b"", b"1", b"1" * 255, b"1" * 10_000])
@@ -23,3 +23,26 @@ def test_null_is_found_wherever_it_is(before: bytes, between: bytes) -> None:
     assert holds_null(before + between + b"null")
     assert holds_null(b"null" + before + between)
     assert holds_null(before + between + b"null" + between)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        b"12345678901234567890e-300",
+        b"1.234567890123456789012E300",
+        b"-12345678901.234567890e+5",
+        b"1000000000000000000000000000000.5e-300",
+        b"0.12345678901234567890e-30",
+    ],
+)
+def test_slow_numbers_are_found_among_others(number: bytes) -> None:
+    assert holds_slow_numbers(b"[" + (number + b",") * 100 + b"1.5e-7]")
+    assert holds_slow_numbers(b"[" + (b"1.5e-7, " + number + b",") * 500 + b"1]")
+    assert not holds_slow_numbers(b"[" + (number + b",") * 10 + b"1]")
+
+
+@pytest.mark.parametrize(
+    "number", [b"1.2345678901234567e-300", b"-5e-324", b"12345678901234567890.5", b'"true"', b"1e5,2e5", b"e"]
+)
+def test_ordinary_numbers_are_not_slow(number: bytes) -> None:
+    assert not holds_slow_numbers(b"[" + (number + b",") * 1000 + b"1]")
