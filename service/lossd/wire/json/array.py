@@ -71,7 +71,7 @@ def _real_array(value: Any, at: str, budget: Budget) -> Array:
 def _from_lists(value: Any, at: str, budget: Budget) -> Array:
     shape: _Shape = (len(value),) if type(value) is list else ()
     level = value if shape else [value]
-    while (kinds := frozenset(map(type, level))) == _LISTS:
+    while (types := frozenset(map(type, level))) == _LISTS:
         if len(shape) == budget.limits.max_depth:
             raise malformed(at, f"at most {len(shape)} dimensions", "deeper nesting")
         budget.check(len(level), at)
@@ -80,10 +80,19 @@ def _from_lists(value: Any, at: str, budget: Budget) -> Array:
             raise _uneven(level, at, shape)
         shape += (lengths.pop(),)
         level = list(chain.from_iterable(level))
-    if list in kinds:
+    if list in types:
         raise _uneven(level, at, shape)
     budget.take(len(level), at)
-    read = _READINGS.get(kinds)
+    return read_numbers(level, at, shape)
+
+
+def read_numbers(level: list[Any], at: str, shape: _Shape) -> Array:
+    """Read a flat list of numbers as an array of that shape.
+
+    Raises:
+        InvalidCall: An item is not a number, or not a boolean although the first is one.
+    """
+    read = _READINGS.get(frozenset(map(type, level)))
     numbers = None if read is None else read(level)
     if numbers is None:
         raise _not_a_number(level, at, shape)

@@ -18,8 +18,8 @@ from lossd.message import Answer, Array, Call
 from lossd.wire import tensor
 from lossd.wire.answer_document import from_document, to_document
 from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, Limits, Parts, gather
-from lossd.wire.json.array import read_array
-from lossd.wire.msgpack.document import anything, is_map, lists, members, option, view_within
+from lossd.wire.msgpack.array import read_value
+from lossd.wire.msgpack.document import is_map, members, option
 
 media_type: str = "application/vnd.msgpack"
 holds_options: bool = True
@@ -27,6 +27,7 @@ is_text: bool = False
 is_compressed: bool = False
 
 _LONGEST_BIN = 2**32 - 1
+_NIL = b"\xc0"
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -45,8 +46,8 @@ def decode_call(body: Body, tensors: frozenset[str], limits: Limits = DEFAULT_LI
     for name, raw in members(whole, "").items():
         if name not in tensors:
             options[name] = option(raw, name, limits.max_depth)
-        elif (value := _value(raw, name, whole, limits)) is not None:
-            arrays[name] = read_array(value, name, budget)
+        elif memoryview(raw) != _NIL:
+            arrays[name] = read_value(raw, name, whole, budget)
     return Call(arrays, options)
 
 
@@ -81,7 +82,7 @@ def decode_answer(body: Body) -> Answer:
     budget = Budget(ANSWER_LIMITS)
 
     def read(raw: Raw | None, at: str) -> Array:
-        return read_array(None if raw is None else _value(raw, at, whole, ANSWER_LIMITS), at, budget)
+        return read_value(Raw(_NIL) if raw is None else raw, at, whole, budget)
 
     document = {
         name: _nested(raw, name, _LEVELS[name]) if name in _LEVELS else option(raw, name, 1)
@@ -98,28 +99,6 @@ def _nested(raw: Raw, at: str, levels: int) -> Any:
     if levels == 0 or not is_map(raw):
         return raw
     return {name: _nested(item, f"{at}.{name[:40]}", levels - 1) for name, item in members(raw, at).items()}
-
-
-def _value(raw: Raw, at: str, whole: memoryview, limits: Limits) -> Any:
-    """Read one value as JSON has it, but with arrays where their bytes are given."""
-    if not is_map(raw):
-        return lists(raw, at, limits)
-    fields = members(raw, at)
-    if fields.keys() == {"real", "imag"}:
-        return {part: _part(fields[part], f"{at}.{part}", whole, limits) for part in fields}
-    return _tensor(fields, at, whole, limits)
-
-
-def _part(raw: Raw, at: str, whole: memoryview, limits: Limits) -> Any:
-    return _tensor(members(raw, at), at, whole, limits) if is_map(raw) else lists(raw, at, limits)
-
-
-def _tensor(fields: Mapping[str, Raw], at: str, whole: memoryview, limits: Limits) -> Array:
-    tensor.check_fields(fields, at)
-    dtype = tensor.dtype_named(anything(fields["dtype"], f"{at}.dtype"), f"{at}.dtype")
-    # Who asked for the array counts its elements; this budget only sees that one array is not too many.
-    shape = tensor.checked_shape(option(fields["shape"], f"{at}.shape", 1), f"{at}.shape", Budget(limits))
-    return tensor.view(view_within(whole, fields["data"], f"{at}.data"), dtype, shape, f"{at}.data")
 
 
 def _written(value: Any, at: str) -> Iterator[bytes | memoryview]:
