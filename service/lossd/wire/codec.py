@@ -30,7 +30,7 @@ class Limits:
     Attributes:
         max_elements: Elements of all its arrays together; the default is 512 MiB of float64.
         max_depth: Dimensions of one array, and levels of nesting in one option.
-        max_bytes: Bytes that a compressed body may unfold to.
+        max_bytes: Bytes that a compressed body may have once decompressed.
     """
 
     max_elements: int = 2**26

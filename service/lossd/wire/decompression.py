@@ -1,7 +1,7 @@
-"""Compressed bytes, unfolded step by step, so that nobody is made to hold more than was allowed.
+"""Decompresses streams step by step, so that no more memory is taken than the reader allows.
 
-Input is fed in slices: zlib and its kin copy what they have not consumed at every step, which for a whole
-large body would be quadratic.
+Input is fed in slices: zlib and its relatives copy what they have not consumed at every step, which would be
+quadratic for a whole large body.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ __all__ = [
     "GZIP",
     "RAW_DEFLATE",
     "ZLIB",
-    "Inflating",
-    "Unfolding",
-    "ZstdUnfolding",
+    "Decompressor",
+    "DeflateDecompressor",
+    "ZstdDecompressor",
     "crc32",
     "isal_zlib",
     "zstd",
@@ -33,7 +33,7 @@ __all__ = [
 crc32 = isal_zlib.crc32
 
 RAW_DEFLATE, ZLIB, GZIP = -15, 15, 31
-"""The frames that deflated bytes may come in, as zlib numbers them."""
+"""The frames around a deflate stream, as zlib numbers them."""
 
 _SLICE = 1 << 18
 _DAMAGED = cast(type[Exception], isal_zlib.error)  # its stubs call the class an instance
@@ -41,10 +41,10 @@ _DAMAGED = cast(type[Exception], isal_zlib.error)  # its stubs call the class an
 _LARGEST_WINDOW = 23  # 8 MiB, the most that RFC 9659 lets a sender of HTTP use
 
 
-class Unfolding(Protocol):
-    """One compressed stream, being read."""
+class Decompressor(Protocol):
+    """One compressed stream, read from start to end."""
 
-    def step(self, most: int) -> bytes:
+    def read(self, most: int) -> bytes:
         """Return from 1 to ``most`` bytes, or none at the end of the stream.
 
         Raises:
@@ -52,63 +52,63 @@ class Unfolding(Protocol):
         """
 
 
-class Inflating:
-    """A deflated stream in the frame that ``window_bits`` says."""
+class DeflateDecompressor:
+    """A deflate stream in the frame that ``window_bits`` names."""
 
-    def __init__(self, folded: memoryview, at: str, window_bits: int) -> None:
-        self._input = _Slices(folded)
+    def __init__(self, compressed: memoryview, at: str, window_bits: int) -> None:
+        self._input = _Slices(compressed)
         self._at = at
         self._stream = isal_zlib.decompressobj(window_bits)
         self._unconsumed = b""
 
-    def step(self, most: int) -> bytes:
+    def read(self, most: int) -> bytes:
         """Return from 1 to ``most`` bytes, or none at the end of the stream."""
         while not self._stream.eof:
-            folded = self._unconsumed or self._input.take()
+            compressed = self._unconsumed or self._input.take()
             try:
-                content: bytes = self._stream.decompress(folded, most)
+                content: bytes = self._stream.decompress(compressed, most)
             except _DAMAGED as error:
-                raise malformed(self._at, "an intact deflated stream", str(error)[:80]) from None
+                raise malformed(self._at, "an intact deflate stream", str(error)[:80]) from None
             self._unconsumed = self._stream.unconsumed_tail
             if content:
                 return content
-            if not folded:
-                raise malformed(self._at, "a whole deflated stream", "one that is cut short")
+            if not compressed:
+                raise malformed(self._at, "a whole deflate stream", "one that is cut short")
         self._input.check_end(self._stream.unused_data, self._at)
         return b""
 
 
-class ZstdUnfolding:
-    """One frame of zstd, whose window is no larger than a server may hold."""
+class ZstdDecompressor:
+    """One frame of zstd, whose window is no larger than HTTP allows."""
 
-    def __init__(self, folded: memoryview, at: str) -> None:
-        self._input = _Slices(folded)
+    def __init__(self, compressed: memoryview, at: str) -> None:
+        self._input = _Slices(compressed)
         self._at = at
         option: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _LARGEST_WINDOW}
         self._stream = zstd.ZstdDecompressor(options=option)
 
-    def step(self, most: int) -> bytes:
+    def read(self, most: int) -> bytes:
         """Return from 1 to ``most`` bytes, or none at the end of the stream."""
         while not self._stream.eof:
-            hungry = self._stream.needs_input
-            folded = self._input.take() if hungry else b""
+            needs_input = self._stream.needs_input
+            compressed = self._input.take() if needs_input else b""
             try:
-                content: bytes = self._stream.decompress(folded, most)
+                content: bytes = self._stream.decompress(compressed, most)
             except zstd.ZstdError as error:
                 raise malformed(self._at, "an intact zstd frame", str(error)[:80]) from None
             if content:
                 return content
-            if hungry and not folded:
+            if needs_input and not compressed:
                 raise malformed(self._at, "a whole zstd frame", "one that is cut short")
         self._input.check_end(self._stream.unused_data, self._at)
         return b""
 
 
 class _Slices:
-    """What is left of the input."""
+    """The rest of the input, in slices."""
 
-    def __init__(self, folded: memoryview) -> None:
-        self._rest = folded
+    def __init__(self, compressed: memoryview) -> None:
+        self._rest = compressed
 
     def take(self) -> Any:
         """Take the next slice; an empty one where there is no more."""

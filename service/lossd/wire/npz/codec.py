@@ -12,7 +12,7 @@ from lossd.message import Answer, Array, Call
 from lossd.wire import tensor
 from lossd.wire.answer_arrays import from_arrays, to_arrays
 from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, Limits, Parts
-from lossd.wire.npz.archive import Content, Member, read_archive, write_archive
+from lossd.wire.npz.archive import Member, read_archive, read_member, write_archive
 from lossd.wire.npz.npy import read_npy, write_header
 
 media_type: str = "application/x-npz"
@@ -47,7 +47,7 @@ def encode_answer(answer: Answer, call: Call) -> Parts:
     """Write an answer as named arrays; its warnings are the bytes of a JSON list.
 
     Raises:
-        NotAcceptable: It would be 4 GiB large.
+        NotAcceptable: It would be 2 GiB large.
     """
     arrays = to_arrays(answer)
     if answer.warnings:
@@ -82,7 +82,7 @@ def _write(arrays: Mapping[str, Array]) -> Parts:
 def _read(body: Body, limits: Limits) -> dict[str, Array]:
     members = read_archive(memoryview(body))
     if sum(member.size for member in members) > limits.max_bytes:
-        raise BodyTooLarge(f"expected arrays of at most {limits.max_bytes} bytes once unfolded, got more")
+        raise BodyTooLarge(f"expected arrays of at most {limits.max_bytes} bytes once decompressed, got more")
     budget = Budget(limits)
     try:
         return {_array_name(member): _array(member, budget) for member in members}
@@ -91,7 +91,7 @@ def _read(body: Body, limits: Limits) -> dict[str, Array]:
 
 
 def _array(member: Member, budget: Budget) -> Array:
-    return read_npy(Content(member), _array_name(member), budget)
+    return read_npy(read_member(member), _array_name(member), budget)
 
 
 def _array_name(member: Member) -> str:

@@ -1,42 +1,50 @@
-"""The .npy format: one array behind a header that is a Python literal, which is matched and never evaluated.
+"""The .npy format: one array behind a header, which NumPy's own functions read and write.
 
-There is no way from a header to code: objects, which NumPy would unpickle, have no entry in `DTYPES`.
+NumPy evaluates the header as a Python literal, so it gets no more than `_LONGEST_HEADER` characters of it. The dtype
+that it finds must be in `DTYPES`, which has none that NumPy would unpickle.
 """
 
 from __future__ import annotations
 
-import math
+import io
 import re
+import tokenize
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy_format
 
 from lossd.errors import invalid, malformed
 from lossd.message import Array
 from lossd.wire import tensor
 from lossd.wire.codec import Budget
-from lossd.wire.npz.archive import Content
 
 DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {dtype.str[1:]: dtype for dtype in tensor.DTYPES.values()}
 )
 """Every dtype by its code in a header, without the byte order. ``V2`` is what NumPy writes for bfloat16."""
 
-_MAGIC = b"\x93NUMPY"
-_LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}
-_LONGEST_HEADER = 10_000  # what NumPy reads, too
-_ALIGNMENT = 64
-_MEMBER = r"""['"]%s['"]\s*:\s*%s\s*"""
-_ANY_MEMBER = "|".join(
-    (
-        _MEMBER % ("descr", r"""(?:['"](?P<descr>[^'"]*)['"]|(?P<fields>\[.*\]|\(.*\)))"""),
-        _MEMBER % ("fortran_order", r"(?P<fortran>True|False)"),
-        _MEMBER % ("shape", r"\((?P<shape>[\d\s,L]*)\)"),
-    )
+# Version to the bytes that state the header's length, and to what reads the header.
+_READERS = {(1, 0): (2, npy_format.read_array_header_1_0), (2, 0): (4, npy_format.read_array_header_2_0)}
+_LONGEST_HEADER = 1024  # characters; 16 sizes of 20 digits take 400
+_PREFIX = 12  # bytes of magic string, version and length
+# Escapes, and the integers of Python 2: evaluating them warns on stderr, each time a caller likes.
+_WARNED_OF = re.compile(rb"\\|[0-9]L")
+# What evaluating a literal and making a dtype of it raise; warnings, where the process makes errors of them.
+_UNREADABLE = (
+    *(
+        ValueError,
+        TypeError,
+        KeyError,
+        SyntaxError,
+        RecursionError,
+        MemoryError,
+        tokenize.TokenError,
+        Warning,
+    ),
 )
-_ENTRY = re.compile(rf"\s*(?:{_ANY_MEMBER})(?:,|(?=\}}))", re.DOTALL)
 _REFUSED = {
     "O": "objects, which are pickled",
     "S": "byte strings",
@@ -47,75 +55,56 @@ _REFUSED = {
 }
 
 
-def read_npy(content: Content, at: str, budget: Budget) -> Array:
-    """Read an array; big-endian numbers are turned round, and Fortran order is a view.
+def read_npy(content: memoryview, at: str, budget: Budget) -> Array:
+    """Read an array as a view of ``content``; big-endian numbers are copied into native order.
 
     Raises:
-        InvalidCall: The header is none, or tells of an array that no wire has.
-        MalformedBody: The content ends before the array does.
-        BodyTooLarge: The array exceeds the budget.
+        InvalidCall: It has a dtype that no wire has, or another number of bytes than its header states.
+        MalformedBody: It has no header that NumPy reads.
+        BodyTooLarge: It exceeds the budget.
     """
-    text = _read_header(content, at)
-    found = _members(text, at)
-    dtype = _dtype(found, at)
-    shape = tensor.checked_shape(_sizes(found["shape"], at), f"{at}.shape", budget)
-    size = dtype.itemsize * math.prod(shape)
-    array = tensor.view(content.read(size), dtype, shape, at)
-    content.close()
-    if found["fortran"] == "True":
+    file = io.BytesIO(content[: _PREFIX + _LONGEST_HEADER])
+    sizes, fortran_order, stated = _read_header(file, at)
+    dtype = _dtype(stated, at)
+    shape = tensor.checked_shape(sizes, f"{at}.shape", budget)
+    array = tensor.view(content[file.tell() :], dtype, shape, at)
+    if fortran_order:
         array = array.reshape(shape[::-1]).T
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
 def write_header(array: Array) -> bytes:
     """Write what stands before the bytes of an array, which are little-endian and in C order."""
-    code = tensor.DTYPES[array.dtype.name].str
-    text = f"{{'descr': '{code}', 'fortran_order': False, 'shape': {array.shape}, }}"
-    start = len(_MAGIC) + 4
-    text += " " * (-(start + len(text) + 1) % _ALIGNMENT) + "\n"
-    return _MAGIC + bytes((1, 0)) + len(text).to_bytes(2, "little") + text.encode("latin-1")
+    file = io.BytesIO()
+    descr = tensor.DTYPES[array.dtype.name].str
+    npy_format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": array.shape})
+    return file.getvalue()
 
 
-def _read_header(content: Content, at: str) -> str:
-    magic = bytes(content.read(len(_MAGIC) + 2))
-    version = (magic[-2], magic[-1])
-    if not magic.startswith(_MAGIC) or version not in _LENGTH_BYTES:
-        raise malformed(at, "the .npy format, of version 1, 2 or 3", "another beginning")
-    length = int.from_bytes(content.read(_LENGTH_BYTES[version]), "little")
+def _read_header(file: io.BytesIO, at: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    try:
+        version = npy_format.read_magic(file)
+    except ValueError:
+        raise malformed(at, "the .npy format", "another beginning") from None
+    if version not in _READERS:
+        raise malformed(at, "the .npy format, of version 1 or 2", f"version {version[0]}.{version[1]}")
+    width, read = _READERS[version]
+    length = int.from_bytes(file.getbuffer()[file.tell() :][:width], "little")
     if length > _LONGEST_HEADER:
         raise malformed(at, f"a header of at most {_LONGEST_HEADER} bytes", length)
-    return bytes(content.read(length)).decode("latin-1").strip()
+    expected = "a header that states descr, fortran_order and shape"
+    if _WARNED_OF.search(file.getbuffer()[file.tell() + width :][:length]):
+        raise malformed(at, expected, "one with a backslash or an integer of Python 2")
+    try:
+        return read(file, max_header_size=_LONGEST_HEADER)
+    except _UNREADABLE:
+        raise malformed(at, expected, "another") from None
 
 
-def _members(text: str, at: str) -> dict[str, str]:
-    """Match the header's dictionary, whose three keys may come in any order."""
-    found: dict[str, str] = {}
-    position = 1
-    while text.startswith("{") and (entry := _ENTRY.match(text, position)):
-        new = {name: value for name, value in entry.groupdict().items() if value is not None}
-        if new.keys() & found.keys():
-            break
-        found |= new
-        position = entry.end()
-    if text[position:].strip() != "}" or len(found) != 3:
-        raise malformed(at, "a header with descr, fortran_order and shape, each once", "another header")
-    return found
-
-
-def _dtype(found: Mapping[str, str], at: str) -> np.dtype[Any]:
-    descr = found.get("descr", "V")
-    order, code = (descr[0], descr[1:]) if descr[:1] in tuple("<>|=") else ("<", descr)
-    if code not in DTYPES:
-        refused = _REFUSED.get(code[:1])
-        got = f"{refused} ({descr[:20]})" if refused else f'"{descr[:20]}"'
+def _dtype(stated: np.dtype[Any], at: str) -> np.dtype[Any]:
+    code = stated.str[1:]
+    if code not in DTYPES or stated.names is not None or stated.subdtype is not None:
+        refused = _REFUSED.get(stated.kind)
+        got = f"{refused} ({stated.str[:20]})" if refused else f'"{stated.str[:20]}"'
         raise invalid(f"{at}.dtype", f"one of {', '.join(DTYPES)}, with a byte order", got)
-    return DTYPES[code].newbyteorder(">") if order == ">" and code != "V2" else DTYPES[code]
-
-
-def _sizes(text: str, at: str) -> list[int]:
-    sizes = [size.strip().removesuffix("L") for size in text.split(",")]
-    if not sizes[-1]:
-        sizes.pop()  # behind the comma of "(3,)", or between the parentheses of "()"
-    if not all(size.isdecimal() and len(size) < 20 for size in sizes):
-        raise malformed(f"{at}.shape", "a tuple of sizes", "another value")
-    return [int(size) for size in sizes]
+    return DTYPES[code] if stated.kind == "V" else DTYPES[code].newbyteorder(stated.byteorder)
