@@ -19,6 +19,13 @@ def safetensors(header: bytes, data: bytes = b"") -> bytes:
     return struct.pack("<Q", len(header)) + header + data
 
 
+def messagepack_tensor(
+    dtype=b"\xa7float32", shape=b"\x91\x02", data=b"\xc4\x08" + ONE_MINUS_TWO, name=b"\xa5input"
+) -> bytes:
+    """Write a map of one array."""
+    return b"\x81" + name + b"\x83\xa5dtype" + dtype + b"\xa5shape" + shape + b"\xa4data" + data
+
+
 def npy(descr: str, shape: str, data: bytes, *, order: str = "False") -> bytes:
     """Write an array in version 1 of .npy, its header padded to 64 bytes with what stands before it.
 
@@ -69,6 +76,11 @@ def archive(
     count = len(files) if entries is None else entries
     end = struct.pack("<4H2LH", 0, 0, count, count, len(directory), len(body), comment)
     return body + directory + b"PK\5\6" + end + behind
+
+
+def single(content: bytes, **said) -> bytes:
+    """Write an archive of one member."""
+    return archive(("input.npy", member(content, **said)))
 
 
 CALL = Call({"input": np.array([1, -2], np.float32), "weight": np.array(0.5)}, {})

@@ -19,7 +19,7 @@ from lossd.errors import InvalidCall, MalformedBody, NotAcceptable, malformed
 from lossd.message import Answer, Array, Call
 from lossd.wire import tensor
 from lossd.wire.answer_arrays import from_arrays, to_arrays
-from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, Limits, Parts, gather
+from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, MOST_NAMES, Body, Budget, Limits, Parts, gather
 from lossd.wire.json.document import read_object
 
 media_type: str = "application/vnd.safetensors"
@@ -46,7 +46,7 @@ DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _METADATA = "__metadata__"
 _LENGTH = struct.Struct("<Q")
-_LONGEST_HEADER = 1 << 20
+_LONGEST_HEADER = 1 << 18  # bytes: 1 KiB for each array
 _ALIGNMENT = 8
 
 
@@ -122,6 +122,8 @@ def _read(body: Body, limits: Limits) -> tuple[dict[str, Array], Mapping[str, st
     try:
         header, data = _split(memoryview(body), limits)
         metadata = _checked_metadata(header.pop(_METADATA, {}))
+        if len(header) > MOST_NAMES:
+            raise malformed("header", f"at most {MOST_NAMES} arrays", len(header))
         budget = Budget(limits)
         entries = [_entry(name, value, len(data), budget) for name, value in header.items()]
         _refuse_gaps(entries, len(data))
