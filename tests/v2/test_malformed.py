@@ -260,7 +260,7 @@ def test_a_length_inside_the_json_is_refused():
 # body -> a part of the message
 NOT_JSON = {
     "empty": (b"", "an empty body"),
-    "a list": (b"[]", "a JSON array"),
+    "a list": (b"[]", "a list"),
     "a repeated key": (b'{"inputs": [{"name": "a", "name": "b"}]}', '"name" again'),
     "NaN": (b'{"inputs": [{"name": "a", "data": [NaN]}]}', "the bare token NaN"),
     "deep": (b'{"inputs":' + b"[" * 2000 + b"]" * 2000 + b"}", "levels of nesting"),

@@ -20,9 +20,9 @@ CODEC = CODECS[MEDIA_TYPE]
 # Well-formed, but not arrays: the kind of error that JSON has for the same.
 NOT_ARRAYS = {
     "an unknown dtype": (tensor(b"\xa8float128"), "input.dtype", 'got "float128"'),
-    "a dtype that is no string": (tensor(b"\x01"), "input.dtype", "got a int"),
+    "a dtype that is no string": (tensor(b"\x01"), "input.dtype", "got a number"),
     "a negative size": (tensor(shape=b"\x91\xfe"), "input.shape[0]", "got -2"),
-    "a fractional size": (tensor(shape=b"\x91\xca\x40\x00\x00\x00"), "input.shape[0]", "got a float"),
+    "a fractional size": (tensor(shape=b"\x91\xca\x40\x00\x00\x00"), "input.shape[0]", "got 2.0"),
     "a shape that is no list": (tensor(shape=b"\x02"), "input.shape", "a list of sizes"),
     "bytes that disagree with the shape": (tensor(shape=b"\x91\x03"), "input.data", "12 bytes for shape [3] of"),
     "data as text": (tensor(data=b"\xa8AACAPwAA"), "input.data", "a bin"),

@@ -1,4 +1,4 @@
-"""The wire formats: as which bytes a call comes in and an answer goes out."""
+"""The wire formats: the bytes of calls and answers."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -7,12 +7,13 @@ from typing import Any
 
 from lossd.errors import InvalidCall, MalformedBody, malformed
 from lossd.message import Answer, Array
+from lossd.wire.value import type_name
 
 DERIVATIVES = ("gradient", "hessian", "hvp")
 
 
 def to_document(answer: Answer) -> dict[str, Any]:
-    """Write an answer, its values as they are."""
+    """Return an answer as nested mappings, its values unchanged."""
     document: dict[str, Any] = {"loss": answer.loss}
     for derivative in DERIVATIVES:
         if by_reduction := getattr(answer, derivative):
@@ -67,17 +68,17 @@ def checked_denominator(value: Array) -> float | Array:
 def checked_warnings(value: Any) -> tuple[str, ...]:
     """Check that ``value`` is a list of strings."""
     if type(value) is not list or not all(type(line) is str for line in value):
-        raise malformed("warnings", "a list of strings", type(value).__name__)
+        raise malformed("warnings", "a list of strings", type_name(value))
     return tuple(value)
 
 
 def _object(value: Any, at: str) -> Mapping[str, Any]:
     if type(value) is not dict:
-        raise malformed(at, "an object", type(value).__name__)
+        raise malformed(at, "an object", type_name(value))
     return value
 
 
 def _count(value: Any) -> int:
     if type(value) is not int:
-        raise malformed("count", "an integer", type(value).__name__)
+        raise malformed("count", "an integer", type_name(value))
     return value

@@ -1,4 +1,4 @@
-"""The options of a call in a query string, where a body has no room for them or its writer no wish.
+"""Options of a call in a query string, for formats without options and for callers who prefer it.
 
 ``?reduction=mean,none&delta=0.5``: a value that reads as JSON is that value, several with commas between them and
 a name given several times are a list, any other value is text.

@@ -1,8 +1,8 @@
-"""From one JSON value to the array it means: numbers, nested lists, base64 tensors and complex pairs.
+"""Reads one JSON value as the array it means: numbers, nested lists, base64 tensors and complex pairs.
 
 A list is read level by level, each level one list of everything on it, so that the checks are calls over
 whole levels and nothing recurses however deep a body nests. Only a level that is wrong is searched for its
-first culprit, whose index path the error names.
+first wrong item, whose index path the error names.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from lossd.errors import LossdError, invalid, malformed
 from lossd.message import Array
 from lossd.wire import tensor
 from lossd.wire.codec import Budget
+from lossd.wire.value import described
 
 NON_FINITE: Mapping[str, float] = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
 """How JSON, which has no tokens for them, spells the numbers that are not finite."""
@@ -29,7 +30,7 @@ def read_array(value: Any, at: str, budget: Budget) -> Array:
     """Read the array that a JSON value means, at the place ``at`` of the body.
 
     Integers become int64 (uint64, then float64, where they do not fit), other numbers float64, booleans bool;
-    an empty list is float64. A value that is an array already has been proven and is only counted.
+    an empty list is float64. A value that is an array already has been checked and is only counted.
 
     Raises:
         InvalidCall: It means no array: ragged, mixed, not of numbers, or a wrong tensor object.
@@ -134,27 +135,27 @@ _READINGS: Mapping[frozenset[type], Callable[[list[Any]], Array | None]] = {
     frozenset([str, float]): _spelled_floats,
     frozenset([str, int, float]): _spelled_floats,
 }
-"""The kinds of value that an array may hold, to how they are read."""
+"""Types of value that an array may hold together, to what reads them."""
 
 
 def _uneven(level: list[Any], at: str, shape: _Shape) -> LossdError:
     """Build the error for a level on which not every item is a list as long as the first."""
     sizes = [len(item) if type(item) is list else None for item in level]
-    culprit = next(index for index, size in enumerate(sizes) if size != sizes[0])
-    expected = f"{_described(level[0])} as at `{_place(at, shape, 0)}`"
-    return invalid(_place(at, shape, culprit), expected, _described(level[culprit]))
+    wrong = next(index for index, size in enumerate(sizes) if size != sizes[0])
+    expected = f"{described(level[0])} as at `{_place(at, shape, 0)}`"
+    return invalid(_place(at, shape, wrong), expected, described(level[wrong]))
 
 
 def _not_a_number(level: list[Any], at: str, shape: _Shape) -> LossdError:
     if type(level[0]) is bool:
-        culprit = next(index for index, item in enumerate(level) if type(item) is not bool)
+        wrong = next(index for index, item in enumerate(level) if type(item) is not bool)
         expected = f"a boolean as at `{_place(at, shape, 0)}`"
     else:
-        culprit = next(index for index, item in enumerate(level) if not _is_number(item))
+        wrong = next(index for index, item in enumerate(level) if not _is_number(item))
         expected = "a number" if shape else "a number, nested lists of numbers, or a tensor object"
-        if level[culprit] is None:  # what other writers of JSON make of NaN and infinity
+        if level[wrong] is None:  # what other writers of JSON make of NaN and infinity
             expected += ' (NaN and Infinity are written as the strings "NaN", "Infinity")'
-    return invalid(_place(at, shape, culprit), expected, _described(level[culprit]))
+    return invalid(_place(at, shape, wrong), expected, described(level[wrong]))
 
 
 def _is_number(item: Any) -> bool:
@@ -163,29 +164,3 @@ def _is_number(item: Any) -> bool:
 
 def _place(at: str, shape: _Shape, index: int) -> str:
     return at + "".join(f"[{step}]" for step in np.unravel_index(index, shape)) if shape else at
-
-
-def _described(value: Any) -> str:
-    if type(value) is str:
-        return f'the string "{value[:20]}"' if len(value) <= 20 else f'the string "{value[:20]}..."'
-    if type(value) is list:
-        return f"a list of shape {_outline(value)}"
-    return _DESCRIPTIONS.get(type(value), f"a value of type {type(value).__name__}")  # JSON lacks it
-
-
-_DESCRIPTIONS = {
-    dict: "an object",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    type(None): "null",
-}
-
-
-def _outline(value: Any) -> str:
-    """Give the shape of a list as its first items have it; no more than eight sizes of it."""
-    sizes: list[str] = []
-    while type(value) is list and len(sizes) < 8:
-        sizes.append(str(len(value)))
-        value = value[0] if value else None
-    return f"[{', '.join(sizes)}]" if type(value) is not list else f"[{', '.join(sizes)}, ...]"

@@ -76,9 +76,9 @@ def _parsed(
         proof = _Proof(limits)
         document = build(parser.parse(text), proof)
         proof.conclude(text)
-        del proof  # with the parts of the document that it holds, without which the parser can be used again
+        del proof  # its parts of the document, while they exist, keep the parser from parsing again
     except _UNPROVEN:
-        return None  # and drop the parser: the error's frames may still hold parts of its document
+        return None  # without the parser: the error's frames may still refer to parts of its document
     if len(text) <= _KEPT_BODY and len(_parsers) < _KEPT_PARSERS:
         _parsers.append(parser)
     return document

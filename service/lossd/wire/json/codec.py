@@ -72,7 +72,7 @@ def _wants_base64(call: Call) -> bool:
 
 
 def _lossless(value: Array) -> Any:
-    # [] cannot say of which shape and dtype it is nothing.
+    # [] has no shape and no dtype.
     return value if value.size else tensor.to_base64(value)
 
 

@@ -15,6 +15,7 @@ from lossd.wire.codec import Body, Limits
 from lossd.wire.garbage import without_collections
 from lossd.wire.json import buffers
 from lossd.wire.json.keys import refuse_many_keys, refuse_repeated_keys
+from lossd.wire.value import TYPE_NAMES
 
 _SHORT = 2048  # bytes: reading them as lists takes less time than proving their shape
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -69,12 +70,9 @@ def _loads(text: bytes | bytearray) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise _syntax_error(text, error) from None
     if type(document) is not dict:
-        raise malformed("", "a JSON object", f"a JSON {_TYPES[type(document)]}")
+        raise malformed("", "a JSON object", TYPE_NAMES[type(document)])
     refuse_repeated_keys(text, document)
     return document
-
-
-_TYPES = {list: "array", str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
 
 
 def _syntax_error(text: bytes | bytearray, error: orjson.JSONDecodeError) -> MalformedBody:

@@ -1,7 +1,7 @@
 """Checks of the keys in a JSON body: that they are not too many, and that no object gives one twice.
 
-Parsers forgive repeated keys, each in its own way. The check for them runs after the body has parsed, so the text
-is known to be well-formed.
+Parsers accept repeated keys and take the first or the last. The check for them runs after the body has parsed, so
+the text is known to be well-formed.
 """
 
 from __future__ import annotations

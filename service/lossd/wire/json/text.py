@@ -1,8 +1,8 @@
-"""From arrays to JSON text, fast when everything in it is ordinary and exact when it is not.
+"""Writes documents with arrays as JSON text, fast where all numbers are finite and exact where some are not.
 
-orjson writes contiguous native arrays and NumPy's scalars by itself, float32 with its own shortest digits. It asks
-what to do with others, refuses foreign byte orders, and writes null for NaN and infinity; so a document is first
-written on trust, and only where that fails or shows a null is each array prepared.
+orjson writes contiguous native arrays and NumPy's scalars by itself, float32 with its own shortest digits. It calls
+back for others, refuses foreign byte orders, and writes null for NaN and infinity. So a document is first given to
+orjson as it is, and its arrays are prepared one by one only where that fails or a null shows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lossd.wire.tensor import BFLOAT16
 
 
 def dumps(document: Mapping[str, Any]) -> bytes:
-    """Write a document that may hold arrays and NumPy scalars; non-finite numbers as the strings for them."""
+    """Write a document with arrays and NumPy scalars; non-finite numbers become strings."""
     try:
         text = orjson.dumps(document, _prepared, orjson.OPT_SERIALIZE_NUMPY)
     except orjson.JSONEncodeError:

@@ -1,6 +1,6 @@
 """Reads one value of MessagePack as the array it means: numbers, nested lists, bytes or complex pairs.
 
-The bytes of an array are viewed where they lie in the body. Lists are decoded by msgspec as the one type that
+The bytes of an array become a view of the body. Lists are decoded by msgspec as the one type that
 their first items have, lengths included, so the first item of another type or length ends the decoding.
 """
 
@@ -55,7 +55,7 @@ _decode_bytes = msgspec.msgpack.Decoder(memoryview).decode
 
 
 def read_value(raw: Raw, at: str, body: memoryview, budget: Budget) -> Array:
-    """Read the array that a value means; arrays given by their bytes are views of ``body``, which holds ``raw``.
+    """Read the array that a value means; arrays given by their bytes are views of ``body``, of which ``raw`` is a part.
 
     Raises:
         InvalidCall: It means no array: ragged, mixed, not of numbers, or a wrong tensor object.

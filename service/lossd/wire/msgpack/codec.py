@@ -1,7 +1,7 @@
 """The MessagePack codec: the same object as JSON's, with the bytes of an array as they are.
 
-An array is ``{"dtype", "shape", "data": bin}`` and is viewed where it lies, or it is written as lists, or as
-``{"real", "imag"}`` of either. Numbers need no strings for NaN and infinity here.
+An array is ``{"dtype", "shape", "data": bin}`` and becomes a view of the body, or it is a nested list, or
+``{"real", "imag"}`` of either. NaN and infinity need no strings here.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def decode_answer(body: Body) -> Answer:
     return from_document(document, read)
 
 
-# How many maps of an answer lie around its values.
+# Levels of maps around the values of an answer.
 _LEVELS = {"loss": 1, "gradient": 2, "hessian": 2, "hvp": 2, "denominator": 0}
 
 

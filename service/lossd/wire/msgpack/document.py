@@ -1,7 +1,7 @@
 """Splits maps of MessagePack into members that are not read yet, and reads options.
 
 msgspec first passes over the bytes without building anything (`Raw`), so that every length in them is known to be
-true before memory is spent on it. What it forgives, keys that repeat, is refused here.
+true before memory is spent on it. Repeated keys, which it accepts, are refused here.
 """
 
 from __future__ import annotations

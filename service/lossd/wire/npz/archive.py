@@ -1,8 +1,8 @@
 """The ZIP archive of .npz, read and written by zipfile, behind a guard that bounds what zipfile is given.
 
 zipfile gets the central directory alone, and only after its size and its number of entries were checked: it makes
-an object of every entry that it finds. Members must lie in the body apart from each other, and are decompressed
-to the size that the directory states, no further. A stored member is viewed where it lies.
+an object of every entry that it finds. Members may not overlap, and are decompressed to the size that the
+directory states, no further. The content of a stored member is a view of the body.
 """
 
 from __future__ import annotations

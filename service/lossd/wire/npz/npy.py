@@ -74,7 +74,7 @@ def read_npy(content: memoryview, at: str, budget: Budget) -> Array:
 
 
 def write_header(array: Array) -> bytes:
-    """Write what stands before the bytes of an array, which are little-endian and in C order."""
+    """Write what precedes the bytes of an array, which are little-endian and in C order."""
     file = io.BytesIO()
     descr = tensor.DTYPES[array.dtype.name].str
     npy_format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": array.shape})

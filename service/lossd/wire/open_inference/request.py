@@ -1,42 +1,39 @@
-"""The Open Inference Protocol: a request to infer, and its answer, as bytes.
+"""Reads a request to infer: one JSON object, and behind it the raw bytes of its binary inputs.
 
-A body is one JSON object; behind it, if the caller uses the binary tensor extension, stand the raw bytes of
-those inputs whose data is not in the JSON. Only a header of the request says where the JSON ends. What the
-protocol calls inputs are the arrays of a `Call`, and its parameters are the options.
+Only a header of the request says where the JSON ends. What the protocol calls inputs are the arrays of a `Call`, and
+its parameters are the options.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lossd.errors import malformed
 from lossd.message import Array, Call
-from lossd.wire.codec import DEFAULT_LIMITS, Body, Budget, Limits, Parts, gather
+from lossd.wire.codec import DEFAULT_LIMITS, MOST_NAMES, Body, Budget, Limits
 from lossd.wire.json.document import read_entries
-from lossd.wire.json.text import dumps
-from lossd.wire.open_inference.tensor import RawBytes, binary_tensor, json_tensor, kind_of, read_tensor
+from lossd.wire.open_inference.tensor import RawBytes, found, read_tensor
 from lossd.wire.query import read_value
 
 Entry = Mapping[str, Any]
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 
-# Where the numbers are.
+# The list of a request whose entries hold numbers, and the name that holds them.
 _MEMBERS, _TENSORS = frozenset(("inputs",)), frozenset(("data",))
-# Parameters that steer the server and are not the model's: those that the protocol's clients reserve.
+# Parameters for the server rather than the model, as the protocol's clients reserve them.
 _RESERVED = frozenset(
     ("sequence_id", "sequence_start", "sequence_end", "priority", "timeout", "headers", "binary_data_output")
 )
 _RESERVED_PREFIX = "triton_"
 _MICROSECONDS = 1e-6
-_MOST_ENTRIES = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One output that a caller asks for, and whether as raw bytes."""
+    """One output that a caller asks for, and whether it comes as raw bytes."""
 
     name: str
     binary: bool
@@ -59,14 +56,6 @@ class Inference:
     outputs: tuple[Output, ...] = ()
     binary: bool = False
     timeout: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """An answer as bytes: its parts in order, and the length of its JSON if raw bytes stand behind that."""
-
-    parts: Parts
-    header_length: int | None
 
 
 def read_header_length(value: bytes | None) -> int | None:
@@ -100,51 +89,18 @@ def decode_inference(
     arrays = _inputs(document.get("inputs"), raw, Budget(limits))
     raw.finish()
     parameters = _object(document, "parameters", "parameters")
-    binary = _truth(parameters, "binary_data_output", "parameters", default=False)
+    binary = _boolean(parameters, "binary_data_output", "parameters", default=False)
     return Inference(
         Call(arrays, _options(parameters, arrays)),
-        _identity(document.get("id")),
+        _id(document.get("id")),
         _outputs(document.get("outputs"), binary),
         binary,
         _timeout(parameters.get("timeout")),
     )
 
 
-def encode_inference(
-    inference: Inference,
-    outputs: Mapping[str, Array],
-    *,
-    model: str,
-    version: str,
-    warnings: Sequence[str] = (),
-) -> Encoded:
-    """Write the answer: the arrays of ``outputs`` by name, each in the way that was asked for.
-
-    Raises:
-        InvalidCall: The protocol has no datatype for an array.
-    """
-    asked = {output.name: output.binary for output in inference.outputs}
-    entries: list[Entry] = []
-    raw: list[memoryview] = []
-    for name, array in outputs.items():
-        if asked.get(name, inference.binary):
-            entry, data = binary_tensor(name, array)
-            raw.append(data)
-        else:
-            entry = json_tensor(name, array)
-        entries.append(entry)
-    document: dict[str, Any] = {"model_name": model, "model_version": version}
-    if inference.id is not None:
-        document["id"] = inference.id
-    if warnings:
-        document["parameters"] = {"warnings": "; ".join(warnings)}
-    text = dumps({**document, "outputs": entries})
-    # A header without bytes behind it would be a JSON answer to everyone but us.
-    return Encoded(gather([text, *raw]), len(text) if any(raw) else None)
-
-
 def _split(body: Body, header_length: int | None) -> tuple[bytes | bytearray, memoryview]:
-    """Part the JSON from the raw bytes behind it, which stay where they are."""
+    """Split the JSON from the raw bytes behind it, which are not copied."""
     whole = memoryview(body)
     if header_length is None:
         return body if isinstance(body, bytes | bytearray) else bytes(body), whole[len(whole) :]
@@ -168,7 +124,7 @@ def _outputs(value: Any, binary: bool) -> tuple[Output, ...]:
         parameters = _object(entry, "parameters", f"{at}.parameters")
         for unsupported in _UNSUPPORTED.intersection(parameters):
             raise malformed(f"{at}.parameters", "an output in the body of the answer", unsupported)
-        outputs[name] = Output(name, _truth(parameters, "binary_data", f"{at}.parameters", default=binary))
+        outputs[name] = Output(name, _boolean(parameters, "binary_data", f"{at}.parameters", default=binary))
     return tuple(outputs.values())
 
 
@@ -178,19 +134,19 @@ _UNSUPPORTED = frozenset(("classification", "shared_memory_region"))
 def _entries(value: Any, at: str) -> list[tuple[str, Entry]]:
     """Return the objects of a list, each with its place."""
     if type(value) is not list:
-        raise malformed(at, "a list of objects", kind_of(value))
-    if len(value) > _MOST_ENTRIES:
-        raise malformed(at, f"at most {_MOST_ENTRIES} objects", len(value))
+        raise malformed(at, "a list of objects", found(value))
+    if len(value) > MOST_NAMES:
+        raise malformed(at, f"at most {MOST_NAMES} objects", len(value))
     for index, entry in enumerate(value):
         if type(entry) is not dict:
-            raise malformed(f"{at}[{index}]", "an object", kind_of(entry))
+            raise malformed(f"{at}[{index}]", "an object", found(entry))
     return [(f"{at}[{index}]", entry) for index, entry in enumerate(value)]
 
 
 def _name(entry: Entry, at: str, taken: Mapping[str, Any]) -> str:
     name = entry.get("name")
     if type(name) is not str:
-        raise malformed(f"{at}.name", "a string", kind_of(name))
+        raise malformed(f"{at}.name", "a string", found(name))
     if name in taken:
         raise malformed(f"{at}.name", "each name once", f'"{name[:40]}" again')
     return name
@@ -209,7 +165,7 @@ def _options(parameters: Entry, arrays: Mapping[str, Array]) -> dict[str, Any]:
         # The protocol has no lists; they are read because some options, such as axis, may be one. Clients that
         # cannot write them write text as in a query string.
         if any(type(item) in (dict, list) for item in (value if type(value) is list else [value])):
-            raise malformed(at, "a string, a number, a boolean or a list of them", kind_of(value))
+            raise malformed(at, "a string, a number, a boolean or a list of them", found(value))
     return options
 
 
@@ -218,13 +174,13 @@ def _timeout(value: Any) -> float | None:
     if value is None or (type(value) is int and value == 0):
         return None
     if type(value) not in (int, float) or not value > 0:
-        raise malformed("parameters.timeout", "a positive number of microseconds", kind_of(value))
+        raise malformed("parameters.timeout", "a positive number of microseconds", found(value))
     return float(value) * _MICROSECONDS
 
 
-def _identity(value: Any) -> str | None:
+def _id(value: Any) -> str | None:
     if value is not None and type(value) is not str:
-        raise malformed("id", "a string", kind_of(value))
+        raise malformed("id", "a string", found(value))
     return value
 
 
@@ -233,12 +189,12 @@ def _object(entry: Entry, name: str, at: str) -> Entry:
     if value is None:
         return {}
     if type(value) is not dict:
-        raise malformed(at, "an object", kind_of(value))
+        raise malformed(at, "an object", found(value))
     return value
 
 
-def _truth(parameters: Entry, name: str, at: str, *, default: bool) -> bool:
+def _boolean(parameters: Entry, name: str, at: str, *, default: bool) -> bool:
     value = parameters.get(name, default)
     if type(value) is not bool:
-        raise malformed(f"{at}.{name}", "true or false", kind_of(value))
+        raise malformed(f"{at}.{name}", "true or false", found(value))
     return value

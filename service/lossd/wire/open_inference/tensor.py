@@ -1,7 +1,7 @@
-"""The tensors of the Open Inference Protocol: one entry of ``inputs`` to an array, an array to one of ``outputs``.
+"""Reads an entry of ``inputs`` as an array, and writes an array as an entry of ``outputs``.
 
-An entry has a name, a shape and a datatype; its numbers are in the entry's ``data``, flat or nested, or are raw
-bytes behind the JSON, whose count the parameter ``binary_data_size`` tells.
+An entry has a name, a shape and a datatype. Its numbers are in its ``data``, flat or nested, or are raw bytes behind
+the JSON, counted by the parameter ``binary_data_size``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from lossd.message import Array
 from lossd.wire import tensor
 from lossd.wire.codec import Budget
 from lossd.wire.json.array import read_array
+from lossd.wire.value import TYPE_NAMES
 
 DATATYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {
@@ -31,7 +32,7 @@ DATATYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
         }.items()
     }
 )
-"""Every datatype of the protocol that is of numbers; its BYTES are strings, which no loss takes."""
+"""Every datatype of numbers in the protocol; its BYTES are strings, which no loss takes."""
 
 _NAMES = {dtype.name: datatype for datatype, dtype in DATATYPES.items()}
 _SIZE = "binary_data_size"
@@ -39,7 +40,7 @@ _LISTS = (list, np.ndarray)  # as JSON is read
 
 
 class RawBytes:
-    """The bytes behind the JSON, which the binary inputs take from one after the other."""
+    """The bytes behind the JSON, from which the binary inputs are taken in order."""
 
     __slots__ = ("_offset", "_whole")
 
@@ -56,7 +57,7 @@ class RawBytes:
         return self._whole[self._offset - size : self._offset]
 
     def finish(self) -> None:
-        """Refuse bytes that no input has taken."""
+        """Refuse bytes that belong to no input."""
         left = len(self._whole) - self._offset
         if left:
             raise malformed("", "a body that ends with its last binary input", f"{left} more bytes")
@@ -72,16 +73,16 @@ def read_tensor(entry: Mapping[str, Any], at: str, raw: RawBytes, budget: Budget
     """
     datatype = entry.get("datatype")
     if type(datatype) is not str or datatype not in DATATYPES:
-        got = f'"{datatype[:20]}"' if type(datatype) is str else kind_of(datatype)
+        got = f'"{datatype[:20]}"' if type(datatype) is str else found(datatype)
         raise malformed(f"{at}.datatype", f"one of {', '.join(DATATYPES)}", got)
     if type(entry.get("shape")) is not list:
-        raise malformed(f"{at}.shape", "a list of sizes", kind_of(entry.get("shape")))
+        raise malformed(f"{at}.shape", "a list of sizes", found(entry.get("shape")))
     shape = tensor.checked_shape(entry["shape"], f"{at}.shape", budget)
     parameters = entry.get("parameters")
     if parameters is None:
         parameters = {}
     if type(parameters) is not dict:
-        raise malformed(f"{at}.parameters", "an object", kind_of(parameters))
+        raise malformed(f"{at}.parameters", "an object", found(parameters))
     if "shared_memory_region" in parameters:
         raise malformed(f"{at}.parameters", "data in the body", "shared_memory_region")
     if _SIZE in parameters:
@@ -96,7 +97,7 @@ def _from_raw(entry: Mapping[str, Any], size: Any, shape: tuple[int, ...], at: s
     dtype = DATATYPES[datatype]
     expected = math.prod(shape) * dtype.itemsize
     if type(size) is not int or size != expected:
-        got = str(size)[:20] if type(size) is int else kind_of(size)
+        got = str(size)[:20] if type(size) is int else found(size)
         raise malformed(at, f"{expected}, the bytes of {datatype} of shape {list(shape)}", got)
     array = tensor.view(raw.take(size, at), dtype, shape, at)
     # NumPy computes with misaligned arrays at a quarter of the speed.
@@ -108,7 +109,7 @@ def _from_json(entry: Mapping[str, Any], shape: tuple[int, ...], at: str, budget
     if entry["datatype"] == "BF16":
         raise malformed(at, f"BF16 as raw bytes, with the parameter {_SIZE}", "numbers in JSON")
     if type(data) not in _LISTS and (shape or type(data) not in (bool, int, float)):
-        raise malformed(at, "a list of numbers", kind_of(data))
+        raise malformed(at, "a list of numbers", found(data))
     array = read_array(data, at, Budget(budget.limits))
     if array.shape != shape and (array.ndim > 1 or array.size != math.prod(shape)):
         expected = f"{math.prod(shape)} numbers, flat or of shape {list(shape)}"
@@ -117,7 +118,7 @@ def _from_json(entry: Mapping[str, Any], shape: tuple[int, ...], at: str, budget
 
 
 def _typed(array: Array, datatype: str, at: str) -> Array:
-    """Convert what JSON read to its datatype, or name the first number that the datatype does not have."""
+    """Convert what JSON read to its datatype, or name the first number that the datatype lacks."""
     dtype = DATATYPES[datatype]
     if array.dtype == dtype:
         return array
@@ -132,7 +133,7 @@ def _typed(array: Array, datatype: str, at: str) -> Array:
 
 
 def _lost(array: Array, typed: Array) -> Array:
-    """Mark what has another meaning, not only fewer digits, in the type it was converted to."""
+    """Mark the elements whose value changed in conversion by more than rounding."""
     if not array.size:
         return np.zeros(array.shape, bool)
     if "b" in (array.dtype.kind, typed.dtype.kind):
@@ -141,7 +142,7 @@ def _lost(array: Array, typed: Array) -> Array:
     if typed.dtype.kind == "f":
         infinite = np.isinf(typed)
         return np.asarray(infinite & np.isfinite(array) if infinite.any() else infinite)
-    # Not by comparing with what was converted: how that overflows depends on the processor.
+    # Not by comparing with the converted numbers: how those overflow depends on the processor.
     info = np.iinfo(typed.dtype)
     whole = (array >= info.min) & (array < info.max + 1)
     return np.asarray(~whole | (np.trunc(array) != array) if array.dtype.kind == "f" else ~whole)
@@ -153,7 +154,7 @@ def json_tensor(name: str, array: Array) -> dict[str, Any]:
 
 
 def binary_tensor(name: str, array: Array) -> tuple[dict[str, Any], memoryview]:
-    """Write one output whose numbers stand behind the JSON; return its entry and those bytes."""
+    """Write one output whose numbers follow the JSON; return its entry and those bytes."""
     entry = _entry(name, array)
     data = tensor.raw_bytes(array)
     return {**entry, "parameters": {_SIZE: data.nbytes}}, data
@@ -166,17 +167,6 @@ def _entry(name: str, array: Array) -> dict[str, Any]:
     return {"name": name, "datatype": datatype, "shape": list(array.shape)}
 
 
-def kind_of(value: Any) -> str:
-    """Name what kind of JSON value was found."""
-    return _KINDS[type(value)]
-
-
-_KINDS = {
-    dict: "an object",
-    list: "a list",
-    str: "a string",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    type(None): "nothing",
-}
+def found(value: Any) -> str:
+    """Name the type of a JSON value for an error; a member that is null counts as absent."""
+    return "nothing" if value is None else TYPE_NAMES[type(value)]

@@ -1,7 +1,7 @@
-"""The safetensors codec: a header of JSON that says where each array lies, then nothing but the arrays.
+"""The safetensors codec: a JSON header that states the place of each array, then the arrays.
 
 A body is the length of the header (8 bytes, little-endian), the header, and the data: arrays in C order,
-little-endian, one after the other. Arrays are viewed where they lie. The header is the only thing that is
+little-endian, one after the other. Arrays become views of the body. The header is the only thing that is
 parsed, so a body of any size costs some microseconds to read.
 """
 
@@ -172,7 +172,7 @@ def _entry(name: str, value: Any, size: int, budget: Budget) -> _Entry:
 
 
 def _refuse_gaps(entries: list[_Entry], size: int) -> None:
-    """Check that the arrays lie end to end and fill the data, as the format demands."""
+    """Check that the arrays follow each other without gaps and fill the data, as the format demands."""
     position = 0
     for entry in sorted(entries, key=lambda entry: (entry.begin, entry.end)):
         if entry.begin != position:

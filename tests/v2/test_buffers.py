@@ -1,4 +1,4 @@
-"""The short way of reading the numbers of a request agrees with the long one on every document."""
+"""The fast path for the numbers of a request agrees with orjson on every document."""
 
 from __future__ import annotations
 
