@@ -46,3 +46,9 @@ def test_slow_numbers_are_found_among_others(number: bytes) -> None:
 )
 def test_ordinary_numbers_are_not_slow(number: bytes) -> None:
     assert not holds_slow_numbers(b"[" + (number + b",") * 1000 + b"1]")
+
+
+def test_base64_is_not_searched_for_slow_numbers(monkeypatch) -> None:
+    text = b'{"data": "%s"}' % (b"12345678901234567890e123" * 1000)
+    monkeypatch.setattr("lossd.wire.json.byte_search.np", None)  # to look at all exponents takes arrays
+    assert not holds_slow_numbers(text)

@@ -84,16 +84,16 @@ def _from_lists(value: Any, at: str, budget: Budget) -> Array:
     if list in types:
         raise _uneven(level, at, shape)
     budget.take(len(level), at)
-    return read_numbers(level, at, shape)
+    return read_numbers(level, types, at, shape)
 
 
-def read_numbers(level: list[Any], at: str, shape: _Shape) -> Array:
-    """Read a flat list of numbers as an array of that shape.
+def read_numbers(level: list[Any], types: frozenset[type], at: str, shape: _Shape) -> Array:
+    """Read a flat list of numbers, which has items of ``types``, as an array of that shape.
 
     Raises:
         InvalidCall: An item is not a number, or not a boolean although the first is one.
     """
-    read = _READINGS.get(frozenset(map(type, level)))
+    read = _READINGS.get(types)
     numbers = None if read is None else read(level)
     if numbers is None:
         raise _not_a_number(level, at, shape)

@@ -11,23 +11,27 @@ import numpy as np
 _RARE = 256  # bytes of text for each occurrence
 _FEW_NULLS = 64
 # simdjson takes 7 us for a number of more than 19 digits with a large exponent, 100 times as long as orjson.
-_FAST_CHARACTERS = 19
+_LONG = 20
+_BEGINNING = 4
 _FEW_SLOW_NUMBERS = 64
 _BYTES_FOR_SLOW_NUMBER = 1 << 14
-_IN_MANTISSA = np.isin(np.arange(256), np.frombuffer(b".0123456789", np.uint8))
-_LOWER_CASE = 0x20
+_CODES_IN_NUMBERS = 12  # from the point to 9, with a slash that JSON has in strings alone
+_BLOCK = 1 << 17
+
+
+def count_up_to(text: bytes | bytearray, mark: bytes, most: int) -> int:
+    """Count the byte ``mark``; the result may stop at any number above ``most``."""
+    at = -1
+    for found in range(min(most, len(text) // _RARE) + 1):
+        at = text.find(mark, at + 1)
+        if at < 0:
+            return found
+    return found + 1 if found == most else found + 1 + text.count(mark, at + 1)
 
 
 def holds_more(text: bytes | bytearray, mark: bytes, count: int) -> bool:
     """Tell whether the byte ``mark`` occurs more than ``count`` times."""
-    at = -1
-    for found in range(min(count, len(text) // _RARE) + 1):
-        at = text.find(mark, at + 1)
-        if at < 0:
-            return False
-        if found == count:
-            return True
-    return found + 1 + text.count(mark, at + 1) > count
+    return count_up_to(text, mark, count) > count
 
 
 def holds_null(text: bytes) -> bool:
@@ -45,14 +49,27 @@ def holds_null(text: bytes) -> bool:
 def holds_slow_numbers(text: bytes | bytearray) -> bool:
     """Tell whether numbers that simdjson reads slowly would take as long as all else in the text."""
     most = _FEW_SLOW_NUMBERS + len(text) // _BYTES_FOR_SLOW_NUMBER
-    if not holds_more(text, b"e", most) and not holds_more(text, b"E", most):
-        return False
+    # Numbers have commas between them, base64 has none.
+    return holds_more(text, b",", most) and any(
+        holds_more(text, letter, most) and _follows_many_digits(text, letter, most) for letter in (b"e", b"E")
+    )
+
+
+def _follows_many_digits(text: bytes | bytearray, letter: bytes, most: int) -> bool:
+    """Tell whether the letter stands behind 20 characters of a number, which shortest digits never take, too often."""
     codes = np.frombuffer(text, np.uint8)
-    exponents = np.flatnonzero((codes | _LOWER_CASE) == ord("e"))
-    exponents = exponents[exponents > _FAST_CHARACTERS]
-    # From the far end, where numbers of ordinary length leave at once.
-    for distance in range(_FAST_CHARACTERS + 1, 0, -1):
-        if len(exponents) <= most:
-            return False
-        exponents = exponents[_IN_MANTISSA[codes[exponents - distance]]]
-    return len(exponents) > most
+    count = 0
+    for start in range(0, len(codes), _BLOCK):
+        block = codes[max(0, start - _LONG) : start + _BLOCK]
+        in_number = block - ord(".") < _CODES_IN_NUMBERS
+        # Numbers of about 17 digits are ruled out by their beginning, a byte at a time but for all at once.
+        found = block[_LONG:] == ord(letter)
+        for offset in range(_BEGINNING):
+            found &= in_number[offset : offset - _LONG]
+        places = np.flatnonzero(found)
+        for offset in range(_BEGINNING, _LONG):
+            places = places[in_number[places + offset]]
+        count += len(places)
+        if count > most:
+            return True
+    return False

@@ -6,6 +6,7 @@ Numbers go through `buffers` where it is sure of them, everything else through o
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -14,8 +15,10 @@ from lossd.errors import MalformedBody, malformed
 from lossd.wire.codec import Body, Limits
 from lossd.wire.garbage import without_collections
 from lossd.wire.json import buffers
-from lossd.wire.json.keys import refuse_many_keys, refuse_repeated_keys
+from lossd.wire.json.keys import count_colons, refuse_repeated_keys
 from lossd.wire.value import TYPE_NAMES
+
+Text = bytes | bytearray
 
 _SHORT = 2048  # bytes: reading them as lists takes less time than proving their shape
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -35,9 +38,7 @@ def read_object(body: Body, tensors: frozenset[str], limits: Limits) -> dict[str
         MalformedBody: The body is not one JSON object in UTF-8, or an object in it repeats a key.
         BodyTooLarge: The arrays together exceed ``limits.max_elements``.
     """
-    text = _text(body)
-    document = buffers.read(text, tensors, limits) if len(text) > _SHORT and tensors else None
-    return _loads(text) if document is None else document
+    return _read(body, lambda text: buffers.read(text, tensors, limits) if tensors else None)
 
 
 def read_entries(
@@ -49,33 +50,38 @@ def read_entries(
         MalformedBody: The body is not one JSON object in UTF-8, or an object in it repeats a key.
         BodyTooLarge: The arrays together exceed ``limits.max_elements``.
     """
-    text = _text(body)
-    document = buffers.read_entries(text, members, tensors, limits) if len(text) > _SHORT else None
-    return _loads(text) if document is None else document
+    return _read(body, lambda text: buffers.read_entries(text, members, tensors, limits))
 
 
-def _text(body: Body) -> bytes | bytearray:
+def _read(body: Body, read_fast: Callable[[Text], dict[str, Any] | None]) -> dict[str, Any]:
     text = bytes(body) if isinstance(body, memoryview) else body
     if not text:
         raise malformed("", "a JSON object", "an empty body")
     if text.startswith(_BYTE_ORDER_MARK):
         raise malformed("byte 0", "JSON without a byte order mark", "a byte order mark")
-    refuse_many_keys(text)
-    return text
+    colons = count_colons(text)
+    if len(text) <= _SHORT:
+        return _checked(text, colons, orjson.loads)
+    document = read_fast(text)
+    return document if document is not None else _checked(text, colons, _loads_long)
 
 
-def _loads(text: bytes | bytearray) -> dict[str, Any]:
+def _loads_long(text: Text) -> Any:
+    return without_collections(lambda: orjson.loads(text))
+
+
+def _checked(text: Text, colons: int, loads: Callable[[Text], Any]) -> dict[str, Any]:
     try:
-        document = without_collections(lambda: orjson.loads(text))
+        document = loads(text)
     except orjson.JSONDecodeError as error:
         raise _syntax_error(text, error) from None
     if type(document) is not dict:
         raise malformed("", "a JSON object", TYPE_NAMES[type(document)])
-    refuse_repeated_keys(text, document)
+    refuse_repeated_keys(text, colons, document)
     return document
 
 
-def _syntax_error(text: bytes | bytearray, error: orjson.JSONDecodeError) -> MalformedBody:
+def _syntax_error(text: Text, error: orjson.JSONDecodeError) -> MalformedBody:
     try:
         text.decode()
     except UnicodeDecodeError as undecodable:

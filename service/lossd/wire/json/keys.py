@@ -13,40 +13,46 @@ import numpy as np
 import orjson
 
 from lossd.errors import malformed
-from lossd.wire.json.byte_search import holds_more
+from lossd.wire.json.byte_search import count_up_to
 
 MOST_KEYS = 1 << 16
-"""Keys that all objects of a body have together, and its objects; a parsed one costs as much as 20 numbers."""
+"""Keys that all objects of a body have together: a parsed one costs as much as 20 numbers."""
 
+_MOST_MARKS = 3 * MOST_KEYS  # a colon for each key, and two braces for each object
 _QUOTE, _COLON, _OPENING, _CLOSING = b'":{}'
 
 
-def refuse_many_keys(text: bytes | bytearray) -> None:
-    """Raise MalformedBody for a text with more keys or objects than any call has."""
-    for mark, what in ((b":", "keys"), (b"{", "objects")):
-        if holds_more(text, mark, MOST_KEYS):
-            raise malformed("", f"at most {MOST_KEYS} {what} in a body", "more")
+def count_colons(text: bytes | bytearray) -> int:
+    """Count the colons of a text, in strings as well.
+
+    Raises:
+        MalformedBody: There are more of them than a call has keys.
+    """
+    colons = count_up_to(text, b":", MOST_KEYS)
+    if colons > MOST_KEYS:
+        raise malformed("", f"at most {MOST_KEYS} keys in a body", "more")
+    return colons
 
 
-def refuse_repeated_keys(text: bytes | bytearray, document: dict[str, Any]) -> None:
+def refuse_repeated_keys(text: bytes | bytearray, colons: int, document: dict[str, Any]) -> None:
     """Raise MalformedBody if any object of ``text``, which parsed to ``document``, repeats a key."""
     # Every pair has its colon: no more colons than keys means none repeated.
-    if holds_more(text, b":", _count(document)):
+    if not _has_keys(document, colons):
         _compare_keys(text)
 
 
-def _count(document: dict[str, Any]) -> int:
-    """Count the keys of the objects in which ordinary bodies have them; long lists of numbers are passed over."""
-    keys, waiting = 0, [document]
-    while waiting:
+def _has_keys(document: dict[str, Any], count: int) -> bool:
+    """Look for keys where ordinary bodies have them, until there are enough; long lists of numbers are passed over."""
+    waiting = [document]
+    while waiting and count > 0:
         value = waiting.pop()
-        keys += len(value)
+        count -= len(value)
         for item in value.values():
             if type(item) is dict:
                 waiting.append(item)
             elif type(item) is list and item and type(item[0]) is dict:
                 waiting.extend(entry for entry in item if type(entry) is dict)
-    return keys
+    return count <= 0
 
 
 def _compare_keys(text: bytes | bytearray) -> None:
@@ -70,7 +76,10 @@ def _structure(text: bytes | bytearray) -> Iterator[tuple[int, bytes | bytearray
     codes = np.frombuffer(unescaped, np.uint8)
     in_string = np.logical_xor.accumulate(codes == _QUOTE)
     structural = (codes == _COLON) | (codes == _OPENING) | (codes == _CLOSING)
-    for position in np.flatnonzero(structural & ~in_string).tolist():
+    positions = np.flatnonzero(structural & ~in_string)
+    if len(positions) > _MOST_MARKS:
+        raise malformed("", f"at most {MOST_KEYS} objects in a body", "more")
+    for position in positions.tolist():
         if unescaped[position] != _COLON:
             yield position, text[position : position + 1]
             continue

@@ -90,18 +90,21 @@ def _view(raw: Raw, at: str, body: memoryview) -> memoryview:
         data = _decode_bytes(raw)
     except msgspec.ValidationError:
         raise invalid(at, "a bin with the bytes of the array", "another type") from None
+    if body.readonly or not data:
+        return data
     start = _address(data) - _address(body)
     return body[start : start + len(data)]
 
 
 def _address(data: memoryview) -> int:
-    address: int = np.asarray(data).__array_interface__["data"][0]
+    address: int = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
     return address
 
 
 def _from_lists(raw: Raw, at: str, budget: Budget) -> Array:
     if not is_list(raw):
-        return read_numbers([plain(raw, at)], at, ())
+        value = plain(raw, at)
+        return read_numbers([value], frozenset([type(value)]), at, ())
     shape = _shape_of_first(raw, at, budget.limits.max_depth)
     budget.check(math.prod(max(size, 1) for size in shape), at)
     try:
@@ -110,7 +113,7 @@ def _from_lists(raw: Raw, at: str, budget: Budget) -> Array:
         raise _unequal(str(error), at) from None
     except UNREADABLE as error:
         raise unreadable(error, at) from None
-    return read_numbers(numbers, at, shape)
+    return read_numbers(numbers, frozenset(map(type, numbers)), at, shape)
 
 
 def _decode_flat(raw: Raw, shape: tuple[int, ...]) -> list[Any]:
