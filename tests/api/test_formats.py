@@ -21,8 +21,8 @@ from lossd.losses import LOSSES
 from lossd.message import Answer, Call
 from lossd.wire import CODECS, Codec
 from lossd.wire.content_encoding import compress
+from lossd.wire.decompression import zstd
 from lossd.wire.query import to_query
-from lossd.wire.unfolding import zstd
 from tests.api.serving import GOOD, GOOD_LOSS, InProcess
 
 JSON, SAFETENSORS, MESSAGEPACK, NPZ = CODECS

@@ -18,7 +18,8 @@ from lossd.declaration.loss import Loss
 from lossd.engine import evaluate
 from lossd.errors import MOST_FAULTS
 from lossd.losses import LOSSES
-from lossd.wire import CODECS, json_codec
+from lossd.wire import CODECS
+from lossd.wire.json import codec as json_codec
 
 Schema = dict[str, Any]
 

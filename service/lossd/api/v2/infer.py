@@ -15,14 +15,8 @@ from lossd.api.v2.outputs import call_for, outputs_of
 from lossd.message import Answer, Call
 from lossd.settings import Settings
 from lossd.wire import Limits
-from lossd.wire.open_inference import (
-    LENGTH_HEADER,
-    Encoded,
-    Inference,
-    decode_inference,
-    encode_inference,
-    read_header_length,
-)
+from lossd.wire.open_inference.request import LENGTH_HEADER, Inference, decode_inference, read_header_length
+from lossd.wire.open_inference.response import Encoded, encode_inference
 
 PREFIX, SUFFIX = "/v2/models/", "/infer"
 _VERSIONS = "/versions/"

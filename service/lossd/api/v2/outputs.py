@@ -16,7 +16,7 @@ from lossd.declaration.loss import Loss
 from lossd.engine.reduce import REDUCTIONS
 from lossd.errors import excerpt, invalid
 from lossd.message import Answer, Array, Call
-from lossd.wire.open_inference import Inference, Output
+from lossd.wire.open_inference.request import Inference, Output
 
 REPORTED = ("count", "denominator")
 DERIVATIVES = ("gradient", "hessian", "hvp")
