@@ -147,7 +147,7 @@ class Losses(Generic[R]):
         reduction: Reduction | list[Reduction] = "mean",
         gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
-        hessian: bool = False,
+        hessian: bool | str | list[str] = False,
         hvp: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         mask: ArrayLike | None = None,
@@ -175,7 +175,7 @@ class Losses(Generic[R]):
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian.
+            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
             mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
@@ -203,7 +203,7 @@ class Losses(Generic[R]):
         reduction: Reduction | list[Reduction] = "mean",
         gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
-        hessian: bool = False,
+        hessian: bool | str | list[str] = False,
         hvp: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         mask: ArrayLike | None = None,
@@ -230,7 +230,7 @@ class Losses(Generic[R]):
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian.
+            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
             mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
@@ -259,7 +259,7 @@ class Losses(Generic[R]):
         reduction: Reduction | list[Reduction] = "mean",
         gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
-        hessian: bool = False,
+        hessian: bool | str | list[str] = False,
         hvp: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         mask: ArrayLike | None = None,
@@ -285,7 +285,7 @@ class Losses(Generic[R]):
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian.
+            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
             mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
@@ -313,7 +313,7 @@ class Losses(Generic[R]):
         reduction: Reduction | list[Reduction] = "mean",
         gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
-        hessian: bool = False,
+        hessian: bool | str | list[str] = False,
         hvp: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         mask: ArrayLike | None = None,
@@ -338,7 +338,7 @@ class Losses(Generic[R]):
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian.
+            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
             mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
@@ -366,7 +366,7 @@ class Losses(Generic[R]):
         reduction: Reduction | list[Reduction] = "mean",
         gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
-        hessian: bool = False,
+        hessian: bool | str | list[str] = False,
         hvp: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         mask: ArrayLike | None = None,
@@ -391,7 +391,7 @@ class Losses(Generic[R]):
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian.
+            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
             mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
@@ -418,10 +418,11 @@ class Losses(Generic[R]):
         *,
         ignore_index: int = -100,
         label_smoothing: float = 0.0,
+        class_axis: int = 1,
         reduction: Reduction | list[Reduction] = "mean",
         gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
-        hessian: bool = False,
+        hessian: bool | str | list[str] = False,
         hvp: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         mask: ArrayLike | None = None,
@@ -445,17 +446,17 @@ class Losses(Generic[R]):
         NaN. For gradient boosting the Hessian is twice the diagonal.
 
         Args:
-            input: numbers, of shape (C), (N, C) or (N, C, d1, ..., dK)
-            target: whole numbers in [0, C), or numbers in [0, 1], of shape (), (N) or (N, d1, ..., dK) or (C), (N, C)
-                or (N, C, d1, ..., dK)
+            input: numbers, of shape (..., C)
+            target: whole numbers in [0, C), or numbers in [0, 1], of shape (...) or (..., C)
             weight: numbers, of shape (C)
             ignore_index: setting, a whole number; -100 by default
             label_smoothing: setting, a number >= 0 and <= 1; 0.0 by default
+            class_axis: setting, a whole number; 1 by default
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian.
+            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
             mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
@@ -481,10 +482,11 @@ class Losses(Generic[R]):
         weight: ArrayLike | None = None,
         *,
         ignore_index: int = -100,
+        class_axis: int = 1,
         reduction: Reduction | list[Reduction] = "mean",
         gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
-        hessian: bool = False,
+        hessian: bool | str | list[str] = False,
         hvp: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         mask: ArrayLike | None = None,
@@ -505,15 +507,16 @@ class Losses(Generic[R]):
         `ignore_index` take no part.
 
         Args:
-            input: numbers, of shape (C), (N, C) or (N, C, d1, ..., dK)
-            target: whole numbers in [0, C), of shape (), (N) or (N, d1, ..., dK)
+            input: numbers, of shape (..., C)
+            target: whole numbers in [0, C), of shape (...)
             weight: numbers, of shape (C)
             ignore_index: setting, a whole number; -100 by default
+            class_axis: setting, a whole number; 1 by default
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian.
+            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
             mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
@@ -541,7 +544,7 @@ class Losses(Generic[R]):
         reduction: Reduction | list[Reduction] = "mean",
         gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
-        hessian: bool = False,
+        hessian: bool | str | list[str] = False,
         hvp: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         mask: ArrayLike | None = None,
@@ -570,7 +573,7 @@ class Losses(Generic[R]):
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian.
+            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
             mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
@@ -599,7 +602,7 @@ class Losses(Generic[R]):
         reduction: Reduction | list[Reduction] = "mean",
         gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
-        hessian: bool = False,
+        hessian: bool | str | list[str] = False,
         hvp: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         mask: ArrayLike | None = None,
@@ -628,7 +631,7 @@ class Losses(Generic[R]):
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian.
+            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
             mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
@@ -656,7 +659,7 @@ class Losses(Generic[R]):
         reduction: Reduction | list[Reduction] = "mean",
         gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
-        hessian: bool = False,
+        hessian: bool | str | list[str] = False,
         hvp: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         mask: ArrayLike | None = None,
@@ -684,7 +687,7 @@ class Losses(Generic[R]):
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian.
+            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
             mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
@@ -708,15 +711,15 @@ class Losses(Generic[R]):
         input: ArrayLike,
         target: ArrayLike,
         *,
-        axis: int | list[int] | None = None,
         smooth: float = 1e-07,
         reduction: Reduction | list[Reduction] = "mean",
         gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
-        hessian: bool = False,
+        hessian: bool | str | list[str] = False,
         hvp: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         mask: ArrayLike | None = None,
+        axis: int | list[int] | None = None,
         denominator: float | None = None,
         empty: Literal["error", "nan", "zero"] = "error",
         broadcast: bool = False,
@@ -729,22 +732,21 @@ class Losses(Generic[R]):
     ) -> R:
         """One minus the Dice coefficient of the pixels along `axis`, all of them if it is absent.
 
-        `axis` takes the place of the general option of that name: the axes that it leaves are the
-        unreduced loss.
+        The axes that `axis` leaves are the unreduced loss.
 
         Args:
-            input: numbers in [0, 1], of shape (...)
-            target: numbers in [0, 1], of shape (...)
-            axis: setting, a whole number or a list of them or None
+            input: numbers in [0, 1], of shape (..., P)
+            target: numbers in [0, 1], of shape (..., P)
             smooth: setting, a number >= 0; 1e-07 by default
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian.
+            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
             mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: What a mean over nothing is.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
@@ -772,7 +774,7 @@ class Losses(Generic[R]):
         reduction: Reduction | list[Reduction] = "mean",
         gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
-        hessian: bool = False,
+        hessian: bool | str | list[str] = False,
         hvp: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         mask: ArrayLike | None = None,
@@ -804,7 +806,7 @@ class Losses(Generic[R]):
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian.
+            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
             mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
@@ -832,7 +834,7 @@ class Losses(Generic[R]):
         reduction: Reduction | list[Reduction] = "mean",
         gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
-        hessian: bool = False,
+        hessian: bool | str | list[str] = False,
         hvp: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         mask: ArrayLike | None = None,
@@ -850,9 +852,9 @@ class Losses(Generic[R]):
         """Each item should be more like those of its own label P than like those of other labels N.
 
         An item's loss is the sum over its positives, each against all its negatives; the mean divides
-        by the number of pairs. Likeness is the cosine, over `temperature`. Rounding the embeddings, or
-        the cosines made of them, changes a loss by up to about 1 / `temperature` units in the last
-        place: where `temperature` is small, float64 keeps more digits.
+        by the number of pairs. The similarity is the cosine, over `temperature`. Rounding the
+        embeddings, or the cosines made of them, changes a loss by up to about 1 / `temperature` units
+        in the last place: where `temperature` is small, float64 keeps more digits.
 
         Args:
             embeddings: numbers, of shape (N, D)
@@ -862,7 +864,7 @@ class Losses(Generic[R]):
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian.
+            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
             mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
@@ -894,7 +896,7 @@ class Losses(Generic[R]):
         reduction: Reduction | list[Reduction] = "mean",
         gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
-        hessian: bool = False,
+        hessian: bool | str | list[str] = False,
         hvp: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         mask: ArrayLike | None = None,
@@ -917,21 +919,22 @@ class Losses(Generic[R]):
         samples that have no alignment; without it their derivatives are NaN, for they have none. Frames
         past a sample's `input_lengths` may hold anything, and of `log_probs` only those of the blank
         and of the sample's labels are read; -inf rules a symbol out, +inf is NaN. Of `logits` one of
-        +inf in a frame is certain, and two are NaN.
+        +inf in a frame is certain, and two are NaN. `targets` may also be the labels of all samples one
+        after the other.
 
         Args:
-            log_probs: numbers, of shape (T, N, C) or (T, C)
-            targets: whole numbers, of shape (N, S), (S) or (sum of target_lengths)
-            input_lengths: whole numbers in [0, T], of shape (N) or ()
-            target_lengths: whole numbers in [0, S], of shape (N) or ()
-            logits: numbers, of shape (T, N, C) or (T, C)
+            log_probs: numbers, of shape (T, ..., C)
+            targets: whole numbers in [0, C) other than blank, of shape (..., S)
+            input_lengths: whole numbers in [0, T], of shape (...)
+            target_lengths: whole numbers in [0, S], of shape (...)
+            logits: numbers, of shape (T, ..., C)
             blank: setting, a whole number; 0 by default
             zero_infinity: setting, true or false; False by default
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian.
+            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
             hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
             mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
