@@ -65,12 +65,14 @@ class Losses(Generic[R]):
 ONLY_HERE = {
     # The service has a name of a dtype alone; the client turns NumPy's types into names.
     "dtype": "DType | type[np.generic] | np.dtype[Any] | None",
+    # The service has a name for the direction of each argument.
+    "hvp": "ArrayLike | Mapping[str, ArrayLike] | None",
 }
 
 
 def source() -> str:
     """Write the module, formatted as the formatter would."""
-    arrays = {x.name: tuple(a.name for a in x.arguments) for x in LOSSES.values()}
+    arrays = {x.name: (*x.by_name, *(["group"] if x.ragged else [])) for x in LOSSES.values()}
     aliases = {alias.name: x.name for x in LOSSES.values() for alias in x.aliases}
     objectives = tuple(a.name for x in LOSSES.values() for a in x.aliases if "convention" in a.defaults)
     defaults = {name: field.default for name, field in OPTIONS.items()}
@@ -111,6 +113,7 @@ def method(loss: Loss) -> str:
         for place, argument in enumerate(positional)
     ]
     keywords = [
+        *(["group: ArrayLike | None = None"] if loss.ragged else []),
         *(array_parameter(a, optional=a.optional) for a in loss.arguments if a.keyword),
         *(setting_parameter(name, *pair) for name, pair in loss.settings.items()),
         *(

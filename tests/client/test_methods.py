@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from lossd.client import AsyncLossClient, LossClient, ServiceError
+from lossd.client.arrays import call_of
 from lossd.client.methods import ALIASES, ARRAYS, DEFAULTS, GENERAL_ARRAYS, OBJECTIVES, Losses
 from lossd.declaration.loss import GENERAL_ARRAYS as GENERAL_ARRAYS_OF_LOSSES
 from lossd.engine import Options, evaluate
@@ -123,7 +124,7 @@ def test_only_what_differs_from_its_default_is_sent() -> None:
 
 def test_the_tables_are_those_of_the_declarations() -> None:
     assert {name: frozenset((*arrays, *GENERAL_ARRAYS)) for name, arrays in ARRAYS.items()} == {
-        name: loss.tensors for name, loss in LOSSES.items()
+        name: loss.tensors - loss.directions.keys() for name, loss in LOSSES.items()
     }
     assert {alias: find(alias).name for alias in ALIASES} == ALIASES
     assert GENERAL_ARRAYS == GENERAL_ARRAYS_OF_LOSSES
@@ -256,3 +257,13 @@ def test_a_loss_that_is_newer_than_the_client_is_evaluated_by_its_name(
         result = client.evaluate("huber", input=input, target=target, delta=np.float64(1), gradient=["input"])
         assert result.value == 2.5
         assert result.gradient["input"].tolist() in (1, [1])
+
+
+def test_directions_are_given_by_name() -> None:
+    call = call_of("mse", {"input": [1.0], "target": [0.0], "hvp": {"input": [1.0], "target": [2.0]}})
+    assert {name: array.tolist() for name, array in call.arrays.items()} == {
+        "input": [1.0],
+        "target": [0.0],
+        "hvp.input": [1.0],
+        "hvp.target": [2.0],
+    }

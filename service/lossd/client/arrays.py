@@ -32,7 +32,9 @@ def call_of(loss: str, values: Mapping[str, Any]) -> Call:
     for name, value in values.items():
         if value is None:
             continue
-        if name in names or (known is None and hasattr(value, "__array__") and np.ndim(value)):
+        if name == "hvp" and isinstance(value, Mapping):
+            arrays |= {f"hvp.{of}": as_array(direction, f"hvp.{of}") for of, direction in value.items()}
+        elif name in names or (known is None and hasattr(value, "__array__") and np.ndim(value)):
             arrays[name] = as_array(value, name)
         elif name == "dtype":
             options[name] = _dtype_name(value)
