@@ -1,4 +1,4 @@
-"""This file is what the engine is measured on: every loss that PyTorch has too, and the sizes it is given.
+"""What the engine is measured on: every loss that PyTorch has too, and the sizes it is given.
 
 Both sides draw their arrays here, from the same seed, and take them under the same names: the names of
 lossd's arguments are PyTorch's. Nothing here imports either of them.

@@ -1,4 +1,4 @@
-"""This file is what an installer sees: a wheel with all of the package, and locks true to pyproject.toml."""
+"""What an installer sees: a wheel with all of the package, and locks true to pyproject.toml."""
 
 import ast
 import re

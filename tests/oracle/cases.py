@@ -1,4 +1,4 @@
-"""This file is what every loss is held against its oracle on: inputs of every size,
+"""The inputs on which every loss is compared with its oracle: of every size,
 saturated and masked.
 
 A case is arrays with one row per first index, and settings. Arrays are drawn for a type, so that "huge" and

@@ -1,4 +1,4 @@
-"""This file is how an answer is held against the exact one: in units in the last place.
+"""Compares an answer with the exact one: in units in the last place.
 
 An exact result is given as its addends, so that the error allowed is known too: a few units in the last
 place of what is added up. Where nothing cancels there is one addend, and the bound is relative.

@@ -1,4 +1,4 @@
-"""This file is the regression and classification losses of one row, restated in exact arithmetic.
+"""The regression and classification losses of one row, restated in exact arithmetic.
 
 Each follows the source that its loss names, number by number, and knows nothing of arrays or of our kernels.
 Gradients are written out, not derived; `test_formulas.py` holds them against numerical differentiation.

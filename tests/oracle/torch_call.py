@@ -1,4 +1,4 @@
-"""This file is how PyTorch is asked the same as we are: one call, its value and its gradients."""
+"""Asks PyTorch the same as the engine: one call, its value and its gradients."""
 
 from __future__ import annotations
 

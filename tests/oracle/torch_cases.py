@@ -1,4 +1,4 @@
-"""This file is random calls for every loss that PyTorch has, with its argument names, options and shapes.
+"""Random calls of every loss that PyTorch has, with its argument names, options and shapes.
 
 `DRAWS` draws a call; `GRADIENTS` says which arguments PyTorch differentiates: it refuses weights that enter
 through its own kernels. A draw is of float64 numbers that float32 holds too, so both types see the same call.

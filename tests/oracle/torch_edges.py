@@ -1,4 +1,4 @@
-"""This file is the edges: calls whose answer is a matter of definition, for the comparison with PyTorch."""
+"""Calls whose answer is a matter of definition, for the comparison with PyTorch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how a case meets its oracle: row by row, in exact arithmetic, and how ours is asked."""
+"""Gives each case its truth: row by row, in exact arithmetic."""
 
 from __future__ import annotations
 

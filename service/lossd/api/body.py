@@ -1,4 +1,4 @@
-"""This file is how a body is received: each byte is copied once, into one buffer."""
+"""Receives bodies: each byte is copied once, into one buffer."""
 
 from __future__ import annotations
 

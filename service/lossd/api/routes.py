@@ -1,4 +1,4 @@
-"""This file is the slow routes: the catalogue, health, the kinds of problem, and the way in."""
+"""The ordinary routes: the catalogue, health, the kinds of problem, and the redirect to the documentation."""
 
 from __future__ import annotations
 

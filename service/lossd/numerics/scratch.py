@@ -1,4 +1,4 @@
-"""This file is the memory that tuned kernels work in: reused for every block and call."""
+"""The memory that fused kernels work in, reused for every block and call."""
 
 from __future__ import annotations
 

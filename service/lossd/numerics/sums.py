@@ -1,4 +1,4 @@
-"""This file is how many numbers are added without losing digits, at the speed of one pass.
+"""Sums of many numbers that lose no digits, at the speed of one pass.
 
 Adding n float32 numbers one by one errs by up to n ulp, and NumPy's float64 accumulation of float32
 costs three times a plain sum. So short runs are added by BLAS in the numbers' own type, where its

@@ -1,4 +1,4 @@
-"""This file is the Open Inference Protocol in the OpenAPI document: what FastAPI cannot read off its routes."""
+"""The Open Inference Protocol in the OpenAPI document: what FastAPI cannot read from its routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is which outputs a request to infer gets: what the engine is asked for, and what is taken of its answer.
+"""The outputs of a request to infer: what the engine is asked for, and what is taken from its answer.
 
 An output is named after the part of the answer it is, and the argument where it is of one: ``gradient.input``.
 Where a request has several reductions, it is named after its own as well: ``loss.mean``, ``gradient.mean.input``.
