@@ -65,13 +65,13 @@ def through_denominator(
     given = bound.arrays[name]
     if weights.axes is None:
         rate = _denominator_slope(share, name, bound, plan)
-        owed = rate * (value / divided_by)
+        part = rate * (value / divided_by)
         if not np.isfinite(value / divided_by):  # an infinite mean is nothing to those that take no part
-            owed = times(rate / divided_by, np.asarray(value))
-        slope: Array = array - owed
+            part = times(rate / divided_by, np.asarray(value))
+        slope: Array = array - part
     else:
-        owed_by_value = _per_value(np.asarray(value), weights) * (share / _per_value(divided_by, weights))
-        slope = array - _denominator_slope(owed_by_value, name, bound, plan)
+        per_value_part = _per_value(np.asarray(value), weights) * (share / _per_value(divided_by, weights))
+        slope = array - _denominator_slope(per_value_part, name, bound, plan)
         if given.rows is None or given.broadcast is not None:
             return slope  # a weight has a part in several results
         rate = of_selected(share, weights).reshape(array.shape)

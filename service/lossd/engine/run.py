@@ -182,7 +182,7 @@ def _allocate(bound: Bound, plan: Plan) -> Outputs:
     for reduction in plan.scales:
         for kind, name in plan.wanted.all:
             key = (kind, reduction, name)
-            arrays[key], view = _room(name, bound, plan)
+            arrays[key], view = _output(name, bound, plan)
             if view is not None:
                 rows[key] = view
     shape = (bound.count, *bound.value_core) if bound.loss.value.batched else bound.unreduced
@@ -194,7 +194,7 @@ def _allocate(bound: Bound, plan: Plan) -> Outputs:
     return Outputs(kept, arrays, rows)
 
 
-def _room(name: str, bound: Bound, plan: Plan) -> tuple[Array, Rows | None]:
+def _output(name: str, bound: Bound, plan: Plan) -> tuple[Array, Rows | None]:
     """Return an array for a derivative, and a view of it by rows if it has such."""
     given = bound.arrays.get(name)
     if given is None or given.rows is None:

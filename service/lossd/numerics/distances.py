@@ -49,11 +49,11 @@ def curvature(difference: Array, p: float) -> Array:
     rest = np.where(is_top, others, total - powers) / total
     if p < 2:
         rising = (p - 1) * rest * _slopes(size, top, share, total, p) / size
-        bend = np.where(size == 0, (p - 1) * np.inf, rising)
+        curved = np.where(size == 0, (p - 1) * np.inf, rising)
     else:
         half = share ** ((p - 2) / 2)  # the power itself may vanish where it does not over a tiny norm
-        bend = (p - 1) * rest * total ** ((2 - p) / p) * (half / (top * total ** (1 / p)) * half)
-    second: Array = np.where(top == 0, np.nan, bend)
+        curved = (p - 1) * rest * total ** ((2 - p) / p) * (half / (top * total ** (1 / p)) * half)
+    second: Array = np.where(top == 0, np.nan, curved)
     return second
 
 

@@ -56,7 +56,7 @@ def triplet_margin(
     active = np.where(np.isnan(reach), reach, reach >= 0).astype(reach.dtype)
     pull, push, aside = sides.pull, sides.push, sides.aside
 
-    def bend() -> Array:
+    def curved() -> Array:
         far = _weighted(sides.share, curvature(sides.far, p))
         apart: Array = (curvature(sides.near, p) - far) * np.reshape(sides.shrink, (-1, 1))
         return apart
@@ -69,7 +69,7 @@ def triplet_margin(
             "negative": lambda: _weighted(active, push + aside),
             "margin": lambda: active,
         },
-        {"anchor": lambda: _weighted(active, bend())},
+        {"anchor": lambda: _weighted(active, curved())},
     )
 
 
