@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field, ValidationError, create_model
 
 from lossd.declaration.alias import Alias
@@ -88,7 +89,10 @@ def read_request(loss: Loss, call: Call) -> Request:
 
     Raises:
         InvalidCall: A name is unknown or missing, or a setting or an option is out of its range.
+        TypeError: An array is among the call's options.
     """
+    if any([isinstance(option, np.ndarray) for option in call.options.values()]):
+        raise TypeError("expected every array in Call.arrays, got one in Call.options")
     model, given = request_model(loss), {**call.options, **call.arrays}
     excess = excess_of(loss, model, given)
     if excess is not None:
