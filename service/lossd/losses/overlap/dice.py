@@ -66,7 +66,25 @@ def dice(
             "input": lambda: -found.step * _slopes(found, found.input, found.target, smooth) * found.shrink,
             "target": lambda: -found.step * _slopes(found, found.target, found.input, smooth) * found.shrink,
         },
+        {
+            "input": lambda direction: _product(found, found.target, direction),
+            "target": lambda direction: _product(found, found.input, direction),
+        },
     )
+
+
+def _product(found: _Regions, other: Array, direction: Array) -> Array:
+    """Return the Hessian with respect to one array times a direction v, where y is the other array.
+
+    Its element i, j is ``2 (y_i + y_j) / D^2 - 2 (1 - F) / D^2``.
+    """
+    v = direction.astype(np.float64)
+    along = np.add.reduce(v, axis=1, keepdims=True)
+    across = np.vecdot(other, v)[:, None]
+    product: Array = (
+        found.step * (found.step * (other * along + across) / 2 - found.base * along) * found.shrink
+    )
+    return product
 
 
 class _Regions(NamedTuple):
