@@ -97,5 +97,10 @@ def test_a_constraint_on_an_argument_that_is_absent_holds():
 
 
 def test_what_a_mask_leaves_out_need_not_fulfil_a_constraint():
-    arrays = {"input": np.ones(2), "low": np.array([5.0, 0.0]), "high": np.ones(2), "mask": np.array([False, True])}
+    arrays = {
+        "input": np.ones(2),
+        "low": np.array([5.0, 0.0]),
+        "high": np.ones(2),
+        "mask": np.array([False, True]),
+    }
     assert evaluate(width, Call(arrays)).loss["mean"] == 1.0

@@ -61,7 +61,11 @@ DOMAINS = {
         Index("C", padding=-1), "whole numbers in [0, C), padded with -1", [-1, 0, 3], [-2, 4], "whole"
     ),
     "other index": Said(
-        Index("C", other_than="blank"), "whole numbers in [0, C) other than blank", [0, 2, 3], [1, 4, -1], "whole"
+        Index("C", other_than="blank"),
+        "whole numbers in [0, C) other than blank",
+        [0, 2, 3],
+        [1, 4, -1],
+        "whole",
     ),
     "length": Said(Length("S"), "whole numbers in [0, S]", [0, 3], [-1, 4], "whole"),
     "whole": Said(Whole(), "whole numbers", [-5, 0, 2**62], [], "whole"),

@@ -31,7 +31,9 @@ def quartic(r: Array, *, scale: Annotated[Positive, Differentiable] = 1.0, shift
         shift: What is added to it.
     """
     power = r**4 / scale
-    return Curve(power + shift, 4 * r**3 / scale, lambda: 12 * r**2 / scale, {"scale": lambda: -power / scale})
+    return Curve(
+        power + shift, 4 * r**3 / scale, lambda: 12 * r**2 / scale, {"scale": lambda: -power / scale}
+    )
 
 
 @margin_loss(formula=r"\ell = (1 - m)^2", source="this test", example=EXAMPLE)
@@ -60,7 +62,9 @@ def test_a_family_declares_its_loss_as_if_it_were_written_out():
 
 def test_a_residual_loss_has_all_derivatives_of_both_arguments_and_its_settings():
     names = ["input", "target", "scale"]
-    answer = evaluate(quartic, Call({"input": X, "target": T}, {"gradient": names, "scale": 2.0, "shift": 1, **ALL}))
+    answer = evaluate(
+        quartic, Call({"input": X, "target": T}, {"gradient": names, "scale": 2.0, "shift": 1, **ALL})
+    )
     np.testing.assert_array_equal(answer.loss["none"], [9, 9, 0.5**4 / 2 + 1])
     slope = np.array([16.0, -16, 0.25])
     np.testing.assert_array_equal(answer.gradient["none"]["input"], slope)
@@ -83,7 +87,9 @@ def test_directions_of_both_arguments_of_a_residual_loss_are_their_difference():
 def test_the_weight_of_a_family_divides_its_mean_and_multiplies_every_derivative():
     weight = np.array([1.0, 3.0, 0.0])
     arrays = {"input": X, "target": T, "weight": weight}
-    answer = evaluate(quartic, Call(arrays, {"gradient": ["input", "target", "weight"], "reduction": ["sum", "mean"]}))
+    answer = evaluate(
+        quartic, Call(arrays, {"gradient": ["input", "target", "weight"], "reduction": ["sum", "mean"]})
+    )
     assert answer.loss["mean"] == 64 / 4 == answer.loss["sum"] / answer.denominator
     np.testing.assert_array_equal(answer.gradient["sum"]["target"], -4 * (X - T) ** 3 * weight)
     np.testing.assert_array_equal(answer.gradient["sum"]["weight"], (X - T) ** 4)
@@ -106,7 +112,8 @@ def test_a_family_without_a_weight_that_divides_counts_rows(weight):
 def test_a_complex_residual_enters_by_its_absolute_value_and_turns_the_gradient():
     z = np.array([3.0 + 4.0j, -1.0j])
     answer = evaluate(
-        quartic, Call({"input": z, "target": z * 0}, {"gradient": ["input", "target", "scale"], "reduction": "sum"})
+        quartic,
+        Call({"input": z, "target": z * 0}, {"gradient": ["input", "target", "scale"], "reduction": "sum"}),
     )
     assert answer.loss["sum"] == 625 + 1
     assert answer.loss["sum"].dtype == np.float64
@@ -140,7 +147,8 @@ def test_the_second_derivative_by_hand_is_that_of_the_gradient_for_the_target_to
     x, t, v = rng.standard_normal((3, 50))
     found = evaluate(LOSSES[name], Call({"input": x, "target": t}, ALL)).hessian["none"]
     np.testing.assert_array_equal(found["input"], found["target"])
-    joint = evaluate(LOSSES[name], Call({"input": x, "target": t, "hvp.input": v, "hvp.target": v}, {"reduction": "sum"}))
+    arrays = {"input": x, "target": t, "hvp.input": v, "hvp.target": v}
+    joint = evaluate(LOSSES[name], Call(arrays, {"reduction": "sum"}))
     # both move alike: the residual stays, and so does every derivative
     np.testing.assert_allclose(joint.hvp["sum"]["input"], 0, atol=1e-15)
     np.testing.assert_allclose(joint.hvp["sum"]["target"], 0, atol=1e-15)

@@ -39,8 +39,9 @@ def test_a_pattern_is_its_axes_and_its_batch(text):
 
 @pytest.mark.parametrize(
     ("text", "wrong"),
-    [("(..., Z)", "Z"), ("(..., CC)", "CC"), ("(..., c)", "c"), ("(..., C-1)", "C-1"), ("(..., C+)", "C+"), ("(?)", "?")],
-)
+    [("(..., Z)", "Z"), ("(..., CC)", "CC"), ("(..., c)", "c"), ("(..., C-1)", "C-1"), ("(..., C+)", "C+"),
+     ("(?)", "?")],
+)  # fmt: skip
 def test_a_wrong_axis_is_named(text, wrong):
     letters = ", ".join(AXES)
     expected = f"expected the letters {letters} and numbers in a pattern, got {wrong!r} in {text!r}"

@@ -32,9 +32,7 @@ CASES = [(name, axis, form) for name in NAMES for axis in range(-4, 4)
 def test_every_loss_over_classes_places_them_by_the_same_setting():
     assert NAMES == ["cross_entropy", "nll"]
     for name, loss in LOSSES.items():
-        over_classes = any(
-            "C" in form.axes for argument in loss.arguments for form in argument.role.forms
-        )
+        over_classes = any("C" in form.axes for argument in loss.arguments for form in argument.role.forms)
         assert over_classes == (name in NAMES)
     assert {setting for setting in PLACING} == {"class_axis"}
     assert all(LOSSES[name].settings["class_axis"] == PLACING["class_axis"] for name in NAMES)
@@ -48,9 +46,19 @@ def test_classes_on_any_axis_are_classes_moved(name, axis, form):
     direction = RNG.standard_normal(LOGITS.shape)
 
     def ask(place, **options):
-        moved = {"input": np.moveaxis(LOGITS, -1, place), "weight": weight, "hvp": np.moveaxis(direction, -1, place)}
+        moved = {
+            "input": np.moveaxis(LOGITS, -1, place),
+            "weight": weight,
+            "hvp": np.moveaxis(direction, -1, place),
+        }
         moved["target"] = target if form == "index" else np.moveaxis(target, -1, place)
-        asked = {"gradient": differentiable, "hessian": True, "reduction": MODES, "class_axis": place, **options}
+        asked = {
+            "gradient": differentiable,
+            "hessian": True,
+            "reduction": MODES,
+            "class_axis": place,
+            **options,
+        }
         return evaluate(find(name), Call({**moved, "sample_weight": np.arange(30.0).reshape(BATCH)}, asked))
 
     last, found = ask(-1), ask(axis)
@@ -59,7 +67,12 @@ def test_classes_on_any_axis_are_classes_moved(name, axis, form):
         np.testing.assert_allclose(found.loss[mode], last.loss[mode], rtol=1e-14)
         assert np.shape(found.loss[mode]) == (BATCH if mode == "none" else ())
         np.testing.assert_allclose(found.gradient[mode]["weight"], last.gradient[mode]["weight"], rtol=1e-12)
-        for kind, of in (("gradient", "input"), ("hessian", "input"), ("hvp", "input"), ("gradient", "target")):
+        for kind, of in (
+            ("gradient", "input"),
+            ("hessian", "input"),
+            ("hvp", "input"),
+            ("gradient", "target"),
+        ):
             if of not in getattr(found, kind)[mode]:
                 continue
             expected = np.moveaxis(getattr(last, kind)[mode][of], -1, axis)
@@ -87,7 +100,9 @@ def test_an_array_of_one_axis_has_its_classes_there(name, axis):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("shape", "axis"), [((2, 4), 2), ((2, 4), -3), ((4,), 2), ((4,), -2), ((2, 3, 4), 5)])
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((2, 4), 2), ((2, 4), -3), ((4,), 2), ((4,), -2), ((2, 3, 4), 5)]
+)
 def test_an_axis_that_is_not_there_is_refused(name, shape, axis):
     arrays = {"input": np.zeros(shape), "target": np.zeros(shape[:-1], int)}
     with pytest.raises(InvalidCall) as refused:
@@ -138,4 +153,6 @@ def test_classes_stay_on_their_axis_when_samples_broadcast(axis, broadcast):
     found = evaluate(find("cross_entropy"), Call(arrays, {**options, "broadcast": True}))
     expected = evaluate(find("cross_entropy"), Call(whole, options))
     np.testing.assert_allclose(found.loss["none"], expected.loss["none"], rtol=1e-14)
-    np.testing.assert_allclose(found.gradient["mean"]["input"], expected.gradient["mean"]["input"], rtol=1e-13)
+    np.testing.assert_allclose(
+        found.gradient["mean"]["input"], expected.gradient["mean"]["input"], rtol=1e-13
+    )

@@ -29,7 +29,10 @@ def call(targets=FLAT, lengths=LENGTHS, logits=LOGITS, **options) -> Call:
 
 def test_the_arguments_that_have_lengths_are_those_of_ctc():
     with_lengths = {
-        (loss.name, a.name, a.role.lengths) for loss in LOSSES.values() for a in loss.arguments if a.role.lengths
+        (loss.name, a.name, a.role.lengths)
+        for loss in LOSSES.values()
+        for a in loss.arguments
+        if a.role.lengths
     }
     assert with_lengths == {("ctc", "targets", "target_lengths")}
 
@@ -52,7 +55,9 @@ def test_padded_rows_are_left_alone():
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint32, np.int64, np.uint64, ">i4"])
-@pytest.mark.parametrize("options", [{"gradient": True}, {"reduction": ["none", "mean"], "hessian": True}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"gradient": True}, {"reduction": ["none", "mean"], "hessian": True}], ids=str
+)
 @pytest.mark.parametrize("block_bytes", [1, 1 << 20])
 def test_concatenated_rows_are_padded_ones_in_every_type(dtype, options, block_bytes):
     joined = evaluate(
@@ -80,7 +85,9 @@ def test_any_rows_may_be_empty(lengths):
 
 def test_a_mask_leaves_out_rows_of_the_caller():
     mask = np.array([True, True, False, True])
-    joined, rows = (evaluate(find("ctc"), call(t, mask=mask, reduction=["none", "mean"])) for t in (FLAT, ROWS))
+    joined, rows = (
+        evaluate(find("ctc"), call(t, mask=mask, reduction=["none", "mean"])) for t in (FLAT, ROWS)
+    )
     for mode in ("none", "mean"):
         np.testing.assert_array_equal(joined.loss[mode], rows.loss[mode])
 
@@ -92,9 +99,21 @@ def test_a_mask_leaves_out_rows_of_the_caller():
         ({"targets": np.append(FLAT, 1)}, "targets", "6 symbols, the sum of target_lengths"),
         ({"lengths": np.array([3, -1, 1, 2])}, "target_lengths[1]", "whole numbers in [0, 6]"),
         ({"lengths": np.array([3, 0, 1, 7])}, "target_lengths[3]", "whole numbers in [0, 6]"),
-        ({"targets": np.array([1, 2, 2, 3, 5, 3])}, "targets[4]", "whole numbers in [0, 5) other than blank, 0"),
-        ({"targets": np.array([1, 2, 2, 0, 1, 3])}, "targets[3]", "whole numbers in [0, 5) other than blank, 0"),
-        ({"targets": np.array([1, 2, 2, 3, 1, 2**63 + 1], np.uint64)}, "targets[5]", "whole numbers in [0, 5)"),
+        (
+            {"targets": np.array([1, 2, 2, 3, 5, 3])},
+            "targets[4]",
+            "whole numbers in [0, 5) other than blank, 0",
+        ),
+        (
+            {"targets": np.array([1, 2, 2, 0, 1, 3])},
+            "targets[3]",
+            "whole numbers in [0, 5) other than blank, 0",
+        ),
+        (
+            {"targets": np.array([1, 2, 2, 3, 1, 2**63 + 1], np.uint64)},
+            "targets[5]",
+            "whole numbers in [0, 5)",
+        ),
         ({"targets": FLAT * 1.0}, "targets", "whole numbers"),
         ({"lengths": LENGTHS * 1.0}, "target_lengths", "whole numbers"),
     ],

@@ -77,7 +77,11 @@ def test_flat_lists_are_lists_one_by_one():
 @pytest.mark.parametrize("filler", [np.nan, np.inf, 1e300])
 @pytest.mark.parametrize("behind", [True, False], ids=["padding behind", "padding anywhere"])
 def test_a_mask_of_items_pads_lists_with_anything(filler, behind):
-    kept = KEPT if behind else np.array([np.random.default_rng(i).permutation(row) for i, row in enumerate(KEPT)])
+    kept = (
+        KEPT
+        if behind
+        else np.array([np.random.default_rng(i).permutation(row) for i, row in enumerate(KEPT)])
+    )
     arrays = {"input": put(X, kept, filler), "target": put(T, kept, filler), "mask": kept}
     masked = evaluate(scatter, Call(arrays, OPTIONS))
     flat = evaluate(scatter, Call({"input": X, "target": T, "group": COUNTS}, OPTIONS))
@@ -96,7 +100,10 @@ def test_lists_of_one_length_are_an_array_of_lists():
     for mode in MODES:
         np.testing.assert_allclose(grouped.loss[mode], plain.loss[mode], rtol=1e-14)
         np.testing.assert_allclose(
-            grouped.gradient[mode]["input"].reshape(4, 5), plain.gradient[mode]["input"], rtol=1e-13, atol=1e-15
+            grouped.gradient[mode]["input"].reshape(4, 5),
+            plain.gradient[mode]["input"],
+            rtol=1e-13,
+            atol=1e-15,
         )
 
 

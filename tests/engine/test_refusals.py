@@ -182,10 +182,10 @@ REFUSALS = {
     "probability below 0": Refusal(
         "bce", mse(input=[0.5, 0.5], target=[0.0, -0.5]), "target[1]", "[0, 1]", "-0.5",
     ),
-    "belief above 1": Refusal(
+    "class probability above 1": Refusal(
         "cross_entropy", ce(target=[[0.0, 1.0, 0.0], [0.0, 0.0, 2.0]]), "target[1][2]", "numbers in [0, 1]", "2.0"
     ),
-    "belief that sums to 1.1": Refusal(
+    "probabilities that sum to 1.1": Refusal(
         "cross_entropy", ce(target=[[0.0, 1.0, 0.0], [0.1, 0.0, 1.0]], check_target="strict"), "target[1][:]",
         "probabilities that sum to 1", "1.1",
     ),
@@ -208,7 +208,9 @@ REFUSALS = {
     "symbol out of range": Refusal(
         "ctc", ctc(targets=[[1, 2], [3, 1]]), "targets[1][0]", "whole numbers in [0, 3) other than blank, 0", "3",
     ),
-    "concatenated symbol": Refusal("ctc", ctc(targets=[1, 2, 1, 9]), "targets[3]", "whole numbers in [0, 3) other than blank, 0", "9"),
+    "concatenated symbol": Refusal(
+        "ctc", ctc(targets=[1, 2, 1, 9]), "targets[3]", "whole numbers in [0, 3) other than blank, 0", "9",
+    ),
     "concatenated too short": Refusal("ctc", ctc(targets=[1, 2, 1]), "targets", "4 symbols, the sum of", "3"),
     "blank out of range": Refusal("ctc", ctc(blank=3), "blank", "whole numbers in [0, 3)", "3"),
     "frames too few": Refusal("ctc", ctc(input_lengths=[4, 5]), "input_lengths[1]", "[0, 4]", "5"),

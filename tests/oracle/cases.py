@@ -118,13 +118,15 @@ def _cross_entropy(rng: np.random.Generator, limits: Any) -> Drawn:
     for eps in (0.1, 1.0):
         arrays = {"input": finite, "target": finite.argmin(1), "weight": weight}
         yield Case(f"smoothed {eps}", arrays, {"label_smoothing": eps})
-    belief = rng.dirichlet(np.ones(4), len(x)) * ~np.isinf(x)
-    yield Case("belief", {"input": x, "target": belief / belief.sum(1, keepdims=True)})
+    probabilities = rng.dirichlet(np.ones(4), len(x)) * ~np.isinf(x)
+    yield Case("probabilities", {"input": x, "target": probabilities / probabilities.sum(1, keepdims=True)})
     certain = np.eye(4)[best]
-    yield Case("certain belief", {"input": x, "target": certain, "weight": weight})
+    yield Case("certain class probabilities", {"input": x, "target": certain, "weight": weight})
     soft = rng.dirichlet(np.ones(4), len(finite))
     yield Case(
-        "smoothed belief", {"input": finite, "target": soft, "weight": weight}, {"label_smoothing": 0.3}
+        "smoothed class probabilities",
+        {"input": finite, "target": soft, "weight": weight},
+        {"label_smoothing": 0.3},
     )
     yield from _cross_entropy_at_the_edges(rng, limits)
 

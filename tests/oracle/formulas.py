@@ -70,9 +70,9 @@ def cross_entropy(*, input, target, weight=None, ignore_index=-100, label_smooth
     if target == ignore_index:
         nothing = [(MP.mpf(0),) for _ in classes]
         return Truth((MP.mpf(0),), {"input": nothing, "weight": nothing})
-    belief = target if isinstance(target, list) else [MP.mpf(c == target) for c in classes]
+    probabilities = target if isinstance(target, list) else [MP.mpf(c == target) for c in classes]
     eps, w = MP.mpf(label_smoothing), weight or [MP.mpf(1)] * len(input)
-    q = [times(1 - eps, belief[c]) + eps / len(input) for c in classes]
+    q = [times(1 - eps, probabilities[c]) + eps / len(input) for c in classes]
     a = [times(q[c], w[c]) for c in classes]
     log_s, s, rest = _softmax(input)
     pull = [MP.fsum(a[j] for j in classes if j != c) for c in classes]

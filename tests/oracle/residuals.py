@@ -119,7 +119,7 @@ def exact(value: Any) -> Any:
 
 
 class Row:
-    """The exact loss of one row, without its weights: value, slope of the absolute residual, curvature, and their sizes."""
+    """The exact loss of one row, without its weights: value, slope, curvature, and their sizes."""
 
     def __init__(self, name: str, input: Any, target: Any, setting: float) -> None:
         residual = exact(input) - exact(target)

@@ -36,9 +36,9 @@ def cross_entropy(
     if target == ignore_index:
         nothing = [(MP.mpf(0),) for _ in classes]
         return nothing, nothing
-    belief = target if isinstance(target, list) else [MP.mpf(c == target) for c in classes]
+    probabilities = target if isinstance(target, list) else [MP.mpf(c == target) for c in classes]
     eps, w = MP.mpf(label_smoothing), weight or [MP.mpf(1) for _ in classes]
-    a = [times(times(1 - eps, belief[c]) + eps / len(input), w[c]) for c in classes]
+    a = [times(times(1 - eps, probabilities[c]) + eps / len(input), w[c]) for c in classes]
     _, s, rest = _softmax(input)
     diagonal = [tuple(part * s[c] * rest[c] for part in a) for c in classes]
     product = [

@@ -99,10 +99,10 @@ def _cross_entropy(rng: Rng) -> Drawn:
         return drawn._replace(settings={**drawn.settings, **smoothing})
     shape, _ = _class_shape(rng)
     classes = shape[0] if len(shape) == 1 else shape[1]
-    belief = _uniform(rng, shape)
+    probabilities = _uniform(rng, shape)
     if some(rng, 0.7):
-        belief = belief / belief.sum(axis=min(1, len(shape) - 1), keepdims=True)
-    arrays = {"input": _normal(rng, shape), "target": belief.astype(np.float32).astype(float)}
+        probabilities = probabilities / probabilities.sum(axis=min(1, len(shape) - 1), keepdims=True)
+    arrays = {"input": _normal(rng, shape), "target": probabilities.astype(np.float32).astype(float)}
     return Drawn(arrays | _class_weight(rng, classes), smoothing)
 
 

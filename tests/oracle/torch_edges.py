@@ -71,8 +71,8 @@ EDGES: Mapping[str, Mapping[str, dict[str, Any]]] = {
         "smoothed away": _pair([[3.0, 1.0]], [0], label_smoothing=1.0),
         "smoothed, class ruled out": _pair([[-inf, 1.0, 2.0]], [1], label_smoothing=0.1),
         "infinite logit": _pair([[inf, 1.0]], [0]),
-        "no belief": _pair([[1.0, 2.0]], [[0.0, 0.0]]),
-        "belief, empty": _pair(np.zeros((0, 3)), np.zeros((0, 3))),
+        "no probability": _pair([[1.0, 2.0]], [[0.0, 0.0]]),
+        "probabilities, empty": _pair(np.zeros((0, 3)), np.zeros((0, 3))),
     },
     "nll": {**_LABELS, "infinite": _pair([[inf, -inf]], [0])},
     "bce": {
