@@ -7,21 +7,14 @@ A case is arrays with one row per first index, and settings. Arrays are drawn fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
+from tests.oracle import cases_of_scores
+from tests.oracle.case import Case, Drawn
 
-class Case(NamedTuple):
-    """Arguments and settings of one call."""
-
-    name: str
-    arrays: Mapping[str, Any]
-    settings: Mapping[str, Any] = {}
-
-
-Drawn = Iterator[Case]
 Limits = np.finfo
 
 
@@ -424,6 +417,10 @@ CASES: Mapping[str, Callable[..., Drawn]] = {
     "huber": _regression([{}, {"delta": 0.5}], "delta", 1e3),
     "smooth_l1": _regression([{}, {"beta": 0.25}, {"beta": 0.0}], "beta", 1e3, weighable=False),
     "pseudo_huber": _regression([{}, {"delta": 0.25}], "delta", 1e3, weighable=False),
+    "log_cosh": _regression([{}], weighable=False),
+    "cauchy": _regression([{}, {"scale": 0.25}], "scale", 1e3, weighable=False),
+    "fair": _regression([{}, {"c": 0.25}], "c", 1e3, weighable=False),
+    **cases_of_scores.CASES,
     "cross_entropy": _cross_entropy,
     "nll": _nll,
     "bce": _bce,

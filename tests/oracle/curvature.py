@@ -10,7 +10,7 @@ import numpy as np
 from tests.oracle.condition import Exact, Numbers
 from tests.oracle.exact import MP, Number
 
-_STEP = MP.mpf(2) ** -200  # of the smallest number of the call
+_STEP = MP.mpf(2) ** -200  # of the smallest number of the call, or 1
 _DIGITS = 400  # more than what lies between the largest number of the call and the smallest, or 1
 _SAME = MP.mpf(10) ** -25
 
@@ -64,8 +64,8 @@ def _along(
 
 
 def _least(arrays: Numbers, settings: Numbers) -> Number:
-    """Return the smallest size of a number that is not 0."""
-    return min(_sizes(arrays, settings), default=MP.mpf(1))
+    """Return the smallest size of a number that is not 0, or 1, at which exponentials change."""
+    return min([*_sizes(arrays, settings), MP.mpf(1)])
 
 
 def _sizes(arrays: Numbers, settings: Mapping[str, Any]) -> list[Number]:

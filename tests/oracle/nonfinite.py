@@ -18,8 +18,9 @@ from tests.oracle.exact import MP
 
 # Where the NaN of IEEE is as good as a limit: quotients of infinite numbers, and samples without an alignment.
 _QUOTIENTS = frozenset(["nt_xent", "triplet_margin", "dice", "ctc"])
-# Losses to which a number may matter or not that is in no pair, in an inactive triplet, or beside certain logits.
-_EXTENDED = frozenset(["nt_xent", "triplet_margin", "ctc", "cross_entropy"])
+# Losses to which a number may matter or not that is in no pair, in an inactive triplet, beside certain logits, or
+# in what has so small a factor that it vanishes.
+_EXTENDED = frozenset(["nt_xent", "triplet_margin", "ctc", "cross_entropy", "sigmoid_focal"])
 _FAR = MP.mpf(10) ** 500
 _ANY = object()
 
@@ -78,7 +79,8 @@ def _limit(near: Any, far: Any, *, demanded: bool) -> Any:
         return _ANY
     if abs(near) > MP.mpf(10) ** 400:
         return MP.inf * MP.sign(far) if MP.sign(far) == MP.sign(near) else _ANY
-    return far if abs(near - far) <= MP.mpf(10) ** -300 * (1 + abs(far)) else _ANY
+    change, small = abs(near - far), MP.mpf(10) ** -300
+    return far if change <= small * abs(far) or (change <= small and abs(far) <= abs(near)) else _ANY
 
 
 def _each(found: list[Results], of: Any) -> Results:

@@ -99,7 +99,7 @@ class Draw(NamedTuple):
         """
         weights = [np.abs(a).max(initial=1) for key, a in self.case.arrays.items() if "weight" in key]
         factors = [min(np.prod(weights, dtype=np.float64), self.limits.eps**-0.5)]
-        if "pos_weight" in self.case.arrays:
+        if "pos_weight" in self.case.arrays or self.name == "soft_margin":
             factors.append(np.abs(self.case.arrays["input"]).max(initial=1))
         if "embeddings" in self.case.arrays:
             with np.errstate(over="ignore"):

@@ -14,7 +14,7 @@ import numpy as np
 from lossd.losses import LOSSES
 from lossd.message import Answer, Call
 from tests.oracle.cases import entry
-from tests.oracle.exact import MP, Number
+from tests.oracle.exact import MP, Number, exp
 from tests.oracle.truth import oracle_of
 
 # The declared functions of the absolute residual, and their settings.
@@ -28,6 +28,9 @@ CURVATURE: Mapping[str, Callable[[Number, Number], Number]] = {
     "l1": lambda absolute, setting: MP.mpf(0),
     "huber": lambda absolute, delta: MP.mpf(absolute < delta),
     "smooth_l1": lambda absolute, beta: 1 / beta if absolute < beta else MP.mpf(0),
+    "log_cosh": lambda absolute, setting: 4 * exp(-2 * absolute) / (1 + exp(-2 * absolute)) ** 2,
+    "cauchy": lambda absolute, scale: (1 - (absolute / scale) ** 2) / (1 + (absolute / scale) ** 2) ** 2,
+    "fair": lambda absolute, c: (c / (absolute + c)) ** 2,
     "pseudo_huber": lambda absolute, delta: (delta / MP.hypot(absolute, delta)) ** 3,
 }
 DIVIDED_BY_WEIGHT = ("mse", "l1")

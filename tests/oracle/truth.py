@@ -11,13 +11,19 @@ import numpy as np
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
 from lossd.message import Call
-from tests.oracle import formulas, formulas_of_paths, formulas_of_sets
+from tests.oracle import (
+    formulas,
+    formulas_of_labels,
+    formulas_of_likelihoods,
+    formulas_of_paths,
+    formulas_of_sets,
+)
 from tests.oracle.cases import Case, draw_cases, entry
 from tests.oracle.exact import numbers, summed, worst
 
 ORACLES = {
     name: function
-    for module in (formulas, formulas_of_sets, formulas_of_paths)
+    for module in (formulas, formulas_of_labels, formulas_of_likelihoods, formulas_of_paths, formulas_of_sets)
     for name, function in vars(module).items()
     if name in LOSSES
 }
@@ -38,6 +44,8 @@ FRAMES = {  # (T, N, C): the rows are not in front
 BOUNDS = {
     "mse": 4, "l1": 2, "huber": 4, "smooth_l1": 4, "pseudo_huber": 4, "multi_quantile": 2, "dice": 6, "bce": 4,
     "nll": 2, "bce_with_logits": 4, "cross_entropy": 6, "triplet_margin": 8, "nt_xent": 8, "ctc": 8,
+    "log_cosh": 4, "cauchy": 8, "fair": 8, "poisson_nll": 4, "gaussian_nll": 6, "kl_div": 4, "soft_margin": 4,
+    "hinge": 2, "squared_hinge": 4, "hinge_embedding": 2, "margin_ranking": 4, "sigmoid_focal": 8,
 }  # fmt: skip
 
 
@@ -48,6 +56,9 @@ def bound(name: str, case: Case) -> float:
         return allowed * (1 + 0.5 / case.settings.get("temperature", 0.07))
     if name == "triplet_margin":  # a power multiplies its base's rounding
         return allowed + case.settings.get("p", 2.0)
+    if name == "sigmoid_focal":  # a power multiplies its base's logarithm
+        finite = np.abs(case.arrays["input"][np.isfinite(case.arrays["input"])])
+        return allowed + case.settings.get("gamma", 2.0) * min(max(finite.max(initial=0), 40.0), 750.0)
     if name == "ctc":  # every frame rounds once
         return allowed + case.arrays.get("log_probs", case.arrays.get("logits")).shape[1]
     if name == "cross_entropy":  # beyond the range of the exponential, differences of logits are rounded

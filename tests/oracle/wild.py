@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic.fields import FieldInfo
 
-from lossd.declaration.domain import REAL, Distribution, Interval
+from lossd.declaration.domain import REAL, Distribution, Interval, OneOf
 from lossd.declaration.loss import Loss
 from lossd.declaration.role import Role
 from lossd.declaration.samples import forms, sample_call
@@ -39,6 +39,12 @@ SIZES: Mapping[str, Callable[[np.random.Generator], int]] = {
     "S": lambda rng: int(rng.choice([1, 2])),
     "T": lambda rng: int(rng.choice([1, 2, 3])),
 }
+# An argument that is not negative, unless a setting says that it is a logarithm: up to what, for infinities of either
+# sign in a sum say nothing.
+LOGARITHMIC: Mapping[str, tuple[str, str, float]] = {
+    "poisson_nll": ("input", "log_input", 1e4),
+    "kl_div": ("target", "log_target", 80.0),
+}
 # ctc's sample labels are 1 to 3.
 FIXED: Mapping[str, Mapping[str, int]] = {"ctc": {"C": 4}}
 
@@ -63,6 +69,9 @@ def draw_call(loss: Loss, rng: np.random.Generator, dtype: Any) -> Case:
     settings = {
         name: _setting(name, field, rng) for name, field in loss.settings.items() if name not in PLACING
     }
+    if loss.name in LOGARITHMIC:
+        key, setting, most = LOGARITHMIC[loss.name]
+        arrays[key] = np.minimum(arrays[key], dtype(most)) if settings[setting] else abs(arrays[key])
     axes = {setting: 1 for role in form.roles.values() if role.flattened for setting in role.axes.values()}
     if "target" in arrays and arrays["target"].dtype.kind == "f":
         settings.pop("ignore_index", None)  # probabilities have no index to ignore
@@ -149,8 +158,8 @@ def distributions(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) 
 def _array(role: Role, drawn: np.ndarray, profile: Draw, rng: np.random.Generator, dtype: Any) -> np.ndarray:
     """Draw the values of one argument in the shape of its sample."""
     domain, shape = role.domain, drawn.shape
-    if domain.kind != "real":
-        return drawn
+    if domain.kind != "real" or isinstance(domain, OneOf):
+        return drawn.astype(dtype) if domain.kind == "real" else drawn
     limit = float(np.finfo(dtype).max)
     if isinstance(domain, Distribution):
         values = distributions(rng, shape, dtype)

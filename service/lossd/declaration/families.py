@@ -101,12 +101,12 @@ def margin_loss(
                 curve.value,
                 {
                     "input": lambda: times(target, evaluated(slope)),
-                    "target": lambda: times(input, evaluated(slope)),
+                    "target": lambda: times(evaluated(slope), input),
                     **curve.settings,
                 },
                 {
                     "input": lambda: times(target * target, evaluated(second)),
-                    "target": lambda: times(input * input, evaluated(second)),
+                    "target": lambda: times(evaluated(second), input * input),
                 },
             )
 

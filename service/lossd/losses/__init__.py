@@ -7,15 +7,21 @@ from collections.abc import Iterable, Mapping
 from lossd.declaration.alias import NOT_OFFERED
 from lossd.declaration.loss import Loss
 from lossd.errors import UnknownLoss
-from lossd.losses.classification import binary, multiclass
+from lossd.losses.classification import binary, focal, margins, multiclass
+from lossd.losses.divergence import kullback_leibler
 from lossd.losses.embedding import pairs, triplets
+from lossd.losses.likelihood import counts, normal
 from lossd.losses.overlap import dice
 from lossd.losses.quantile import pinball
-from lossd.losses.regression import residual
+from lossd.losses.ranking import margin
+from lossd.losses.regression import residual, smooth
 from lossd.losses.sequence import ctc
 from lossd.spelling import did_you_mean, names_near
 
-MODULES = (residual, multiclass, binary, pinball, dice, triplets, pairs, ctc)
+MODULES = (
+    *(residual, smooth, multiclass, binary, margins, focal, pinball, counts, normal, kullback_leibler),
+    *(dice, triplets, pairs, margin, ctc),
+)
 
 
 def by_name(losses: Iterable[Loss]) -> dict[str, Loss]:

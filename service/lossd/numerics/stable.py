@@ -6,7 +6,7 @@ is nearly done.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -90,9 +90,15 @@ def softplus(values: Array) -> Array:
 
 def sigmoid(values: Array) -> Array:
     """Return ``1 / (1 + exp(-x))`` from ``exp(-|x|)``: no overflow, exact for all x, also where s is tiny."""
-    small = np.exp(-np.abs(values))
-    whole: Array = np.where(values >= 0, 1, small) / (1 + small)
+    positive = values >= 0
+    small = np.exp(np.where(positive, -values, values))  # not of -|x|, whose derivative at 0 would be another
+    whole: Array = np.where(positive, 1, small) / (1 + small)
     return whole
+
+
+def held(setting: float, dtype: np.dtype[Any]) -> Any:
+    """Return a setting as it enters arithmetic in ``dtype``: in float64 where ``dtype`` has too few digits for it."""
+    return np.float64(setting) if 0 < setting < np.finfo(dtype).tiny else setting
 
 
 def times(factor: Array | float, value: Array) -> Array:
