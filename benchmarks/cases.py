@@ -106,6 +106,35 @@ def _probabilities_and_labels(rng: np.random.Generator, shape: Shape, dtype: Any
     return {**drawn, "input": 1 / (1 + np.exp(-drawn["input"]))}
 
 
+def _scores_and_signs(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, Array]:
+    return {"input": rng.standard_normal(shape, dtype), "target": _signs(rng, shape, dtype)}
+
+
+def _pairs_of_scores(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, Array]:
+    scores = {name: rng.standard_normal(shape, dtype) for name in ("input1", "input2")}
+    return {**scores, "target": _signs(rng, shape, dtype)}
+
+
+def _signs(rng: np.random.Generator, shape: Shape, dtype: Any) -> Array:
+    signs: Array = (2 * rng.integers(0, 2, shape) - 1).astype(dtype)
+    return signs
+
+
+def _logarithms_and_counts(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, Array]:
+    return {"input": rng.standard_normal(shape, dtype), "target": rng.poisson(2, shape).astype(dtype)}
+
+
+def _reals_and_variances(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, Array]:
+    return {**_reals(rng, shape, dtype), "var": np.exp(rng.standard_normal(shape, dtype))}
+
+
+def _log_probabilities_and_probabilities(
+    rng: np.random.Generator, shape: Shape, dtype: Any
+) -> dict[str, Array]:
+    logits = {name: _log_softmax(rng.standard_normal(shape, dtype)) for name in ("input", "target")}
+    return {**logits, "target": np.exp(logits["target"])}
+
+
 def _logits_and_classes(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, Array]:
     return {"input": rng.standard_normal(shape, dtype), "target": rng.integers(0, shape[1], shape[0])}
 
@@ -156,6 +185,12 @@ SUBJECTS: Mapping[str, Subject] = {
     "smooth_l1": Subject("smooth_l1_loss", _reals),
     "bce": Subject("binary_cross_entropy", _probabilities_and_labels),
     "bce_with_logits": Subject("binary_cross_entropy_with_logits", _logits_and_labels),
+    "soft_margin": Subject("soft_margin_loss", _scores_and_signs, limit="exp"),
+    "hinge_embedding": Subject("hinge_embedding_loss", _scores_and_signs),
+    "margin_ranking": Subject("margin_ranking_loss", _pairs_of_scores, gradient=("input1", "input2"), limit=None),
+    "poisson_nll": Subject("poisson_nll_loss", _logarithms_and_counts, limit="exp"),
+    "gaussian_nll": Subject("gaussian_nll_loss", _reals_and_variances, gradient=("input", "var")),
+    "kl_div": Subject("kl_div", _log_probabilities_and_probabilities, _by_classes, limit=None),
     "cross_entropy": Subject("cross_entropy", _logits_and_classes, _by_classes, limit="exp"),
     "nll": Subject("nll_loss", _log_probabilities_and_classes, _by_classes, limit=None),
     "triplet_margin": Subject(

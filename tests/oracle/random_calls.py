@@ -104,6 +104,7 @@ class Draw(NamedTuple):
         if "embeddings" in self.case.arrays:
             with np.errstate(over="ignore"):
                 factors.append(1 / np.abs(self.case.arrays["embeddings"]).max(axis=1).min(initial=1))
+        factors.append(max(self.case.settings.get("gamma", 1.0), 1.0) ** 2)
         return float(min(np.prod(factors, dtype=np.float64), np.finfo(np.float64).max))
 
     @property

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
-from lossd.declaration.alias import objective, optax, pytorch
+from lossd.declaration.alias import objective, pytorch
 from lossd.declaration.domain import Interval
 from lossd.declaration.loss import Boosting, Example, loss
 from lossd.declaration.result import Derivative, Result
@@ -25,7 +25,6 @@ _LOG_2_PI = log(2 * pi)
 @loss(
     aliases=(
         *pytorch("PoissonNLLLoss", "poisson_nll_loss"),
-        *optax("optax.poisson_nll_loss"),
         *objective("XGBoost", "count:poisson", also=_STEP),
         *objective("LightGBM", "poisson", also=_STEP),
     ),

@@ -25,7 +25,7 @@ _FAR = 40.0  # exp(-2 * 40) is below the last place of what it is added to, and 
 
 @residual_loss(
     aliases=(
-        *keras("LogCosh", "logcosh"),
+        *keras("LogCosh"),
         *optax("optax.log_cosh"),
     ),
     formula=r"\ell = \log \cosh r,\quad r = x - t",
