@@ -187,7 +187,9 @@ SUBJECTS: Mapping[str, Subject] = {
     "bce_with_logits": Subject("binary_cross_entropy_with_logits", _logits_and_labels),
     "soft_margin": Subject("soft_margin_loss", _scores_and_signs, limit="exp"),
     "hinge_embedding": Subject("hinge_embedding_loss", _scores_and_signs),
-    "margin_ranking": Subject("margin_ranking_loss", _pairs_of_scores, gradient=("input1", "input2"), limit=None),
+    "margin_ranking": Subject(
+        "margin_ranking_loss", _pairs_of_scores, gradient=("input1", "input2"), limit=None
+    ),
     "poisson_nll": Subject("poisson_nll_loss", _logarithms_and_counts, limit="exp"),
     "gaussian_nll": Subject("gaussian_nll_loss", _reals_and_variances, gradient=("input", "var")),
     "kl_div": Subject("kl_div", _log_probabilities_and_probabilities, _by_classes, limit=None),

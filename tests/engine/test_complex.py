@@ -26,6 +26,9 @@ BY_HAND = {
     "l1": (ABSOLUTE, np.ones(6)),
     "huber": (np.where(ABSOLUTE < 1, ABSOLUTE**2 / 2, ABSOLUTE - 0.5), np.minimum(ABSOLUTE, 1)),
     "smooth_l1": (np.where(ABSOLUTE < 1, ABSOLUTE**2 / 2, ABSOLUTE - 0.5), np.minimum(ABSOLUTE, 1)),
+    "log_cosh": (np.log(np.cosh(ABSOLUTE)), np.tanh(ABSOLUTE)),
+    "cauchy": (np.log(1 + ABSOLUTE**2) / 2, ABSOLUTE / (1 + ABSOLUTE**2)),
+    "fair": (ABSOLUTE - np.log(1 + ABSOLUTE), ABSOLUTE / (1 + ABSOLUTE)),
     "pseudo_huber": (np.sqrt(1 + ABSOLUTE**2) - 1, ABSOLUTE / np.sqrt(1 + ABSOLUTE**2)),
 }
 
@@ -84,7 +87,8 @@ def test_gradient_is_pytorch_s(name):
     functional = torch.nn.functional
     losses = {
         "mse": functional.mse_loss, "l1": functional.l1_loss, "huber": functional.huber_loss,
-        "smooth_l1": functional.smooth_l1_loss, "pseudo_huber": lambda r, _: ((1 + r * r).sqrt() - 1).mean(),
+        "smooth_l1": functional.smooth_l1_loss, "pseudo_huber": lambda r, _: ((1 + r * r).sqrt() - 1).mean(), "log_cosh": lambda r, _: r.cosh().log().mean(),
+        "cauchy": lambda r, _: (1 + r * r).log().mean() / 2, "fair": lambda r, _: (r - (1 + r).log()).mean(),
     }  # fmt: skip
     given = torch.tensor(INPUT, requires_grad=True)
     distance = (given - torch.tensor(TARGET)).abs()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lossd.declaration.domain import OneOf
 from lossd.declaration.loss import Loss
 from lossd.declaration.samples import sample_call
 from lossd.engine import evaluate
@@ -43,8 +44,10 @@ def overlapping(loss: Loss, dtype: type, shift: int) -> dict[str, np.ndarray]:
     """Return a typical call whose real arrays lie in one memory, each ``shift`` numbers after the one before."""
     arrays = typical(loss, dtype)
     real = [name for name, array in arrays.items() if array.dtype.kind == "f"]
-    # between 0 and 1, so that every loss takes it
+    # between 0 and 1, or labels, so that every loss takes it
     memory = np.random.default_rng(1).uniform(size=arrays[real[0]].size + 8 * abs(shift)).astype(dtype)
+    if any(isinstance(a.role.domain, OneOf) for a in loss.arguments):
+        memory = np.copysign(1, memory - dtype(0.5))
     for place, name in enumerate(real):
         first, size = shift * (place if shift > 0 else place - len(real)), arrays[name].size
         arrays[name] = memory[first : first + size].reshape(arrays[name].shape)

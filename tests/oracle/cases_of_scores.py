@@ -28,7 +28,11 @@ def _signed(*, settings: tuple[dict[str, float], ...] = ({},)) -> Callable[..., 
         x = _scores(rng, limits)
         for given in settings:
             for label in (1.0, -1.0):
-                yield Case(f"kinks, {label} {given or 'plain'}", {"input": x, "target": np.full(x.shape, label)}, given)
+                yield Case(
+                    f"kinks, {label} {given or 'plain'}",
+                    {"input": x, "target": np.full(x.shape, label)},
+                    given,
+                )
         least, most = float(limits.smallest_subnormal), float(limits.max)
         for label in (1.0, -1.0):
             ends = np.array([0.3, least, most, INF, -INF, NAN])
@@ -110,7 +114,11 @@ def _gaussian_nll(rng: np.random.Generator, limits: Any) -> Drawn:
     for eps in (1e-6, 1e-60, 1.0):
         yield Case(f"kink: variances below {eps}", small, {"eps": eps})
     wide = np.array([most / 4, most**0.5, most**0.6, 1e-30, 1e18, 1.0])
-    arrays = {"input": wide, "target": -wide[::-1].copy(), "var": np.array([most / 2, most**0.9, 1e30, 1e-5, 1, 1])}
+    arrays = {
+        "input": wide,
+        "target": -wide[::-1].copy(),
+        "var": np.array([most / 2, most**0.9, 1e30, 1e-5, 1, 1]),
+    }
     yield Case("of every size", arrays)
     ends = {"input": np.array([INF, 0, NAN]), "target": np.array([0.0, -INF, 0]), "var": np.ones(3)}
     yield Case("not finite", ends)

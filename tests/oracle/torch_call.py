@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,13 @@ import torch
 from torch.nn import functional
 
 torch.set_num_threads(1)  # its idle workers spin, and slow whatever runs next
+
+
+def _kl_div(**given: Any) -> torch.Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that its mean is not batchmean
+        return functional.kl_div(**given)
+
 
 FUNCTIONS = {
     "mse": functional.mse_loss,
@@ -20,6 +28,12 @@ FUNCTIONS = {
     "nll": functional.nll_loss,
     "bce": functional.binary_cross_entropy,
     "bce_with_logits": functional.binary_cross_entropy_with_logits,
+    "soft_margin": functional.soft_margin_loss,
+    "hinge_embedding": functional.hinge_embedding_loss,
+    "margin_ranking": functional.margin_ranking_loss,
+    "poisson_nll": functional.poisson_nll_loss,
+    "gaussian_nll": functional.gaussian_nll_loss,
+    "kl_div": _kl_div,
     "triplet_margin": functional.triplet_margin_loss,
     "ctc": functional.ctc_loss,
 }

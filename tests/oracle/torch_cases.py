@@ -128,6 +128,52 @@ def _factor(rng: Rng, shape: Shape, name: str) -> dict[str, np.ndarray]:
     return {name: _uniform(rng, _broadcastable(rng, shape), 0.1, 3)} if some(rng, 0.4) else {}
 
 
+def _signs(rng: Rng, shape: Shape) -> np.ndarray:
+    return np.asarray(rng.choice([-1.0, 1.0], shape))
+
+
+def _soft_margin(rng: Rng) -> Drawn:
+    shape = _shape(rng)
+    return Drawn({"input": _normal(rng, shape), "target": _signs(rng, shape)})
+
+
+def _hinge_embedding(rng: Rng) -> Drawn:
+    drawn, margin = _soft_margin(rng), _number(rng, -1, 3)
+    x = drawn.arrays["input"]
+    drawn.arrays["input"] = np.where(rng.random(x.shape) < 0.1, margin, x)  # kinks
+    return drawn._replace(settings={"margin": margin} if some(rng, 0.7) else {})
+
+
+def _margin_ranking(rng: Rng) -> Drawn:
+    arrays = _residual(rng, weighable=False)
+    scores = {"input1": arrays["input"], "input2": arrays["target"]}
+    settings = {"margin": _number(rng, -1, 3)} if some(rng) else {}
+    return Drawn({**scores, "target": _signs(rng, scores["input1"].shape)}, settings)
+
+
+def _poisson_nll(rng: Rng) -> Drawn:
+    shape, log_input, full = _shape(rng), some(rng), some(rng)
+    x = _uniform(rng, shape, -3, 3) if log_input else _uniform(rng, shape, 0.1, 9)
+    # Where a count is 0 its gradient is nan there if full: test_torch_edges.py.
+    counts = np.asarray(rng.poisson(2, shape) + float(full))
+    settings = {"log_input": log_input, "full": full, "eps": float(rng.choice([1e-8, 0.25]))}
+    return Drawn({"input": x, "target": counts}, settings)
+
+
+def _gaussian_nll(rng: Rng) -> Drawn:
+    shape = _shape(rng)
+    variances = (*shape[:-1], 1) if some(rng, 0.3) and shape else shape
+    arrays = {"input": _uniform(rng, shape, -3, 3), "target": _uniform(rng, shape, -3, 3)}
+    arrays["var"] = _uniform(rng, variances, 0.1, 3)
+    return Drawn(arrays, {"full": some(rng), "eps": float(rng.choice([1e-6, 0.5]))} if some(rng) else {})
+
+
+def _kl_div(rng: Rng) -> Drawn:
+    shape, log_target = _shape(rng), some(rng)
+    target = _uniform(rng, shape, -5, 0) if log_target else _uniform(rng, shape, 0.01, 1)
+    return Drawn({"input": _uniform(rng, shape, -5, 0), "target": target}, {"log_target": log_target})
+
+
 def _triplet_margin(rng: Rng) -> Drawn:
     shape = (*_shape(rng, 2), int(rng.integers(1, 6)))
     arrays = {name: _normal(rng, shape) for name in ("anchor", "positive", "negative")}
@@ -157,6 +203,12 @@ DRAWS: Mapping[str, Callable[[Rng], Drawn]] = {
     "nll": _nll,
     "bce": _bce,
     "bce_with_logits": _bce_with_logits,
+    "soft_margin": _soft_margin,
+    "hinge_embedding": _hinge_embedding,
+    "margin_ranking": _margin_ranking,
+    "poisson_nll": _poisson_nll,
+    "gaussian_nll": _gaussian_nll,
+    "kl_div": _kl_div,
     "triplet_margin": _triplet_margin,
     "ctc": _ctc,
 }
@@ -164,9 +216,12 @@ DRAWS: Mapping[str, Callable[[Rng], Drawn]] = {
 
 def differentiable(name: str, arrays: Mapping[str, np.ndarray]) -> list[str]:
     """Return the arguments that PyTorch differentiates in this call."""
-    refused = {"bce": {"weight"}, "bce_with_logits": {"weight", "pos_weight"}, "nll": {"weight"}}.get(
-        name, set()
-    )
+    refused = {
+        "bce": {"weight"},
+        "soft_margin": {"target"},
+        "bce_with_logits": {"weight", "pos_weight"},
+        "nll": {"weight"},
+    }.get(name, set())
     if name == "cross_entropy" and arrays["target"].dtype.kind == "i":
         refused = {"weight"}
     return [key for key, array in arrays.items() if array.dtype.kind == "f" and key not in refused]

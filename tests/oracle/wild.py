@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic.fields import FieldInfo
 
-from lossd.declaration.domain import REAL, Distribution, Interval, OneOf
+from lossd.declaration.domain import WEIGHT, Distribution, Interval, OneOf
 from lossd.declaration.loss import Loss
 from lossd.declaration.role import Role
 from lossd.declaration.samples import forms, sample_call
@@ -62,7 +62,7 @@ def draw_call(loss: Loss, rng: np.random.Generator, dtype: Any) -> Case:
         for name, role in form.roles.items():
             array = _array(role, call.arrays[name], profile, rng, dtype)
             near = [other for other in arrays.values() if _alike(other, array)]
-            if near and role.domain == REAL and rng.random() < 0.3:
+            if near and _is_free(role) and rng.random() < 0.3:
                 array = _nudged(near[0], rng)
             # Exponentials of larger numbers have too many digits for a sum over all paths.
             arrays[name] = np.clip(np.moveaxis(array, 1, 0), -1e4, 1e4) if name in FRAMES else array
@@ -163,7 +163,7 @@ def _array(role: Role, drawn: np.ndarray, profile: Draw, rng: np.random.Generato
     limit = float(np.finfo(dtype).max)
     if isinstance(domain, Distribution):
         values = distributions(rng, shape, dtype)
-    elif isinstance(domain, Interval) and domain.typical is not None:
+    elif isinstance(domain, Interval) and domain.typical is not None and not _is_free(role):
         values = weights(rng, shape, dtype)
     elif _bounded(role):
         values = fractions(rng, shape, dtype)
@@ -176,6 +176,11 @@ def _array(role: Role, drawn: np.ndarray, profile: Draw, rng: np.random.Generato
 
 def _bounded(role: Role) -> bool:
     return isinstance(role.domain, Interval) and not role.domain.unbounded
+
+
+def _is_free(role: Role) -> bool:
+    """Return whether an array that is no weight may hold any number."""
+    return isinstance(role.domain, Interval) and role.domain.unbounded and role.domain != WEIGHT
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> bool:

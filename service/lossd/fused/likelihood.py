@@ -21,7 +21,7 @@ from lossd.numerics.sums import dot, total, total_of_any_sign
 def poisson_nll_block(
     input: Array, target: Array, *, log_input: bool, eps: float, scale: Any, out: Array, scratch: Scratch
 ) -> float:
-    """Take the one exponential, or logarithm, for loss and gradient; and the product with the target as a dot product."""
+    """Share one exponential, or logarithm, between loss and gradient; weigh the other term by a dot product."""
     if not log_input:
         return _poisson_nll_of_rates(input, target, eps, scale, out, scratch)
     rate = np.exp(input, out=scratch.empty("rate", input))
@@ -66,10 +66,13 @@ def gaussian_nll_block(
     square = np.multiply(residual, slope, out=residual)  # now over the variance
     logarithm = total_of_any_sign(np.log(v, out=scratch.empty("logarithm", input)))
     constant = input.size * log(2 * pi) if full else 0.0
-    value = _finite(0.5 * (logarithm + total(square) + constant))
+    squares = total(square)
+    value = _finite(0.5 * (logarithm + squares + constant))
+    if not squares + 1 < float(np.finfo(v.dtype).max) / 8 * float(np.minimum.reduce(v)):
+        raise FloatingPointError  # what is divided by the variance may overflow
     np.multiply(slope, scale, out=out[0])
     np.divide(np.subtract(1, square, out=square), v, out=square)
-    np.multiply(square, out[1].dtype.type(0.5 * scale), out=out[1])
+    np.multiply(square, 0.5 * scale, out=out[1])
     return value
 
 

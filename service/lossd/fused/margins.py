@@ -39,15 +39,15 @@ def hinge_embedding_block(
     input: Array, target: Array, *, margin: float, scale: Any, out: Array, scratch: Scratch
 ) -> float:
     """Find the slopes by comparisons: the loss is their product with the input, and the margin for each of -1."""
-    if held(margin, input.dtype) is not margin:
-        raise FloatingPointError
+    if held(margin, input.dtype) is not margin or dot(target, target) != target.size:
+        raise FloatingPointError  # for a label that is NaN
     like = np.greater(target, 0, out=scratch.empty("like", input, bool))
     near = np.less_equal(input, margin, out=scratch.empty("near", input, bool))
     active = np.greater(near, like, out=near)  # and not alike
     steps = np.subtract(like.view(np.int8), active.view(np.int8), out=scratch.empty("steps", input, np.int8))
     slope = scratch.empty("slope", input)
     np.copyto(slope, steps)
-    value = dot(slope, input) + margin * int(np.count_nonzero(active))
+    value: float = dot(slope, input) + margin * int(np.count_nonzero(active))
     if not isfinite(value):
         raise FloatingPointError
     np.multiply(slope, scale, out=out)

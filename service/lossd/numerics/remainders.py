@@ -18,13 +18,14 @@ def log1p_remainder(values: Array) -> Array:
     """
     whole = 2 + values
     share = values / whole
-    return (1 - 2 * share * atanh_tail(share * share) / whole) / whole
+    remainder: Array = (1 - 2 * share * atanh_tail(share * share) / whole) / whole
+    return remainder
 
 
 def atanh_tail(squares: Array) -> Array:
     """Return ``S(y) = (atanh(s) / s - 1) / y = 1/3 + y/5 + y^2/7 + ...`` at ``y = s^2``, for y in [0, 1/9]."""
     terms = ceil(log(float(np.finfo(squares.dtype).eps)) / log(1 / 9)) + 1
-    tail = squares * 0 + 1 / squares.dtype.type(2 * terms + 3)
+    tail: Array = squares * 0 + 1 / squares.dtype.type(2 * terms + 3)
     for k in range(terms - 1, -1, -1):
         tail = tail * squares + 1 / squares.dtype.type(2 * k + 3)
     return tail
@@ -32,10 +33,11 @@ def atanh_tail(squares: Array) -> Array:
 
 def expm1_remainder(values: Array) -> Array:
     """Return ``exp(x) - 1 - x = x^2/2 (1 + x/3 (1 + x/4 (...)))``, for x in [-1, 1]."""
-    series = values * 0 + 1
+    series: Array = values * 0 + 1
     for k in range(_exponential_terms(values.dtype), 2, -1):
         series = 1 + series * values / k
-    return values * values / 2 * series
+    series = series * values * values / 2
+    return series
 
 
 def _exponential_terms(dtype: np.dtype[Any]) -> int:

@@ -63,7 +63,9 @@ def sigmoid_focal(
     # Exact where either is next to 1, and for labels also where it underflows.
     log_soft = np.where(wrong > 0.5, np.log1p(-right), np.log(wrong))
     log_wrong = np.where(t == 0, -missed, np.where(t == 1, -false, log_soft))
-    half = np.exp(times(0.5 * gamma, log_wrong))  # its square may underflow where the product with the cost does not
+    half = np.exp(
+        times(0.5 * gamma, log_wrong)
+    )  # its square may underflow where the product with the cost does not
     weighed = alpha >= 0
     weight = alpha * t + (1 - alpha) * rest if weighed else np.ones_like(t)
 
@@ -75,7 +77,8 @@ def sigmoid_focal(
         limit = EXP_RANGE[kind.char]
         near = np.where(t == 0, np.maximum(x, -limit), np.where(t == 1, np.minimum(x, limit), x))
         costs = times(t, softplus(-near)) + times(rest, softplus(near))
-        return costs / (t * sigmoid(-near) + rest * sigmoid(near))
+        quotient: Array = costs / (t * sigmoid(-near) + rest * sigmoid(near))
+        return quotient
 
     def by_input() -> Array:
         rising = (rest - t) * sigmoid(x) * sigmoid(-x)  # dq/dx

@@ -24,9 +24,7 @@ _LABELS = "Labels are -1 and 1: those of 0 and 1, which Keras converts, are not 
     aliases=pytorch("SoftMarginLoss", "soft_margin_loss"),
     formula=r"\ell = \log(1 + e^{-m}),\quad m = t x",
     source=f"{_TORCH}SoftMarginLoss.html",
-    example=Example(
-        input=[0.0, 1.0], target=[1.0, -1.0], value=[0.6931471805599453, 1.3132616875182228]
-    ),
+    example=Example(input=[0.0, 1.0], target=[1.0, -1.0], value=[0.6931471805599453, 1.3132616875182228]),
 )
 def soft_margin(m: Array) -> Curve:
     """Binary cross entropy of a logit for labels of -1 and 1, exact in both tails."""
@@ -71,9 +69,7 @@ def squared_hinge(m: Array) -> Curve:
     source=f"{_TORCH}HingeEmbeddingLoss.html",
     example=Example(input=[0.5, 0.25, 3.0], target=[1.0, -1.0, -1.0], value=[0.5, 0.75, 0.0]),
 )
-def hinge_embedding(
-    input: Real, target: Sign, *, margin: Annotated[float, Differentiable] = 1.0
-) -> Result:
+def hinge_embedding(input: Real, target: Sign, *, margin: Annotated[float, Differentiable] = 1.0) -> Result:
     """A distance, which should be small where the target is 1, and at least ``margin`` where it is -1.
 
     At the kink the slope is that of a smaller distance.
@@ -83,20 +79,22 @@ def hinge_embedding(
     """
     gap = margin - input
     like, unlike = target != -1, target != 1  # what is neither label counts as both, as in PyTorch
+    nothing = target * 0  # or NaN
 
     def active() -> Array:
-        return np.where(unlike, _step(gap, gap >= 0), 0)
+        slope: Array = np.where(unlike, _step(gap, gap >= 0), 0) + nothing
+        return slope
 
     return Result(
-        np.where(like, input, 0) + np.where(unlike, np.maximum(gap, 0), 0),
+        np.where(like, input, 0) + np.where(unlike, np.maximum(gap, 0), 0) + nothing,
         {
             "input": lambda: like - active(),
-            "target": lambda: target * 0,
+            "target": lambda: nothing,
             "margin": active,
         },
         {
-            "input": lambda: np.where(unlike, _step(gap, 0), 0),
-            "target": lambda: target * 0,
+            "input": lambda: np.where(unlike, _step(gap, 0), 0) + nothing,
+            "target": lambda: nothing,
         },
     )
 

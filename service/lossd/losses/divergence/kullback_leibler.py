@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from lossd.declaration.alias import pytorch
+from lossd.declaration.domain import Interval
 from lossd.declaration.loss import Example, loss
 from lossd.declaration.result import Result
+from lossd.declaration.role import Role
 from lossd.declaration.roles import Real
 from lossd.message import Array
 from lossd.numerics.stable import times
 
+# Typical numbers are probabilities as well as logarithms.
+ProbabilityOrLogarithm = Annotated[Array, Role(domain=Interval(typical=(0.1, 0.9)))]
 _IMPOSSIBLE = -20_000.0  # the logarithm of what is 0 in every type, times whatever number
 
 
@@ -18,12 +24,10 @@ _IMPOSSIBLE = -20_000.0  # the logarithm of what is 0 in every type, times whate
     aliases=pytorch("KLDivLoss"),
     formula=r"\ell = t (\log t - x),\quad \text{or } e^t (t - x) \text{ with a logarithmic target}",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.KLDivLoss.html",
-    example=Example(
-        input=[-0.6931471805599453, 0.0], target=[1.0, 0.0], value=[0.6931471805599453, 0.0]
-    ),
+    example=Example(input=[-0.6931471805599453, 0.0], target=[1.0, 0.0], value=[0.6931471805599453, 0.0]),
     long_double=True,
 )
-def kl_div(input: Real, target: Real, *, log_target: bool = False) -> Result:
+def kl_div(input: Real, target: ProbabilityOrLogarithm, *, log_target: bool = False) -> Result:
     """How much a distribution differs from the true one, of which each element is a summand.
 
     ``input`` is the logarithm of a probability, ``target`` a probability. A target of probability 0 adds nothing,

@@ -12,11 +12,13 @@ from lossd.declaration.domain import Interval
 from lossd.declaration.loss import Boosting, Example, loss
 from lossd.declaration.result import Derivative, Result
 from lossd.declaration.role import Role
-from lossd.declaration.roles import NonNegative, Real
+from lossd.declaration.roles import NonNegative
 from lossd.message import Array
 from lossd.numerics.remainders import expm1_remainder, log1p_remainder
 from lossd.numerics.stable import held, times
 
+# Typical numbers are rates as well as logarithms of rates.
+LogarithmOrRate = Annotated[Array, Role(domain=Interval(typical=(0.5, 1.5)))]
 Count = Annotated[Array, Role(domain=Interval(0.0, typical=(0.0, 9.0)))]
 _STEP = "The Hessian is times exp(0.7), the default of the library's max_delta_step."
 _LOG_2_PI = log(2 * pi)
@@ -41,7 +43,12 @@ _LOG_2_PI = log(2 * pi)
     long_double=True,
 )
 def poisson_nll(
-    input: Real, target: Count, *, log_input: bool = True, full: bool = False, eps: NonNegative = 1e-8
+    input: LogarithmOrRate,
+    target: Count,
+    *,
+    log_input: bool = True,
+    full: bool = False,
+    eps: NonNegative = 1e-8,
 ) -> Result:
     """Negative log likelihood of a count under the Poisson distribution of a rate, or of its logarithm.
 

@@ -17,7 +17,7 @@ from lossd.message import Array
 from lossd.numerics.stable import held
 
 # Of the batch's shape, or of one that broadcasts to it: one variance for each row is (..., 1).
-Variance = Annotated[Array, Role(domain=Interval(0.0, typical=(0.5, 1.5)), broadcasts=True)]
+Variance = Annotated[Array, Role(domain=Interval(0.0, typical=(2.0, 4.0)), broadcasts=True)]
 
 
 @loss(

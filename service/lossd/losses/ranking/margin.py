@@ -19,9 +19,7 @@ from lossd.numerics.stable import times
     aliases=pytorch("MarginRankingLoss", "margin_ranking_loss"),
     formula=r"\ell = \max(0,\ m - t\,(x_1 - x_2)),\quad m = \mathrm{margin}",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.MarginRankingLoss.html",
-    example=Example(
-        input1=[1.0, 3.0], input2=[2.0, 1.0], target=[1.0, 1.0], margin=0.5, value=[1.5, 0.0]
-    ),
+    example=Example(input1=[1.0, 3.0], input2=[2.0, 1.0], target=[1.0, 1.0], margin=0.5, value=[1.5, 0.0]),
     gradient=("input1", "input2"),
     long_double=True,
 )
@@ -39,7 +37,8 @@ def margin_ranking(
     gap = margin - target * lead
 
     def active() -> Array:
-        return np.where(np.isnan(gap), gap, gap >= 0)
+        slope: Array = np.where(np.isnan(gap), gap, gap >= 0)
+        return slope
 
     def flat() -> Array:
         return np.where(np.isnan(gap), gap, 0)

@@ -45,7 +45,8 @@ def log_cosh(r: Array) -> Curve:
 
     def curvature() -> Array:
         tail = np.exp(-2 * size)
-        return 4 * tail / (1 + tail) ** 2  # 1 / cosh^2
+        second: Array = 4 * tail / (1 + tail) ** 2  # 1 / cosh^2
+        return second
 
     return Curve(np.where(size <= 1, near, far), np.tanh(r), curvature)
 
@@ -115,10 +116,13 @@ def fair(r: Array, *, c: Annotated[Positive, Differentiable] = 1.0) -> Curve:
         share = close / whole
         series = (1 / (1 + close) - 4 * atanh_tail(share * share) / (whole * whole)) / whole
         far = s.size * (1 + s.ratio / (1 + s.ratio) - 2 * grown)
-        return np.where(s.near, s.size * s.ratio * s.ratio * series, far)
+        slope: Array = np.where(s.near, s.size * s.ratio * s.ratio * series, far)
+        return slope
 
     return Curve(
-        np.where(s.near, s.shorter * s.shorter * log1p_remainder(close), s.shorter * (s.longer * (1 - grown))),
+        np.where(
+            s.near, s.shorter * s.shorter * log1p_remainder(close), s.shorter * (s.longer * (1 - grown))
+        ),
         np.copysign(s.shorter / (1 + s.ratio), r),
         lambda: (s.of_scale / (1 + s.ratio)) ** 2,
         {"c": by_scale},
