@@ -87,7 +87,8 @@ def test_gradient_is_pytorch_s(name):
     functional = torch.nn.functional
     losses = {
         "mse": functional.mse_loss, "l1": functional.l1_loss, "huber": functional.huber_loss,
-        "smooth_l1": functional.smooth_l1_loss, "pseudo_huber": lambda r, _: ((1 + r * r).sqrt() - 1).mean(), "log_cosh": lambda r, _: r.cosh().log().mean(),
+        "smooth_l1": functional.smooth_l1_loss, "pseudo_huber": lambda r, _: ((1 + r * r).sqrt() - 1).mean(),
+        "log_cosh": lambda r, _: r.cosh().log().mean(),
         "cauchy": lambda r, _: (1 + r * r).log().mean() / 2, "fair": lambda r, _: (r - (1 + r).log()).mean(),
     }  # fmt: skip
     given = torch.tensor(INPUT, requires_grad=True)

@@ -214,14 +214,17 @@ DRAWS: Mapping[str, Callable[[Rng], Drawn]] = {
 }
 
 
+_REFUSED: Mapping[str, set[str]] = {
+    "bce": {"weight"},
+    "bce_with_logits": {"weight", "pos_weight"},
+    "nll": {"weight"},
+    "soft_margin": {"target"},
+}
+
+
 def differentiable(name: str, arrays: Mapping[str, np.ndarray]) -> list[str]:
     """Return the arguments that PyTorch differentiates in this call."""
-    refused = {
-        "bce": {"weight"},
-        "soft_margin": {"target"},
-        "bce_with_logits": {"weight", "pos_weight"},
-        "nll": {"weight"},
-    }.get(name, set())
+    refused = _REFUSED.get(name, set())
     if name == "cross_entropy" and arrays["target"].dtype.kind == "i":
         refused = {"weight"}
     return [key for key, array in arrays.items() if array.dtype.kind == "f" and key not in refused]
