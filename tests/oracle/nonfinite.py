@@ -17,9 +17,24 @@ from tests.oracle.condition import Exact, Results, exact_inputs
 from tests.oracle.exact import MP
 
 # Where the NaN of IEEE is as good as a limit: quotients of infinite numbers, and samples without an alignment.
-_QUOTIENTS = frozenset(["nt_xent", "triplet_margin", "dice", "ctc"])
+_QUOTIENTS = frozenset(
+    [
+        "nt_xent",
+        "triplet_margin",
+        "dice",
+        "ctc",
+        "triplet_margin_with_distance",
+        "cosine_embedding",
+        "giou",
+        "arcface",
+    ]
+    + ["supcon", "barlow_twins"]
+)
 # Losses to which a number may matter or not that is in no pair, in an inactive triplet, or beside certain logits.
-_EXTENDED = frozenset(["nt_xent", "triplet_margin", "ctc", "cross_entropy"])
+_EXTENDED = frozenset(
+    ["nt_xent", "triplet_margin", "ctc", "cross_entropy", "triplet_margin_with_distance", "supcon", "arcface"]
+    + ["cosine_embedding", "barlow_twins"]
+)
 _FAR = MP.mpf(10) ** 500
 _ANY = object()
 
@@ -40,7 +55,8 @@ def spoil(name: str, case: Case, rng: np.random.Generator) -> tuple[Case, str, t
     place = tuple(int(rng.integers(size)) for size in array.shape)
     if array.shape[-1] == 1 and arguments[key].pattern.letters[-1:] == ("C",):
         return None  # of one class the loss is 0 whatever its logit, but NaN for NaN
-    array[place] = np.nan if case.settings.get("zero_infinity") else rng.choice([np.nan, np.inf, -np.inf])
+    only_nan = case.settings.get("zero_infinity") or LOSSES[name].constraints  # which infinity may break
+    array[place] = np.nan if only_nan else rng.choice([np.nan, np.inf, -np.inf])
     return case._replace(arrays={**case.arrays, key: array}), key, place
 
 

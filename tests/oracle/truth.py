@@ -11,13 +11,13 @@ import numpy as np
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
 from lossd.message import Call
-from tests.oracle import formulas, formulas_of_sets
+from tests.oracle import formulas, formulas_of_sets, formulas_of_vectors
 from tests.oracle.cases import Case, draw_cases, entry
 from tests.oracle.exact import numbers, summed, worst
 
 ORACLES = {
     name: function
-    for module in (formulas, formulas_of_sets)
+    for module in (formulas, formulas_of_sets, formulas_of_vectors)
     for name, function in vars(module).items()
     if name in LOSSES
 }

@@ -7,15 +7,29 @@ from collections.abc import Iterable, Mapping
 from lossd.declaration.alias import NOT_OFFERED
 from lossd.declaration.loss import Loss
 from lossd.errors import UnknownLoss
-from lossd.losses.classification import binary, multiclass
-from lossd.losses.embedding import pairs, triplets
+from lossd.losses.boxes import overlaps
+from lossd.losses.classification import binary, margins, multiclass
+from lossd.losses.embedding import cosines, pairs, triplets, views
 from lossd.losses.overlap import dice
 from lossd.losses.quantile import pinball
 from lossd.losses.regression import residual
 from lossd.losses.sequence import ctc
 from lossd.spelling import did_you_mean, names_near
 
-MODULES = (residual, multiclass, binary, pinball, dice, triplets, pairs, ctc)
+MODULES = (
+    residual,
+    multiclass,
+    binary,
+    margins,
+    pinball,
+    dice,
+    overlaps,
+    triplets,
+    cosines,
+    pairs,
+    views,
+    ctc,
+)
 
 
 def by_name(losses: Iterable[Loss]) -> dict[str, Loss]:
