@@ -19,21 +19,31 @@ from tests.oracle.exact import MP
 # Where the NaN of IEEE is as good as a limit: quotients of infinite numbers, and samples without an alignment.
 _QUOTIENTS = frozenset(
     [
-        "nt_xent",
-        "triplet_margin",
-        "dice",
-        "ctc",
-        "triplet_margin_with_distance",
-        "cosine_embedding",
-        "giou",
-        "arcface",
+        *(
+            "nt_xent",
+            "supcon",
+            "arcface",
+            "cosine_embedding",
+            "triplet_margin",
+            "triplet_margin_with_distance",
+        ),
+        *("barlow_twins", "dice", "giou", "ctc"),
     ]
-    + ["supcon", "barlow_twins"]
 )
-# Losses to which a number may matter or not that is in no pair, in an inactive triplet, or beside certain logits.
+# Losses to which a number may matter or not: one that is in no pair, in an inactive triplet, or beside certain logits,
+# or the length of a vector whose direction is all that counts.
 _EXTENDED = frozenset(
-    ["nt_xent", "triplet_margin", "ctc", "cross_entropy", "triplet_margin_with_distance", "supcon", "arcface"]
-    + ["cosine_embedding", "barlow_twins"]
+    [
+        *(
+            "nt_xent",
+            "supcon",
+            "arcface",
+            "cosine_embedding",
+            "triplet_margin",
+            "triplet_margin_with_distance",
+        ),
+        *("barlow_twins", "giou", "ctc", "cross_entropy"),
+    ]
 )
 _FAR = MP.mpf(10) ** 500
 _ANY = object()

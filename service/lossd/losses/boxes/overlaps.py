@@ -18,8 +18,8 @@ from lossd.declaration.roles import NonNegative
 from lossd.message import Array
 
 Boxes = Annotated[Array, Role("(..., 4)")]
-# An area below which the areas of its parts, and their quotients, may leave the range of float64.
-_TINY_AREA = 1e-250
+# Powers of two of sides, from which on those of other boxes, relative to them, may leave the range of float64.
+_FAR_EXPONENT = 300
 
 
 @loss(
@@ -55,43 +55,41 @@ def giou(boxes1: Boxes, boxes2: Boxes, *, eps: NonNegative = 1e-7) -> Result:
     Settings:
         eps: Added to both denominators.
     """
-    pair = _pair(boxes1, boxes2)
-    areas = _areas(pair)
-    union, around = areas.union + eps, areas.around + eps
-    share, gap = areas.both / union / union, areas.uncovered / around
-    differing = np.where(pair.overlap, (areas.differing + eps) / union, 1)
+    pair = _pair(boxes1, boxes2, eps)
+    areas, eps_of = _areas(pair), pair.eps
+    union, around = areas.union + eps_of, areas.around + eps_of
+    share = np.where(pair.overlap, areas.both / union / union, 0)
 
-    def of(first: _Sides, second: _Sides) -> Array:
+    def of(first: _Box, second: _Box) -> Array:
         """Return the slopes with the corners of ``first``; an edge bounds the intersection, or the box around both.
 
-        With o the other side: that of the box around both moves A and the box's own area, by
-        ``h_o J + (H_o U / A - h_o) / A``, J = I / U^2, with h the box's own side and H that of the box around. Where U
-        is nearly A, ``H_o - h_o`` less ``H_o (A - U) / A`` keeps more digits. An edge of the intersection moves I and
-        the box's own area, by ``-w_o / U + (h_o - w_o) (J - 1 / A)``.
+        Along axis k, with o the other, and J = I / U^2: the edge of the box around both moves A and the box's own area,
+        by ``h_o J + (H_o U / A - h_o) / A``; that of the intersection moves I and the box's own area, by
+        ``(h_o - w_o) J - h_o / A - w_o (A - U) / (A U)``, of which only the second is left where boxes do not overlap.
         """
-        own, beyond, whole, both = (
-            side[:, ::-1] for side in (first.length, first.beyond, pair.around, pair.both)
-        )
-        covered = (areas.union + eps) / around
-        change = np.where(gap[:, None] < 0.5, beyond - whole * gap[:, None], whole * covered[:, None] - own)
-        outer = own * share[:, None] + change / around[:, None]
-        apart = second.beyond[:, ::-1] * (share - 1 / around)[:, None] - both / union[:, None]
-        inner = np.where(pair.overlap[:, None], apart, -own / around[:, None])
-        low, high = _least(second.low, first.low), _least(first.high, second.high)
-        return np.concatenate([-(low * inner + (1 - low) * outer), high * inner + (1 - high) * outer], axis=1)
+        own, beyond = first.length[:, ::-1], first.beyond[:, ::-1]
+        change = pair.around[:, ::-1] * _rest(pair, first, second) + eps_of[:, None] * beyond
+        outer = own * share[:, None] + change / around[:, None] / around[:, None]
+        common = (areas.uncovered / union)[:, None] * pair.both[:, ::-1]
+        apart = second.beyond[:, ::-1] * share[:, None] - common / around[:, None]
+        inner = np.where(pair.overlap[:, None], apart, 0) - own / around[:, None]
+        low, high = _lesser(second.low, first.low), _lesser(first.high, second.high)
+        by_low, by_high = ((1 - bounds) * outer + bounds * inner for bounds in (low, high))
+        slopes = np.concatenate([-by_low, by_high], axis=1)
+        return np.ldexp(slopes, np.concatenate([pair.exponent, pair.exponent], axis=1))
 
     return Result(
-        differing + gap,
+        np.where(pair.overlap, (areas.differing + eps_of) / union, 1) + areas.uncovered / around,
         {"boxes1": lambda: of(pair.first, pair.second), "boxes2": lambda: of(pair.second, pair.first)},
     )
 
 
-class _Sides(NamedTuple):
-    """A box by axes, ``(rows, 2)`` each.
+class _Box(NamedTuple):
+    """A box by axes, ``(rows, 2)`` each; lengths are multiplied as `_Pair` says.
 
     Attributes:
-        low: Its first corner.
-        high: Its second corner.
+        low: Its first corner, as it was given.
+        high: Its second corner, as it was given.
         length: Its sides.
         beyond: By how much the sides of the box around both are longer.
     """
@@ -103,20 +101,24 @@ class _Sides(NamedTuple):
 
 
 class _Pair(NamedTuple):
-    """Two boxes, and the sides of what they have in common and of the box around both, ``(rows, 2)``.
+    """Two boxes. All but their corners is multiplied by powers of two that make the box around both about 1 by 1.
 
     Attributes:
         first: One.
         second: The other.
-        around: The sides of the box around both.
-        both: The sides of the intersection; of boxes that are apart along an axis, minus the gap.
+        around: The sides of the box around both, ``(rows, 2)``.
+        both: The sides of the intersection, ``(rows, 2)``; of boxes apart along an axis, minus the gap.
+        exponent: The powers, ``(rows, 2)``.
+        eps: What is added to areas, ``(rows,)``.
         overlap: Whether the boxes overlap, ``(rows,)``.
     """
 
-    first: _Sides
-    second: _Sides
+    first: _Box
+    second: _Box
     around: Array
     both: Array
+    exponent: Array
+    eps: Array
     overlap: Array
 
 
@@ -124,39 +126,35 @@ class _Areas(NamedTuple):
     """The areas of two boxes: no number is the difference of two others, ``(rows,)`` each.
 
     Attributes:
-        both: I.
         differing: U - I.
         union: U.
         around: A.
         uncovered: A - U.
+        both: I.
     """
 
-    both: Array
     differing: Array
     union: Array
     around: Array
     uncovered: Array
+    both: Array
 
 
-def _pair(boxes1: Array, boxes2: Array) -> _Pair:
-    """Compare the corners of two boxes, in a type in whose range are products of four sides."""
+def _pair(boxes1: Array, boxes2: Array, eps: float) -> _Pair:
     kind = np.result_type(boxes1, boxes2, np.float64)
     boxes = boxes1.astype(kind, copy=False), boxes2.astype(kind, copy=False)
     (low, high), (low2, high2) = ((box[:, :2], box[:, 2:]) for box in boxes)
     around = np.maximum(high, high2) - np.minimum(low, low2)
-    area = around[:, 0] * around[:, 1]
-    if kind == np.float64 and ((area < _TINY_AREA) & (around > 0).all(axis=1)).any():
-        return _pair(*(box.astype(np.longdouble) for box in boxes))
-    both = np.minimum(high, high2) - np.maximum(low, low2)
-    beyond = np.maximum(high2 - high, 0) + np.maximum(low - low2, 0)
-    beyond2 = np.maximum(high - high2, 0) + np.maximum(low2 - low, 0)
-    return _Pair(
-        _Sides(low, high, high - low, beyond),
-        _Sides(low2, high2, high2 - low2, beyond2),
-        around,
-        both,
-        ~(both <= 0).any(axis=1),
-    )
+    exponent = -np.frexp(around)[1]
+    eps_of = np.ldexp(np.ldexp(kind.type(eps), exponent[:, 0]), exponent[:, 1])
+    if kind == np.float64 and (np.isinf(eps_of).any() or np.abs(exponent).max(initial=0) > _FAR_EXPONENT):
+        return _pair(*(box.astype(np.longdouble) for box in boxes), eps)
+    both = np.ldexp(np.minimum(high, high2) - np.maximum(low, low2), exponent)
+    beyond = np.ldexp(np.maximum(high2 - high, 0) + np.maximum(low - low2, 0), exponent)
+    beyond2 = np.ldexp(np.maximum(high - high2, 0) + np.maximum(low2 - low, 0), exponent)
+    first = _Box(low, high, np.ldexp(high - low, exponent), beyond)
+    second = _Box(low2, high2, np.ldexp(high2 - low2, exponent), beyond2)
+    return _Pair(first, second, np.ldexp(around, exponent), both, exponent, eps_of, ~(both <= 0).any(axis=1))
 
 
 def _areas(pair: _Pair) -> _Areas:
@@ -173,12 +171,27 @@ def _areas(pair: _Pair) -> _Areas:
     overlapping = w[0] * (b[1] + c[1]) + w[1] * (b[0] + c[0]) + b[0] * b[1] + c[0] * c[1]
     differing = np.where(pair.overlap, overlapping, one[0] * one[1] + two[0] * two[1])
     gaps = [one[k] * b[1 - k] + two[k] * c[1 - k] - w[k] * whole[1 - k] for k in (0, 1)]
-    apart = np.where(w[0] <= 0, gaps[0], gaps[1])
-    uncovered = np.where(pair.overlap, b[0] * c[1] + c[0] * b[1], apart)
-    return _Areas(both, differing, both + differing, whole[0] * whole[1], uncovered)
+    uncovered = np.where(pair.overlap, b[0] * c[1] + c[0] * b[1], np.where(w[0] <= 0, gaps[0], gaps[1]))
+    return _Areas(differing, both + differing, whole[0] * whole[1], uncovered, both)
 
 
-def _least(one: Array, other: Array) -> Array:
+def _rest(pair: _Pair, first: _Box, second: _Box) -> Array:
+    """Return ``U - h_o W_k`` of the first box for each axis k, ``(rows, 2)``, by parts that do not cancel.
+
+    W is the side of the box around both. As in `_areas`, with h = w + c and the second box's sides s = w + b, it is
+    ``b_o s_k - c_o b_k`` of boxes that overlap. With a gap along k it is ``s_k (s_o - h_o)`` less the gap times
+    ``h_o``, and with one along o ``s_o w_k + b_k (s_o - h_o)``; where they overlap along o, ``s_o - h_o = b_o - c_o``.
+    """
+    w, w_o = pair.both, pair.both[:, ::-1]
+    s, s_o, h_o = second.length, second.length[:, ::-1], first.length[:, ::-1]
+    b, b_o, c_o = first.beyond, first.beyond[:, ::-1], second.beyond[:, ::-1]
+    longer = np.where(w_o > 0, b_o - c_o, s_o - h_o)
+    apart = np.where(w <= 0, s * longer + h_o * w, s_o * w + b * longer)
+    rest: Array = np.where(pair.overlap[:, None], b_o * s - c_o * b, apart)
+    return rest
+
+
+def _lesser(one: Array, other: Array) -> Array:
     """Return how far the first number is the lesser of two: 1, a half where they tie, or 0."""
     share: Array = np.where(one == other, 0.5, one < other)
     return share

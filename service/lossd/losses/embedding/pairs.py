@@ -184,8 +184,8 @@ def _nearness(unit: Array) -> Array:
     """Return the cosines of unit vectors, ``(N, N)``, each row less a number of its own.
 
     With w what the vectors are less any one vector, their mean here, ``c_ij - 1 + |w_i|^2 / 2`` is
-    ``w_i w_j - |w_j|^2 / 2``, less 1/2 where vector j is of zeros. Its errors are those of the w: small where the vectors are close to each other, where
-    differences of cosines have the errors of 1.
+    ``w_i w_j - |w_j|^2 / 2``, less 1/2 where vector j is of zeros. Its errors are those of the w: small where the
+    vectors are close to each other, where differences of cosines have the errors of 1.
     """
     apart = unit - unit.mean(axis=0)
     nearness: Array = apart @ apart.T
