@@ -8,18 +8,12 @@ A case is arrays with one row per first index, and settings. Arrays are drawn fo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-
-class Case(NamedTuple):
-    """Arguments and settings of one call."""
-
-    name: str
-    arrays: Mapping[str, Any]
-    settings: Mapping[str, Any] = {}
-
+from tests.oracle import cases_of_vectors
+from tests.oracle.case import Case
 
 Drawn = Iterator[Case]
 Limits = np.finfo
@@ -429,6 +423,7 @@ CASES: Mapping[str, Callable[..., Drawn]] = {
     "triplet_margin": _triplet_margin,
     "nt_xent": _nt_xent,
     "ctc": _ctc,
+    **cases_of_vectors.CASES,
 }
 
 

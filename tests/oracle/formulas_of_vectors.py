@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import takewhile
 
-from tests.oracle.exact import MP, Number, exp, times
+from tests.oracle.exact import MP, Addends, Number, exp, scaled, times
 from tests.oracle.formulas import Truth, _sigmoid, _softplus
 
 ZERO = (MP.mpf(0),)
@@ -79,24 +79,24 @@ def cosine_embedding(*, input1, input2, target, margin=0.0) -> Truth:
     return Truth(
         value,
         {
-            "input1": [(sign * slope,) for slope in by_1],
-            "input2": [(sign * slope,) for slope in by_2],
+            "input1": [scaled(slope, sign) for slope in by_1],
+            "input2": [scaled(slope, sign) for slope in by_2],
             "target": ZERO,
             "margin": (MP.mpf(0 if target > 0 else -sign),),
         },
     )
 
 
-def _cosine(u: list[Number], v: list[Number]) -> tuple[Number, list[Number], list[Number]]:
+def _cosine(u: list[Number], v: list[Number]) -> tuple[Number, list[Addends], list[Addends]]:
     """Return the cosine of two vectors and its gradients: 0 with a vector of zeros."""
     (one, m), (other, n) = _unit(u), _unit(v)
     cosine = MP.fsum(a * b for a, b in zip(one, other, strict=True))
     if not m or not n:
-        return cosine, [MP.mpf(0)] * len(u), [MP.mpf(0)] * len(u)
+        return cosine, [ZERO] * len(u), [ZERO] * len(u)
     return (
         cosine,
-        [(b - cosine * a) / m for a, b in zip(one, other, strict=True)],
-        [(a - cosine * b) / n for a, b in zip(one, other, strict=True)],
+        [(b / m, -cosine * a / m) for a, b in zip(one, other, strict=True)],
+        [(a / n, -cosine * b / n) for a, b in zip(one, other, strict=True)],
     )
 
 
@@ -108,10 +108,10 @@ def _unit(vector: list[Number]) -> tuple[list[Number], Number]:
 def triplet_margin_with_distance(
     *, anchor, positive, negative, distance="euclidean", margin=1.0, swap=False, eps=1e-6
 ) -> Truth:
-    def between(u: list[Number], v: list[Number]) -> tuple[Number, list[Number], list[Number]]:
+    def between(u: list[Number], v: list[Number]) -> tuple[Number, list[Addends], list[Addends]]:
         if distance == "cosine":
             cosine, by_u, by_v = _cosine(u, v)
-            return 1 - cosine, [-slope for slope in by_u], [-slope for slope in by_v]
+            return 1 - cosine, scaled(by_u, -1), scaled(by_v, -1)
         r = [a - b + (MP.mpf(eps) if distance == "euclidean" else 0) for a, b in zip(u, v, strict=True)]
         if distance == "manhattan":
             value, slope = MP.fsum(map(abs, r)), [MP.sign(d) for d in r]
@@ -120,25 +120,30 @@ def triplet_margin_with_distance(
         else:
             value = MP.sqrt(MP.fsum(d * d for d in r))
             slope = [d / value if value else MP.mpf(0) for d in r]
-        return value, slope, [-d for d in slope]
+        return value, [(d,) for d in slope], [(-d,) for d in slope]
 
     near, pull, pulled = between(anchor, positive)
     far, push, pushed = between(anchor, negative)
-    aside, turned = [MP.mpf(0)] * len(anchor), [MP.mpf(0)] * len(anchor)
+    aside, turned = [ZERO] * len(anchor), [ZERO] * len(anchor)
     if swap:
         other, by_positive, by_negative = between(positive, negative)
         share = MP.mpf(1) if far < other else MP.mpf(0) if other < far else MP.mpf(1) / 2
-        push, pushed = [share * d for d in push], [share * d for d in pushed]
-        aside, turned = [(1 - share) * d for d in by_positive], [(1 - share) * d for d in by_negative]
+        push, pushed = scaled(push, share), scaled(pushed, share)
+        aside, turned = scaled(by_positive, 1 - share), scaled(by_negative, 1 - share)
         far = min(far, other)
     reach = (MP.mpf(margin), near, -far)
     on = MP.mpf(MP.fsum(reach) >= 0)
     return Truth(
         tuple(on * part for part in reach),
         {
-            "anchor": [(on * a, -on * b) for a, b in zip(pull, push, strict=True)],
-            "positive": [(on * a, -on * b) for a, b in zip(pulled, aside, strict=True)],
-            "negative": [(-on * a, -on * b) for a, b in zip(pushed, turned, strict=True)],
+            name: [scaled(a, sign * on) + scaled(b, -on) for a, b in zip(one, other, strict=True)]
+            for name, sign, one, other in (
+                ("anchor", 1, pull, push),
+                ("positive", 1, pulled, aside),
+                ("negative", -1, pushed, turned),
+            )
+        }
+        | {
             "margin": (on,),
         },
     )
@@ -160,14 +165,11 @@ def giou(*, boxes1, boxes2, eps=1e-7) -> Truth:
             axis, sign = place % 2, 1 if place >= 2 else -1
             inner = (MP.sign(sign * (other[place] - box[place])) + 1) / 2  # 1, a half or 0
             across = 1 - axis
+            by_own = by_u * (box[across + 2] - box[across])
             slopes.append(
                 (
-                    sign
-                    * (
-                        by_i * overlap * both[across] * inner
-                        + by_a * around[across] * (1 - inner)
-                        + by_u * (box[across + 2] - box[across])
-                    ),
+                    sign * inner * (by_i * overlap * both[across] + by_own),
+                    sign * (1 - inner) * (by_a * around[across] + by_own),
                 )
             )
         gradient[name] = slopes
@@ -193,9 +195,10 @@ def arcface(*, embeddings, labels, prototypes, margin=0.5, scale=64.0) -> Truth:
         (MP.log(1 + others),),
         {
             "embeddings": [
-                tuple(s * share[j] * found[j][1][d] for j in classes) for d in range(len(embeddings))
+                tuple(s * share[j] * part for j in classes for part in found[j][1][d])
+                for d in range(len(embeddings))
             ],
-            "prototypes": [[(s * share[j] * slope,) for slope in found[j][2]] for j in classes],
+            "prototypes": [scaled(found[j][2], s * share[j]) for j in classes],
             "margin": (-s * by_margin * others / (1 + others),),
             "scale": by_s,
         },
@@ -222,8 +225,8 @@ def supcon(*, embeddings, labels, temperature=0.1) -> list[Truth]:
             for k in others:
                 slope[k] += (odds[k] / total - (k == j)) / len(same) / tau
         for k in others:
-            rows[i] = [(*a, slope[k] * d) for a, d in zip(rows[i], found[i][k][1], strict=True)]
-            rows[k] = [(slope[k] * d,) for d in found[i][k][2]]
+            rows[i] = [a + scaled(d, slope[k]) for a, d in zip(rows[i], found[i][k][1], strict=True)]
+            rows[k] = scaled(found[i][k][2], slope[k])
         by_tau = tuple(-slope[k] * cosine[k] / tau for k in others)
         truths.append(Truth(tuple(value), {"embeddings": rows, "temperature": by_tau}))
     return truths
@@ -243,7 +246,7 @@ def barlow_twins(*, z1, z2, lambd=0.0051) -> list[Truth]:
             slope = -2 * (1 - c) if i == j else 2 * weight * c
             for name, column, by in (("z1", i, found[i][j][1]), ("z2", j, found[i][j][2])):
                 for n in items:
-                    slopes[name].setdefault((n, column), []).append(slope * by[n])
+                    slopes[name].setdefault((n, column), []).extend(scaled(by[n], slope))
     gradient = {name: [[tuple(parts[n, d]) for d in size] for n in items] for name, parts in slopes.items()}
     return [Truth(tuple(value), {**gradient, "lambd": tuple(between) or ZERO})]
 

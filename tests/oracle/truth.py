@@ -36,6 +36,8 @@ FRAMES = {  # (T, N, C): the rows are not in front
 BOUNDS = {
     "mse": 4, "l1": 2, "huber": 4, "smooth_l1": 4, "pseudo_huber": 4, "multi_quantile": 2, "dice": 6, "bce": 4,
     "nll": 2, "bce_with_logits": 4, "cross_entropy": 6, "triplet_margin": 8, "nt_xent": 8, "ctc": 8,
+    "multi_margin": 4, "multilabel_margin": 4, "multilabel_soft_margin": 4, "cosine_embedding": 8,
+    "triplet_margin_with_distance": 8, "giou": 24, "arcface": 8, "supcon": 10, "barlow_twins": 12,
 }  # fmt: skip
 
 
@@ -44,6 +46,10 @@ def bound(name: str, case: Case) -> float:
     allowed = float(entry(BOUNDS, name, "BOUNDS in tests/oracle/truth.py: the ulps that it may be off"))
     if name == "nt_xent":
         return allowed * (1 + 0.5 / case.settings.get("temperature", 0.07))
+    if name == "supcon":
+        return allowed * (1 + 0.5 / case.settings.get("temperature", 0.1))
+    if name == "arcface":
+        return allowed * (1 + case.settings.get("scale", 64.0))
     if name == "triplet_margin":  # a power multiplies its base's rounding
         return allowed + case.settings.get("p", 2.0)
     if name == "ctc":  # every frame rounds once
@@ -107,6 +113,8 @@ def ask(name: str, case: Case, **options: Any) -> tuple[Any, dict[str, Any]]:
     """Evaluate a case; frames go in, and their gradients come out, with time in front as the loss has it."""
     answer = evaluate(LOSSES[name], call_of(case, **options))
     ((reduction, value),) = answer.loss.items()
+    if reduction == "none":  # also of a batch that has one loss together
+        value = np.atleast_1d(value)
     gradient = answer.gradient.get(reduction, {})
     return value, {key: np.moveaxis(g, 1, 0) if key in FRAMES else g for key, g in gradient.items()}
 
