@@ -42,7 +42,7 @@ _EXTENDED = frozenset(
             "triplet_margin",
             "triplet_margin_with_distance",
         ),
-        *("barlow_twins", "giou", "ctc", "cross_entropy"),
+        *("barlow_twins", "giou", "ctc", "cross_entropy", "multilabel_margin"),
     ]
 )
 _FAR = MP.mpf(10) ** 500

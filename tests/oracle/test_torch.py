@@ -28,7 +28,10 @@ pytestmark = [pytest.mark.torch, pytest.mark.slow]
 CASES = 2000
 # Its value, or PyTorch's way to it, is a difference of numbers as large as the inputs.
 CANCELLING = {"cross_entropy", "nll", "bce_with_logits", "triplet_margin", "ctc"}
+CANCELLING |= {"multi_margin", "multilabel_margin", "multilabel_soft_margin", "cosine_embedding"}
+CANCELLING |= {"triplet_margin_with_distance"}
 NOT_IN_TORCH = {"pseudo_huber", "dice", "multi_quantile", "nt_xent"}
+NOT_IN_TORCH |= {"giou", "arcface", "supcon", "barlow_twins"}
 TOLERANCES = {np.float64: 1e-13, np.float32: 2e-6}  # of what is added up: about 500 and 20 ulp
 
 

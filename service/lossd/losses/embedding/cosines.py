@@ -22,6 +22,7 @@ from lossd.declaration.signature import Differentiable
 from lossd.message import Array
 from lossd.numerics.directions import Directions, directions, half_square, tangent
 from lossd.numerics.stable import softmax, times
+from lossd.numerics.sums import row_products
 
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
 
@@ -131,7 +132,7 @@ def arcface(
     points, classes = directions(embeddings), directions(prototypes)
     own = Directions(*(part[labels] for part in classes))
     angle = _own_angle(points, own, margin)
-    cosine = points.unit @ classes.unit.T
+    cosine = row_products(points.unit, classes.unit.T)
     ahead = cosine - cosine[rows, labels][:, None] + angle.cost[:, None]
     ahead[rows, labels] = 0
     found = softmax(scale * ahead)
@@ -141,13 +142,15 @@ def arcface(
 
     def of_embeddings() -> Array:
         towards_own = points.pull(own.unit) * (lacking * angle.steepness)[:, None]
-        slopes: Array = scale * (points.pull(others @ classes.unit) - towards_own)
+        slopes: Array = scale * (points.pull(row_products(others, classes.unit)) - towards_own)
         return slopes
 
     def of_prototypes(upstream: Array) -> Array:
         weight = (scale * upstream.astype(points.unit.dtype))[:, None]
-        turned = times(weight, others).T @ points.unit
-        drawn = tangent(own.unit, points.unit) * times(weight[:, 0], lacking * angle.steepness)[:, None]
+        units = np.where(weight == 0, 0, points.unit)
+        turned = times(weight, others).T @ units
+        steepness = times(weight, (lacking * angle.steepness)[:, None])
+        drawn = times(steepness, tangent(own.unit, points.unit))
         np.add.at(turned, labels, -drawn)
         return classes.pull(turned)
 

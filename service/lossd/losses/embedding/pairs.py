@@ -161,12 +161,15 @@ def supcon(
         """Return ``s - 1 / |P|`` of positives and s of negatives, times the temperature.
 
         With S the sum of the negatives' s, ``s - 1 / |P|`` is s less the mean of the positives' s, less ``S / |P|``.
+        The former are differences from the largest of them: ``s = s_top (1 + expm1(x - x_top))``.
         """
-        of_positives = np.where(same, share, 0)
         of_negatives = np.where(other, share, 0)
-        mean = of_positives.sum(axis=1) / positives
-        rest = of_negatives.sum(axis=1) / positives
-        slope: Array = np.where(same, share - mean[:, None] - rest[:, None], of_negatives)
+        rest = of_negatives.sum(axis=1, keepdims=True) / positives[:, None]
+        first = np.where(same, behind, -np.inf).max(axis=1, keepdims=True)
+        less = np.where(same, np.expm1(behind - np.where(np.isneginf(first), 0, first)), 0)
+        spread = less - less.sum(axis=1, keepdims=True) / positives[:, None]
+        largest = np.where(same, share, 0).max(axis=1, keepdims=True)
+        slope: Array = np.where(same, largest * spread - rest, of_negatives)
         return slope
 
     def of_temperature() -> Array:

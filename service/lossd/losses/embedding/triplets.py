@@ -175,7 +175,9 @@ def _swapped(reaches: Callable[..., _Reach], a: Array, p: Array, n: Array) -> _R
     """Exchange the anchor and the positive where the negative is nearer to the latter; a tie is shared."""
     plain, slopes = reaches(a, p, n)
     exchanged, other_slopes = reaches(p, a, n)
-    nearer, _ = reaches(n, a, p)
+    size = np.abs(np.concatenate([a, p, n], axis=1)).max(axis=1, keepdims=True, initial=0)
+    exponent = -np.frexp(size)[1]
+    nearer, _ = reaches(*(np.ldexp(each, exponent) for each in (n, a, p)))  # squares stay in range
     share = np.where(nearer < 0, 1, np.where(nearer > 0, 0, 0.5)).astype(plain.dtype)
 
     def shared() -> _Slopes:
@@ -220,7 +222,10 @@ def _sides(
     if not swap:
         apart, reach = pull - push, pulled - pushed
         if p == 2 and squares_are_exact(pulled) and squares_are_exact(pushed):
-            apart, reach = _euclidean_differences(negative - positive, near + far, pulled, pushed, push)
+            between = negative - positive
+            close = np.vecdot(between, between) < pulled * pulled
+            factored, reach = _euclidean_differences(between, near + far, pulled, pushed, push)
+            apart = np.where(close[:, None], factored, apart)
         return _Sides(near, far, pull, push, 0.0, np.ones_like(pushed), apart, reach)
     turned, aside = distance(positive - negative + eps, p)
     share = np.where(pushed < turned, 1, np.where(pushed == turned, 0.5, 0)).astype(pushed.dtype)
