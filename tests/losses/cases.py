@@ -60,6 +60,12 @@ class Case:
         return next(name for name in self.loss.gradient if name in self.call.arrays)
 
     @property
+    def values(self) -> tuple[int, ...]:
+        """Return the shape of the unreduced loss as far as it is the batch's: a whole batch may have one loss."""
+        value = self.loss.value
+        return self.batch if value.batched or value.by_item else ()
+
+    @property
     def takes_axis(self) -> bool:
         """Whether ``axis`` says where core axes stand, and not what to reduce over."""
         return any("axis" in role.axes.values() for role in self.form.roles.values())

@@ -37,8 +37,8 @@ def check_gradient(case: Case) -> None:
     rng = case.rng()
     call = with_names(
         case.call,
-        upstream=rng.standard_normal(case.batch),
-        sample_weight=rng.uniform(0.5, 1.5, case.batch),
+        upstream=np.asarray(rng.standard_normal(case.values)),
+        sample_weight=np.asarray(rng.uniform(0.5, 1.5, case.values)),
         reduction=REDUCTIONS,
     )
     answer = ask(case, call, gradient=case.differentiable)
@@ -54,8 +54,8 @@ def check_gradient_along_axes(case: Case) -> None:
     if case.takes_axis:
         return
     modes = ["sum", "mean", "weighted_mean"]
-    for axis in range(len(case.batch)):
-        weight = case.rng().uniform(0.5, 1.5, case.batch)
+    for axis in range(len(case.values)):
+        weight = case.rng().uniform(0.5, 1.5, case.values)
         call = with_names(case.call, axis=axis, reduction=modes, sample_weight=weight)
         answer = ask(case, call, gradient=case.differentiable)
         for name, index in _elements(case):
@@ -69,7 +69,7 @@ def check_gradient_along_axes(case: Case) -> None:
 
 def check_hessian(case: Case) -> None:
     """The diagonal of the Hessian, of every argument, is the change of each gradient with its element."""
-    upstream = case.rng().standard_normal(case.batch)
+    upstream = np.asarray(case.rng().standard_normal(case.values))
     call = with_names(_in_every_reduction(case, case.real, "hessian", case.real), upstream=upstream)
     answer = ask(case, call, hessian=case.real)
     for name in case.real:

@@ -81,9 +81,17 @@ def check_calls_before(case: Case) -> None:
     draw = case.rng().random
     another = with_arrays(case.call, case.draw(case.rng(), case.batch).arrays)
     for asked in ({"reduction": REDUCTIONS, "gradient": case.differentiable}, {"gradient": True}):
-        for weighed in ({}, {"sample_weight": draw(case.batch)}, {"mask": draw(case.batch) < 0.5}):
+        for weighed in (
+            {},
+            {"sample_weight": np.asarray(draw(case.values))},
+            {"mask": draw(case.batch) < 0.5},
+        ):
             ask(
-                case, another, empty="zero", **asked, **{name: array[::-1] for name, array in weighed.items()}
+                case,
+                another,
+                empty="zero",
+                **asked,
+                **{name: np.asarray(np.flip(array)) for name, array in weighed.items()},
             )
             call = with_names(case.call, empty="zero", **asked, **weighed)
             unasked = copy(case.loss)  # nothing is kept of it

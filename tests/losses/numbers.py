@@ -51,6 +51,8 @@ def check_integer_types(case: Case) -> None:
     whole = [name for name, role in case.form.roles.items() if role.domain.kind == "whole"]
     expected = ask(case, reduction=REDUCTIONS, gradient=case.differentiable)
     for dtype in INTEGERS:
+        if dtype.startswith("u") and any((case.call.arrays[name] < 0).any() for name in whole):
+            continue  # padding
         arrays = {name: case.call.arrays[name].astype(dtype) for name in whole}
         actual = ask(case, with_arrays(case.call, arrays), reduction=REDUCTIONS, gradient=case.differentiable)
         for reduction in REDUCTIONS:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.oracle import cases_of_scores
+from tests.oracle import cases_of_scores, cases_of_vectors
 from tests.oracle.case import Case, Drawn
 
 Limits = np.finfo
@@ -430,6 +430,7 @@ CASES: Mapping[str, Callable[..., Drawn]] = {
     "triplet_margin": _triplet_margin,
     "nt_xent": _nt_xent,
     "ctc": _ctc,
+    **cases_of_vectors.CASES,
 }
 
 

@@ -18,10 +18,34 @@ from tests.oracle.exact import MP
 
 # Where the NaN of IEEE is as good as a limit: quotients of infinite numbers, and samples without an alignment; or
 # where a logarithm outgrows too slowly what it is compared with.
-_QUOTIENTS = frozenset(["nt_xent", "triplet_margin", "dice", "ctc", "kl_div"])
-# Losses to which a number may matter or not that is in no pair, in an inactive triplet, beside certain logits, or
-# in what has so small a factor that it vanishes.
-_EXTENDED = frozenset(["nt_xent", "triplet_margin", "ctc", "cross_entropy", "sigmoid_focal"])
+_QUOTIENTS = frozenset(
+    [
+        *(
+            "nt_xent",
+            "supcon",
+            "arcface",
+            "cosine_embedding",
+            "triplet_margin",
+            "triplet_margin_with_distance",
+        ),
+        *("barlow_twins", "dice", "giou", "ctc", "kl_div"),
+    ]
+)
+# Losses to which a number may matter or not: one that is in no pair, in an inactive triplet, or beside certain logits,
+# or the length of a vector whose direction is all that counts, or what has so small a factor that it vanishes.
+_EXTENDED = frozenset(
+    [
+        *(
+            "nt_xent",
+            "supcon",
+            "arcface",
+            "cosine_embedding",
+            "triplet_margin",
+            "triplet_margin_with_distance",
+        ),
+        *("barlow_twins", "giou", "ctc", "cross_entropy", "multilabel_margin", "sigmoid_focal"),
+    ]
+)
 _FAR = MP.mpf(10) ** 500
 _ANY = object()
 
@@ -42,7 +66,8 @@ def spoil(name: str, case: Case, rng: np.random.Generator) -> tuple[Case, str, t
     place = tuple(int(rng.integers(size)) for size in array.shape)
     if array.shape[-1] == 1 and arguments[key].pattern.letters[-1:] == ("C",):
         return None  # of one class the loss is 0 whatever its logit, but NaN for NaN
-    array[place] = np.nan if case.settings.get("zero_infinity") else rng.choice([np.nan, np.inf, -np.inf])
+    only_nan = case.settings.get("zero_infinity") or LOSSES[name].constraints  # which infinity may break
+    array[place] = np.nan if only_nan else rng.choice([np.nan, np.inf, -np.inf])
     return case._replace(arrays={**case.arrays, key: array}), key, place
 
 

@@ -142,6 +142,8 @@ def test_the_oracles_gradients_are_derivatives(name):
 
 def _is_ordinary(numbers: Any) -> bool:
     """Return whether the steps of numerical differentiation, of an absolute size, fit the numbers."""
+    if isinstance(numbers, str):
+        return True
     size = np.abs(np.asarray(numbers, float))
     size = size[size != 0]
     return not size.size or bool(size.min() > 1e-10 and size.max() <= 1e3)

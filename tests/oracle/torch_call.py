@@ -12,6 +12,17 @@ from torch.nn import functional
 
 torch.set_num_threads(1)  # its idle workers spin, and slow whatever runs next
 
+# What its users pass as functions.
+DISTANCES = {
+    "cosine": lambda u, v: 1 - functional.cosine_similarity(u, v, dim=-1),
+    "squared": lambda u, v: (u - v).square().sum(-1),
+    "manhattan": lambda u, v: (u - v).abs().sum(-1),
+}
+
+
+def _triplet_margin_with_distance(*, distance: str = "euclidean", **given: Any) -> torch.Tensor:
+    return functional.triplet_margin_with_distance_loss(**given, distance_function=DISTANCES.get(distance))
+
 
 def _kl_div(**given: Any) -> torch.Tensor:
     with warnings.catch_warnings():
@@ -36,6 +47,11 @@ FUNCTIONS = {
     "kl_div": _kl_div,
     "triplet_margin": functional.triplet_margin_loss,
     "ctc": functional.ctc_loss,
+    "multi_margin": functional.multi_margin_loss,
+    "multilabel_margin": functional.multilabel_margin_loss,
+    "multilabel_soft_margin": functional.multilabel_soft_margin_loss,
+    "cosine_embedding": functional.cosine_embedding_loss,
+    "triplet_margin_with_distance": _triplet_margin_with_distance,
 }
 
 

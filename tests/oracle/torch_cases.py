@@ -194,6 +194,58 @@ def _ctc(rng: Rng) -> Drawn:
     return Drawn(arrays, {"blank": blank, "zero_infinity": True})
 
 
+def _multi_margin(rng: Rng) -> Drawn:
+    (rows, classes), lone = rng.integers(1, 7, 2).tolist(), some(rng, 0.1)
+    shape = (classes,) if lone else (rows, classes)
+    # Halves: many scores are at the margin.
+    halves = np.asarray(rng.integers(-4, 5, shape) / 2)
+    arrays = {"input": halves if some(rng, 0.3) else _normal(rng, shape)}
+    arrays["target"] = np.asarray(rng.integers(0, classes, shape[:-1]))
+    settings = {"p": int(rng.integers(1, 3)), "margin": float(rng.choice([1.0, 0.5, -0.5]))}
+    return Drawn(arrays | _class_weight(rng, classes), settings if some(rng, 0.7) else {})
+
+
+def _multilabel_margin(rng: Rng) -> Drawn:
+    (rows, classes), lone = rng.integers(1, 9, 2).tolist(), some(rng, 0.1)
+    shape = (classes,) if lone else (rows, classes)
+    halves = np.asarray(rng.integers(-4, 5, shape) / 2)
+    listed = rng.integers(0, classes, shape)
+    if some(rng, 0.7):
+        listed = rng.permuted(np.broadcast_to(np.arange(classes), shape), axis=-1)
+    listed = np.where(np.arange(classes) == rng.integers(0, classes + 1, (*shape[:-1], 1)), -1, listed)
+    return Drawn({"input": halves if some(rng, 0.3) else _normal(rng, shape), "target": listed})
+
+
+def _multilabel_soft_margin(rng: Rng) -> Drawn:
+    shape = (*_shape(rng, 2), int(rng.integers(1, 6)))
+    arrays = {"input": _normal(rng, shape), "target": _uniform(rng, shape)}
+    return Drawn(arrays | _class_weight(rng, shape[-1]))
+
+
+def _long_vectors(rng: Rng, shape: Shape, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Draw vectors so long that what PyTorch adds to their squares is lost."""
+    return {name: np.float32(rng.standard_normal(shape) * 1e4 + 1e3).astype(float) for name in names}
+
+
+def _cosine_embedding(rng: Rng) -> Drawn:
+    rows, size = rng.integers(1, 7, 2).tolist()
+    shape = (size,) if some(rng, 0.1) else (rows, size)
+    arrays = _long_vectors(rng, shape, ("input1", "input2"))
+    arrays["target"] = np.asarray(rng.choice([-1, 1], shape[:-1]))
+    return Drawn(arrays, {"margin": _number(rng, -0.5, 0.9)} if some(rng) else {})
+
+
+def _triplet_margin_with_distance(rng: Rng) -> Drawn:
+    drawn = _triplet_margin(rng)
+    settings = {"margin": drawn.settings["margin"], "swap": drawn.settings["swap"]}
+    distance = str(rng.choice(["euclidean", "cosine", "squared", "manhattan"]))
+    names = ("anchor", "positive", "negative")
+    arrays = drawn.arrays
+    if distance == "cosine":
+        arrays = _long_vectors(rng, arrays["anchor"].shape, names)
+    return Drawn(arrays, settings | {"distance": distance} if some(rng, 0.8) else settings)
+
+
 DRAWS: Mapping[str, Callable[[Rng], Drawn]] = {
     "mse": _mse,
     "l1": _mse,
@@ -211,6 +263,11 @@ DRAWS: Mapping[str, Callable[[Rng], Drawn]] = {
     "kl_div": _kl_div,
     "triplet_margin": _triplet_margin,
     "ctc": _ctc,
+    "multi_margin": _multi_margin,
+    "multilabel_margin": _multilabel_margin,
+    "multilabel_soft_margin": _multilabel_soft_margin,
+    "cosine_embedding": _cosine_embedding,
+    "triplet_margin_with_distance": _triplet_margin_with_distance,
 }
 
 
@@ -218,6 +275,7 @@ _REFUSED: Mapping[str, set[str]] = {
     "bce": {"weight"},
     "bce_with_logits": {"weight", "pos_weight"},
     "nll": {"weight"},
+    "multi_margin": {"weight"},
     "soft_margin": {"target"},
 }
 

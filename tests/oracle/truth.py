@@ -17,13 +17,17 @@ from tests.oracle import (
     formulas_of_likelihoods,
     formulas_of_paths,
     formulas_of_sets,
+    formulas_of_vectors,
 )
 from tests.oracle.cases import Case, draw_cases, entry
 from tests.oracle.exact import numbers, summed, worst
 
 ORACLES = {
     name: function
-    for module in (formulas, formulas_of_labels, formulas_of_likelihoods, formulas_of_paths, formulas_of_sets)
+    for module in (
+        *(formulas, formulas_of_labels, formulas_of_likelihoods, formulas_of_paths, formulas_of_sets),
+        formulas_of_vectors,
+    )
     for name, function in vars(module).items()
     if name in LOSSES
 }
@@ -46,6 +50,8 @@ BOUNDS = {
     "nll": 2, "bce_with_logits": 4, "cross_entropy": 6, "triplet_margin": 8, "nt_xent": 8, "ctc": 8,
     "log_cosh": 4, "cauchy": 8, "fair": 8, "poisson_nll": 4, "gaussian_nll": 6, "kl_div": 4, "soft_margin": 4,
     "hinge": 2, "squared_hinge": 4, "hinge_embedding": 2, "margin_ranking": 4, "sigmoid_focal": 8,
+    "multi_margin": 4, "multilabel_margin": 4, "multilabel_soft_margin": 4, "cosine_embedding": 8,
+    "triplet_margin_with_distance": 8, "giou": 24, "arcface": 8, "supcon": 10, "barlow_twins": 32,
 }  # fmt: skip
 
 
@@ -54,6 +60,12 @@ def bound(name: str, case: Case) -> float:
     allowed = float(entry(BOUNDS, name, "BOUNDS in tests/oracle/truth.py: the ulps that it may be off"))
     if name == "nt_xent":
         return allowed * (1 + 0.5 / case.settings.get("temperature", 0.07))
+    if name in ("cosine_embedding", "triplet_margin_with_distance") and case.name.startswith("close"):
+        return allowed * 4  # the angle has less digits than the vectors
+    if name == "supcon":
+        return allowed * (1 + 0.5 / case.settings.get("temperature", 0.1))
+    if name == "arcface":
+        return allowed * (1 + case.settings.get("scale", 64.0))
     if name == "triplet_margin":  # a power multiplies its base's rounding
         return allowed + case.settings.get("p", 2.0)
     if name == "sigmoid_focal":  # a power multiplies its base's logarithm
@@ -123,6 +135,8 @@ def ask(name: str, case: Case, **options: Any) -> tuple[Any, dict[str, Any]]:
     """Evaluate a case; frames go in, and their gradients come out, with time in front as the loss has it."""
     answer = evaluate(LOSSES[name], call_of(case, **options))
     ((reduction, value),) = answer.loss.items()
+    if reduction == "none":  # also of a batch that has one loss together
+        value = np.atleast_1d(value)
     gradient = answer.gradient.get(reduction, {})
     return value, {key: np.moveaxis(g, 1, 0) if key in FRAMES else g for key, g in gradient.items()}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 from pydantic.fields import FieldInfo
@@ -55,8 +55,12 @@ def draw_call(loss: Loss, rng: np.random.Generator, dtype: Any) -> Case:
     form = ways[rng.integers(len(ways))]
     sizes = {name: size(rng) for name, size in SIZES.items()} | FIXED.get(loss.name, {})
     rows = int(rng.choice([1, 1, 2, 3, 5]))
+    if rows == 2 and loss.name in WHOLE_BATCH:
+        rows = 4  # two items are always on a line
     call = sample_call(loss, rng, form=form, batch=(rows,), sizes=sizes, dtype=dtype)
-    profile = PROFILES[rng.integers(len(PROFILES))] if not loss.whole_batch else scaled_rows
+    profile = WHOLE_BATCH.get(loss.name, scaled_rows)
+    if not loss.whole_batch:
+        profile = PROFILES[rng.integers(len(PROFILES))]
     arrays: dict[str, np.ndarray] = {}
     with np.errstate(all="ignore"):
         for name, role in form.roles.items():
@@ -66,6 +70,8 @@ def draw_call(loss: Loss, rng: np.random.Generator, dtype: Any) -> Case:
                 array = _nudged(near[0], rng)
             # Exponentials of larger numbers have too many digits for a sum over all paths.
             arrays[name] = np.clip(np.moveaxis(array, 1, 0), -1e4, 1e4) if name in FRAMES else array
+    for constraint in loss.constraints:
+        constraint.repair(arrays)
     settings = {
         name: _setting(name, field, rng) for name, field in loss.settings.items() if name not in PLACING
     }
@@ -108,6 +114,12 @@ def scaled_rows(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) ->
     return np.asarray(vectors * any_size(rng, shape[:1], dtype)[:, None])
 
 
+def scaled_columns(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Draw dimensions of any scale: correlations do not depend on it, but have the errors of the farthest item."""
+    items = rng.integers(-3, 4, shape) if rng.random() < 0.3 else rng.standard_normal(shape)
+    return np.asarray(items * any_size(rng, shape[1:], dtype))
+
+
 def far_logits(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Draw what an exponential over- or underflows at."""
     return np.asarray(rng.uniform(-800, 800, shape) * rng.choice([0.02, 0.1, 0.2, 1]))
@@ -120,6 +132,7 @@ def mixed(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.nd
     return np.asarray(np.take_along_axis(ways, chosen[None], axis=0)[0])
 
 
+WHOLE_BATCH: Mapping[str, Draw] = {"barlow_twins": scaled_columns}
 PROFILES: tuple[Draw, ...] = (ordinary, tied, any_size, one_scale, far_logits, mixed)
 
 
@@ -196,9 +209,12 @@ def _nudged(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _setting(name: str, field: tuple[Any, Any], rng: np.random.Generator) -> Any:
     """Draw a setting: its default, one of those worth a look, or any number within its bounds."""
     hint, default = field
+    info = FieldInfo.from_annotation(hint)
+    if get_origin(info.annotation) is Literal:
+        choices = get_args(info.annotation)
+        return choices[rng.integers(len(choices))]
     if name in SETTINGS:
         return SETTINGS[name][rng.integers(len(SETTINGS[name]))]
-    info = FieldInfo.from_annotation(hint)
     if info.annotation is bool:
         return bool(rng.integers(2))
     if info.annotation is not float or rng.random() < 0.4:

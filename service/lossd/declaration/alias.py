@@ -138,6 +138,7 @@ NOT_OFFERED: Mapping[str, str] = {
     "dice_loss": _DICE,
     "CTC": "takes batches first in Keras and does not divide by the lengths of targets; call ctc with logits, frames "
     "first, and the reduction batchmean",
+    "ArcFaceLoss": "takes its margin in degrees in pytorch-metric-learning; call arcface with the margin in radians",
     "sigmoid_cross_entropy": "divides by the number of non-zero weights in TensorFlow and skips the label -1 in "
     "Chainer; call bce_with_logits",
 }

@@ -2,24 +2,29 @@
 
 residual_loss   rho(r), r = input - target: regression and robust losses
 margin_loss     phi(m), m = target * input with labels of -1 and 1
+pair_loss       each item of a batch against all others, from its row of cosines
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from lossd.declaration.alias import Alias
+from lossd.declaration.cost import Cost
 from lossd.declaration.loss import AS_DERIVED, Boosting, Example, Loss, loss
-from lossd.declaration.result import Derivative, Result, Thunk, evaluated
-from lossd.declaration.roles import Real, Sign
+from lossd.declaration.result import Derivative, Normalizer, Pullback, Result, Thunk, evaluated
+from lossd.declaration.roles import ItemLabels, Items, Real, Sign
 from lossd.message import Array
+from lossd.numerics.directions import directions
 from lossd.numerics.polar import polar
 from lossd.numerics.stable import times
+from lossd.numerics.tiles import tile_rows, tiles
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,21 @@ class Curve:
     value: Array
     slope: Thunk
     curvature: Thunk
+    settings: Mapping[str, Thunk] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RowLoss:
+    """The losses of some items of a batch, each a function of a row of numbers, and their derivatives.
+
+    Attributes:
+        value: The loss of each item, ``(rows,)``.
+        slope: Its derivative with respect to each number of its row, ``(rows, N)``.
+        settings: Differentiable setting to the derivative with respect to it, ``(rows,)``.
+    """
+
+    value: Array
+    slope: Thunk
     settings: Mapping[str, Thunk] = field(default_factory=dict)
 
 
@@ -114,6 +134,77 @@ def margin_loss(
             formula=formula, source=source, example=example, aliases=aliases, boosting=boosting
         )
         return declaration(_signed(kernel, phi, input=Real, target=Sign))
+
+    return declare
+
+
+def pair_loss(
+    *,
+    formula: str,
+    source: str,
+    example: Example,
+    aliases: tuple[Alias, ...] = (),
+    normalizer: Callable[..., Normalizer | None] | None = None,
+) -> Callable[[Callable[..., RowLoss]], Loss]:
+    """Declare a loss of each item of a batch against the others by its function of a row of cosines.
+
+    The function takes some rows of three matrices ``(N, N)``, and returns their `RowLoss`: the cosines, each row less
+    a number of its own, as what is compared are the cosines of one item; whether two items have the same label, where
+    no item is its own other; and whether they have different ones. The rows come tile by tile, so that memory grows
+    with N times a tile, and are computed again for gradients where they are more than one tile. The arguments are
+    those of `loss`.
+    """
+
+    def declare(term: Callable[..., RowLoss]) -> Loss:
+        def kernel(embeddings: Array, labels: Array, **settings: Any) -> Result:
+            count, found = len(labels), directions(embeddings)
+            apart = found.unit - found.unit.sum(axis=0) / max(count, 1)
+            offset = (np.vecdot(apart, apart) + (found.norm == 0)[:, 0]) / 2
+
+            def by_tiles() -> Iterator[tuple[slice, RowLoss]]:
+                for here in tiles(count, count):
+                    # With w the unit vectors u less their mean, u_i u_j is w_i w_j + (|u_j|^2 - |w_j|^2) / 2 and a
+                    # number of the row: its errors are small where the vectors are close to each other.
+                    cosines = apart[here] @ apart.T - offset
+                    same = labels[here, None] == labels
+                    other = ~same
+                    same[np.arange(len(same)), np.arange(here.start, here.stop)] = False
+                    yield here, term(cosines, same, other, **settings)
+
+            kept = [*by_tiles()] if count <= tile_rows(count) else None
+
+            def of_embeddings(upstream: Array) -> Array:
+                turned = np.zeros_like(found.unit)
+                for here, rows in kept or by_tiles():
+                    weight = upstream[here, None].astype(turned.dtype)
+                    slope = times(weight, evaluated(rows.slope))
+                    turned[here] += slope @ found.unit
+                    turned += slope.T @ found.unit[here]
+                return found.pull(turned)
+
+            def of_setting(name: str) -> Array:
+                parts = [evaluated(rows.settings[name]) for _, rows in kept or by_tiles()]
+                return np.concatenate(parts) if parts else np.zeros(0, embeddings.dtype)
+
+            value = np.empty_like(offset)
+            names: set[str] = set()
+            for here, rows in kept or by_tiles():
+                value[here] = rows.value
+                names |= rows.settings.keys()
+            by_setting = {name: partial(of_setting, name) for name in names}
+            return Result(value, {"embeddings": Pullback(of_embeddings), **by_setting})
+
+        declaration = loss(
+            formula=formula,
+            source=source,
+            example=example,
+            aliases=aliases,
+            gradient=("embeddings",),
+            value="(N)",
+            normalizer=normalizer,
+            cost=Cost(workspace="(8, N, D)", tile="(8, N)", work="(3, N, N, D)"),
+        )
+        return declaration(_signed(kernel, term, embeddings=Items, labels=ItemLabels))
 
     return declare
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import inf
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 from pydantic.fields import FieldInfo
@@ -123,8 +123,11 @@ def _draw(role: Role, rng: np.random.Generator, batch: Shape, sizes: Sizes, dtyp
 
 
 def _draw_setting(hint: Any, default: Any, rng: np.random.Generator) -> Any:
-    """Draw a setting other than its default: a number within its bounds, or the other of two truths."""
+    """Draw a setting other than its default: a number within its bounds, the other of two truths, or another choice."""
     field = FieldInfo.from_annotation(hint)
+    if get_origin(field.annotation) is Literal:
+        others = [choice for choice in get_args(field.annotation) if choice != default]
+        return others[rng.integers(len(others))]
     if field.annotation is bool:
         return not default
     if field.annotation is not float:

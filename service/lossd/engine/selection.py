@@ -78,8 +78,8 @@ def _both(one: Array | None, other: Array | None) -> Array:
 
 def _values_of(rows: Array, bound: Bound, row_values: int) -> Array | None:
     """Return the flat indices of the values of some rows; None where all rows have one value together."""
+    if bound.loss.whole_batch:
+        return None if not bound.unreduced and len(rows) else rows
     if row_values == 1:
         return rows
-    if bound.loss.whole_batch:
-        return None if not bound.unreduced else rows
     return (rows[:, None] * row_values + np.arange(row_values)).reshape(-1)

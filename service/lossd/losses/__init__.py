@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from lossd.declaration.alias import NOT_OFFERED
 from lossd.declaration.loss import Loss
 from lossd.errors import UnknownLoss
-from lossd.losses.classification import binary, focal, margins, multiclass
+from lossd.losses.boxes import overlaps
+from lossd.losses.classification import binary, class_margins, focal, margins, multiclass
 from lossd.losses.divergence import kullback_leibler
-from lossd.losses.embedding import pairs, triplets
+from lossd.losses.embedding import cosines, pairs, triplets, views
 from lossd.losses.likelihood import counts, normal
 from lossd.losses.overlap import dice
 from lossd.losses.quantile import pinball
@@ -19,8 +20,8 @@ from lossd.losses.sequence import ctc
 from lossd.spelling import did_you_mean, names_near
 
 MODULES = (
-    *(residual, smooth, multiclass, binary, margins, focal, pinball, counts, normal, kullback_leibler),
-    *(dice, triplets, pairs, margin, ctc),
+    *(residual, smooth, multiclass, binary, margins, class_margins, focal, pinball, counts, normal),
+    *(kullback_leibler, dice, overlaps, triplets, cosines, pairs, views, margin, ctc),
 )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from lossd.message import Array
 
 # Norms whose square is neither infinite nor subnormal.
-_SAFE_NORM = {"f": (1e-15, 1e18), "d": (1e-140, 1e150)}
+_SAFE_NORM = {"f": (1e-15, 1e18), "d": (1e-140, 1e150), "g": (1e-140, 1e150)}
 
 
 def distance(difference: Array, p: float) -> tuple[Array, Array]:
@@ -39,7 +39,7 @@ def curvature(difference: Array, p: float) -> Array:
     """
     if p == 1:
         return np.where(np.isnan(difference), difference, 0)
-    size = np.abs(difference.astype(np.float64))
+    size = np.abs(difference.astype(np.result_type(difference, np.float64)))
     top, share = _shares(size)
     powers = share**p
     total, is_top = _total(powers), share == 1

@@ -22,6 +22,7 @@ import numpy as np
 from lossd.message import Array
 
 SUM_RUN = 128
+ROWS_AT_A_TIME = 16
 DOT_RUN = 256  # a call a run: shorter ones cost more than they gain
 _FEW = 2048
 _ONES: Mapping[np.dtype[Any], Array] = {
@@ -60,6 +61,15 @@ def row_dots(left: Array, right: Array) -> Array:
     """Return the sum of products of each row of contiguous ``(rows, n)`` arrays, likewise."""
     (left_runs, left_rest), (right_runs, right_rest) = _by_runs(left), _by_runs(right)
     return _added(np.vecdot(left_runs, right_runs), np.vecdot(left_rest, right_rest))
+
+
+def row_products(rows: Array, matrix: Array) -> Array:
+    """Return ``rows @ matrix``, each row the same in any company of rows: BLAS gets as many at a time every time."""
+    count, size = rows.shape
+    filling = np.zeros((-count % ROWS_AT_A_TIME, size), rows.dtype)
+    whole = np.concatenate([rows, filling]).reshape(-1, ROWS_AT_A_TIME, size)
+    found: Array = np.matmul(whole, matrix).reshape(-1, matrix.shape[1])[:count]
+    return found
 
 
 def _total(values: Array) -> float:
