@@ -11,11 +11,14 @@ from lossd.losses.classification import binary, multiclass
 from lossd.losses.embedding import pairs, triplets
 from lossd.losses.overlap import dice
 from lossd.losses.quantile import pinball
+from lossd.losses.ranking import listwise
 from lossd.losses.regression import residual
-from lossd.losses.sequence import ctc
+from lossd.losses.reinforcement import returns
+from lossd.losses.sequence import crf, ctc
+from lossd.losses.survival import hazards
 from lossd.spelling import did_you_mean, names_near
 
-MODULES = (residual, multiclass, binary, pinball, dice, triplets, pairs, ctc)
+MODULES = (residual, multiclass, binary, pinball, dice, triplets, pairs, ctc, crf, listwise, hazards, returns)
 
 
 def by_name(losses: Iterable[Loss]) -> dict[str, Loss]:
