@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tests.oracle.cases_of_structure import STRUCTURED
+
 
 class Case(NamedTuple):
     """Arguments and settings of one call."""
@@ -433,6 +435,7 @@ CASES: Mapping[str, Callable[..., Drawn]] = {
     "triplet_margin": _triplet_margin,
     "nt_xent": _nt_xent,
     "ctc": _ctc,
+    **STRUCTURED,
 }
 
 
@@ -450,7 +453,7 @@ def draw_cases(name: str, dtype: Any) -> list[Case]:
     with np.errstate(over="ignore", under="ignore"):
         return [
             case._replace(arrays={key: _cast(array, dtype) for key, array in case.arrays.items()})
-            for case in draw(rng, Limits(dtype))
+            for case in (Case(*drawn) for drawn in draw(rng, Limits(dtype)))
         ]
 
 

@@ -17,9 +17,11 @@ from tests.oracle.condition import Exact, Results, exact_inputs
 from tests.oracle.exact import MP
 
 # Where the NaN of IEEE is as good as a limit: quotients of infinite numbers, and samples without an alignment.
-_QUOTIENTS = frozenset(["nt_xent", "triplet_margin", "dice", "ctc"])
+_QUOTIENTS = frozenset(["nt_xent", "triplet_margin", "dice", "ctc", "crf"])
 # Losses to which a number may matter or not that is in no pair, in an inactive triplet, or beside certain logits.
-_EXTENDED = frozenset(["nt_xent", "triplet_margin", "ctc", "cross_entropy"])
+_EXTENDED = frozenset(
+    ["nt_xent", "triplet_margin", "ctc", "crf", "cross_entropy", "ranking_softmax", "rank_ndcg", "cox"]
+)
 _FAR = MP.mpf(10) ** 500
 _ANY = object()
 

@@ -30,6 +30,8 @@ SETTINGS: Mapping[str, tuple[Any, ...]] = {
     "ignore_index": (-100, -100, 0, 1),
     "temperature": (1.0, 0.07, 0.5, 10.0, 1e-3, 1e4),
     "zero_infinity": (False, True),
+    "truncation_level": (30, 1, 2),
+    "stop_target_gradients": (False,),
 }
 SIZES: Mapping[str, Callable[[np.random.Generator], int]] = {
     "C": lambda rng: int(rng.choice([1, 2, 2, 3, 4])),
@@ -38,6 +40,9 @@ SIZES: Mapping[str, Callable[[np.random.Generator], int]] = {
     "Q": lambda rng: int(rng.choice([1, 2, 3])),
     "S": lambda rng: int(rng.choice([1, 2])),
     "T": lambda rng: int(rng.choice([1, 2, 3])),
+    "L": lambda rng: int(rng.choice([1, 2, 3, 5])),
+    "K": lambda rng: int(rng.choice([1, 2, 3])),
+    "B": lambda rng: int(rng.choice([1, 2, 3])),
 }
 # ctc's sample labels are 1 to 3.
 FIXED: Mapping[str, Mapping[str, int]] = {"ctc": {"C": 4}}
@@ -50,7 +55,8 @@ def draw_call(loss: Loss, rng: np.random.Generator, dtype: Any) -> Case:
     sizes = {name: size(rng) for name, size in SIZES.items()} | FIXED.get(loss.name, {})
     rows = int(rng.choice([1, 1, 2, 3, 5]))
     call = sample_call(loss, rng, form=form, batch=(rows,), sizes=sizes, dtype=dtype)
-    profile = PROFILES[rng.integers(len(PROFILES))] if not loss.whole_batch else scaled_rows
+    vectors = any("D" in role.pattern.letters for role in form.roles.values())
+    profile = scaled_rows if loss.whole_batch and vectors else PROFILES[rng.integers(len(PROFILES))]
     arrays: dict[str, np.ndarray] = {}
     with np.errstate(all="ignore"):
         for name, role in form.roles.items():

@@ -47,7 +47,9 @@ def read_arguments(
         check_block(given, values, block, bound, used)
         if holds_distributions(given.role):
             distributions &= check_sums(given, values, block, bound, strict=strict)
-        arguments[name] = np.ascontiguousarray(values if used is None else np.where(used, values, -1), dtype)
+        if used is not None:
+            values = np.where(used, values.astype(dtype), -1)
+        arguments[name] = np.ascontiguousarray(values, dtype)
     check_constraints(arguments, block, bound)
     return arguments, distributions
 

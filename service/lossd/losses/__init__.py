@@ -16,9 +16,24 @@ from lossd.losses.regression import residual
 from lossd.losses.reinforcement import returns
 from lossd.losses.sequence import crf, ctc
 from lossd.losses.survival import hazards
+from lossd.losses.transport import entropic
 from lossd.spelling import did_you_mean, names_near
 
-MODULES = (residual, multiclass, binary, pinball, dice, triplets, pairs, ctc, crf, listwise, hazards, returns)
+MODULES = (
+    residual,
+    multiclass,
+    binary,
+    pinball,
+    dice,
+    triplets,
+    pairs,
+    ctc,
+    crf,
+    listwise,
+    hazards,
+    returns,
+    entropic,
+)
 
 
 def by_name(losses: Iterable[Loss]) -> dict[str, Loss]:

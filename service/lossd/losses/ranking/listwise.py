@@ -20,7 +20,15 @@ from lossd.declaration.role import Role
 from lossd.declaration.roles import Positive
 from lossd.declaration.signature import Differentiable
 from lossd.message import Array
-from lossd.numerics.stable import sigmoid, softmax, softplus, sums_of_others, sums_of_products, times
+from lossd.numerics.stable import (
+    sigmoid,
+    softmax,
+    softmax_product,
+    softplus,
+    sums_of_others,
+    sums_of_products,
+    times,
+)
 
 # Grades whose gains of 2^grade - 1 boosting libraries have.
 _GRADES = 31
@@ -59,6 +67,7 @@ def ranking_softmax(input: Scores, target: Relevance) -> Result:
             "target": lambda: surprise,
         },
         {"input": lambda: times(target.sum(axis=1, keepdims=True), s * complement)},
+        {"input": lambda v: times(target.sum(axis=1, keepdims=True), softmax_product(s, v))},
     )
 
 
@@ -98,6 +107,7 @@ def rank_ndcg(
     order = np.argsort(-input, axis=1, kind="stable")
     top = min(truncation_level, input.shape[1])
     score = np.take_along_axis(input, order, axis=1)
+    score = np.where(np.isnan(score[:, -1:]), np.nan, score)  # NaN ranks last, but its rank means nothing
     apart = (
         score[:, :top, None] - score[:, None, :]
     )  # of an item that ranks up to the truncation, and any other

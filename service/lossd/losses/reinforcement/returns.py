@@ -93,7 +93,8 @@ def td_lambda(
         return times(by_return(upstream), own)
 
     def of_mixing(upstream: Array) -> Array:
-        slope = times(by_return(upstream), times(discount_t, ahead - v_t))
+        gain = np.where(last, 0, times(discount_t, ahead - v_t))  # behind the last step both are its value
+        slope = times(by_return(upstream), gain)
         return slope.sum() if lambda_.ndim == 0 else slope
 
     return Result(

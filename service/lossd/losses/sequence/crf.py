@@ -47,9 +47,10 @@ def crf(
 ) -> Result:
     """Negative log-probability of a sequence of tags, over all sequences of tags.
 
-    A sequence's score sums an emission for each step, a transition ``(from, to)`` for each two steps, and what it starts
-    and ends with. Steps past a sample's ``lengths`` may hold anything; a sample without a step has a loss of 0. A score
-    of -inf rules out a step, and of infinity is NaN. ``tags`` may also be those of all samples one after the other.
+    A sequence's score sums an emission for each step, a transition ``(from, to)`` for each two steps, and what it
+    starts and ends with. Steps past a sample's ``lengths`` may hold anything; a sample without a step has a loss of 0.
+    A score of -inf rules out a step, and one of infinity makes the loss NaN. ``tags`` may also be those of all samples
+    one after the other.
     """
     chain = _relative(emissions, tags, transitions, start_transitions, end_transitions, lengths)
     ahead = _ahead(chain)
@@ -156,7 +157,7 @@ def _relative(
     end: Array | None,
     lengths: Array | None,
 ) -> _Chain:
-    rows, steps, states = emissions.shape
+    rows, steps, _ = emissions.shape
     kind = np.result_type(emissions, np.float64)
     count = np.full(rows, steps) if lengths is None else lengths
     valid = np.arange(steps) < count[:, None]

@@ -48,9 +48,10 @@ def cox(log_h: PerItem, durations: PerItem, events: Event) -> Result:
     derivatives are 0; one that is no number has no place in the order, and every loss is NaN.
     """
     risks = _risks(log_h, durations)
-    happened, group = events.astype(log_h.dtype)[risks.order], risks.group
+    happened, group = events.astype(risks.hazard.dtype)[risks.order], risks.group
     # How far all others at risk together are above the item; nobody is infinitely far below.
-    excess = np.where(np.isneginf(risks.others), -np.inf, risks.others - risks.hazard)
+    alone = np.isneginf(risks.others) & ~np.isnan(risks.hazard)
+    excess = np.where(alone, -np.inf, risks.others - risks.hazard)
     own, rest = sigmoid(-excess), sigmoid(excess)  # the item's share of the risk, and the others'
     level = risks.level
     # The share in the risk at a time of all who were at risk at the time before it in the order, and of those who join.
@@ -58,7 +59,7 @@ def cox(log_h: PerItem, durations: PerItem, events: Event) -> Result:
     joined = np.append(np.exp(_difference(risks.joining, level)[1:]), 0)
 
     def in_order(upstream: Array) -> Array:
-        return times(happened, upstream.astype(np.result_type(upstream, log_h), copy=False)[risks.order])
+        return times(happened, upstream.astype(np.result_type(upstream, happened), copy=False)[risks.order])
 
     def as_given(sorted_: Array) -> Array:
         found = np.empty_like(sorted_)
@@ -127,7 +128,11 @@ def _risks(log_h: Array, durations: Array) -> _Risks:
     undefined = np.isnan(durations)
     latest_first = -np.where(undefined, np.inf, durations)
     order = np.argsort(latest_first, kind="stable")
-    hazard, time = np.where(undefined, np.nan, log_h)[order], latest_first[order]
+    exact = log_h.astype(np.result_type(log_h, np.float64), copy=False)
+    # Only differences matter: those from the highest are the exacter, the more a hazard counts.
+    highest = np.where(np.isfinite(exact), exact, -np.inf).max(initial=-np.inf)
+    exact = exact - np.where(np.isfinite(highest), highest, 0)
+    hazard, time = np.where(undefined, np.nan, exact)[order], latest_first[order]
     is_start = np.append(True, time[1:] != time[:-1])[: len(time)]
     starts, group = np.flatnonzero(is_start), np.cumsum(is_start) - 1
     ends = np.append(starts[1:], len(time))[: len(starts)] - 1
