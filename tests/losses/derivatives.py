@@ -37,8 +37,8 @@ def check_gradient(case: Case) -> None:
     rng = case.rng()
     call = with_names(
         case.call,
-        upstream=rng.standard_normal(case.batch),
-        sample_weight=rng.uniform(0.5, 1.5, case.batch),
+        upstream=rng.standard_normal(case.values),
+        sample_weight=rng.uniform(0.5, 1.5, case.values),
         reduction=REDUCTIONS,
     )
     answer = ask(case, call, gradient=case.differentiable)
@@ -54,8 +54,8 @@ def check_gradient_along_axes(case: Case) -> None:
     if case.takes_axis:
         return
     modes = ["sum", "mean", "weighted_mean"]
-    for axis in range(len(case.batch)):
-        weight = case.rng().uniform(0.5, 1.5, case.batch)
+    for axis in range(len(case.values)):
+        weight = case.rng().uniform(0.5, 1.5, case.values)
         call = with_names(case.call, axis=axis, reduction=modes, sample_weight=weight)
         answer = ask(case, call, gradient=case.differentiable)
         for name, index in _elements(case):
@@ -69,7 +69,7 @@ def check_gradient_along_axes(case: Case) -> None:
 
 def check_hessian(case: Case) -> None:
     """The diagonal of the Hessian, of every argument, is the change of each gradient with its element."""
-    upstream = case.rng().standard_normal(case.batch)
+    upstream = case.rng().standard_normal(case.values)
     call = with_names(_in_every_reduction(case, case.real, "hessian", case.real), upstream=upstream)
     answer = ask(case, call, hessian=case.real)
     for name in case.real:
@@ -89,7 +89,7 @@ def check_hessian(case: Case) -> None:
 def check_hvp(case: Case) -> None:
     """The Hessian times a direction, of every argument alone, is the change of the gradient along it."""
     for name in case.real:
-        direction = case.rng().standard_normal(case.call.arrays[name].shape)
+        direction = np.asarray(case.rng().standard_normal(case.call.arrays[name].shape))
         answer = _check_product(case, {name: direction})
         if answer is not None and name == case.first:
             assert_same_bits(ask(case, hvp=direction, reduction=REDUCTIONS), answer)
@@ -98,7 +98,9 @@ def check_hvp(case: Case) -> None:
 def check_hvp_of_all_arguments(case: Case) -> None:
     """The Hessian of all arguments together times their directions is the change of their gradients along these."""
     rng = case.rng()
-    _check_product(case, {name: rng.standard_normal(case.call.arrays[name].shape) for name in case.real})
+    _check_product(
+        case, {name: np.asarray(rng.standard_normal(case.call.arrays[name].shape)) for name in case.real}
+    )
 
 
 def _check_product(case: Case, directions: Mapping[str, Array]) -> Answer | None:
@@ -146,7 +148,7 @@ def _assert_not_offered(refusal: InvalidCall, case: Case) -> None:
 
 def _along(case: Case, call: Call, directions: Mapping[str, Array], step: float) -> Call:
     for name, direction in directions.items():
-        call = _with(call, name, case.call.arrays[name] + step * direction, case)
+        call = _with(call, name, np.asarray(case.call.arrays[name] + step * direction), case)
     return call
 
 

@@ -81,7 +81,7 @@ def check_calls_before(case: Case) -> None:
     draw = case.rng().random
     another = with_arrays(case.call, case.draw(case.rng(), case.batch).arrays)
     for asked in ({"reduction": REDUCTIONS, "gradient": case.differentiable}, {"gradient": True}):
-        for weighed in ({}, {"sample_weight": draw(case.batch)}, {"mask": draw(case.batch) < 0.5}):
+        for weighed in ({}, {"sample_weight": draw(case.values)}, {"mask": draw(case.values) < 0.5}):
             ask(
                 case, another, empty="zero", **asked, **{name: array[::-1] for name, array in weighed.items()}
             )

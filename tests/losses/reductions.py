@@ -35,8 +35,8 @@ def check_identities(case: Case) -> None:
     """Sum is the sum of none; every average is a sum over its denominator; count counts."""
     answer = ask(case, reduction=REDUCTIONS)
     loss = {name: np.asarray(value) for name, value in answer.loss.items()}
-    assert loss["none"].shape == case.batch
-    assert answer.count == prod(case.batch)
+    assert loss["none"].shape == case.values
+    assert answer.count == prod(case.values)
     assert_close(loss["sum"], loss["none"].sum(), **TOLERANCE, of="sum")
     assert_close(loss["batchmean"], loss["sum"] / case.batch[0], **TOLERANCE, of="batchmean")
     assert_close(loss["weighted_mean"], _total(case, answer) / answer.denominator, **TOLERANCE)
@@ -54,14 +54,14 @@ def check_identities(case: Case) -> None:
 
 def check_sample_weight(case: Case) -> None:
     """A sample's weight multiplies its loss; the weighted mean divides by the weights, the mean does not."""
-    weight = case.rng().uniform(0.5, 1.5, case.batch)
+    weight = case.rng().uniform(0.5, 1.5, case.values)
     plain, weighed = (ask(case, reduction=REDUCTIONS, **extra) for extra in ({}, {"sample_weight": weight}))
     none = plain.loss["none"] * weight
     assert_close(weighed.loss["none"], none, **TOLERANCE, of="none")
     assert_close(weighed.loss["sum"], none.sum(), **TOLERANCE, of="sum")
     means = ask(case, reduction="mean", sample_weight=weight)
     assert means.denominator == ask(case, reduction="mean").denominator
-    ones = ask(case, reduction=REDUCTIONS, sample_weight=np.ones(case.batch))
+    ones = ask(case, reduction=REDUCTIONS, sample_weight=np.ones(case.values))
     for name in REDUCTIONS:
         assert_close(ones.loss[name], plain.loss[name], **TOLERANCE, of=name)
     # Twice all weights is the same weighted mean: it is a mean.
@@ -71,7 +71,7 @@ def check_sample_weight(case: Case) -> None:
 
 def check_upstream(case: Case) -> None:
     """The gradient of none with an upstream is the gradient of the sum weighed by it; ones by default."""
-    upstream = case.rng().standard_normal(case.batch)
+    upstream = case.rng().standard_normal(case.values)
     names = case.differentiable
     none = ask(case, reduction="none", gradient=names, upstream=upstream).gradient["none"]
     weighed = ask(case, reduction="sum", gradient=names, sample_weight=upstream).gradient["sum"]
@@ -85,7 +85,7 @@ def check_axis(case: Case) -> None:
     """A reduction over some axes keeps the others, and over all axes is the whole."""
     if case.takes_axis:
         return
-    rank = len(case.batch)
+    rank = len(case.values)
     none = ask(case, reduction="none").loss["none"]
     for axis in [*range(-rank, rank), list(range(rank))]:
         answer = ask(case, reduction=["sum", "weighted_mean"], axis=axis)
@@ -119,7 +119,7 @@ def check_shards(case: Case) -> None:
 
 def check_empty(case: Case) -> None:
     """A mean over nothing is an error, or NaN or zero on request; a sum over nothing is zero."""
-    nothing = {"mask": np.zeros(case.batch, bool), "gradient": case.differentiable}
+    nothing = {"mask": np.zeros(case.values, bool), "gradient": case.differentiable}
     for name in AVERAGES:
         with pytest.raises(InvalidCall) as refused:
             ask(case, reduction=name, **nothing)

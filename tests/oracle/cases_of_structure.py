@@ -100,10 +100,30 @@ def _crf(rng: np.random.Generator, limits: Any) -> Drawn:
     yield "one tag", {"emissions": x[..., :1], "tags": tags * 0, "transitions": np.ones((1, 1))}
 
 
+def _sinkhorn(rng: np.random.Generator, limits: Any) -> Drawn:
+    a, b = rng.dirichlet(np.ones(3), (2, 3))
+    costs = rng.random((3, 3, 3))
+    for epsilon in (0.1, 1.0, 1e4):
+        for iterations in (1, 3):
+            settings = {"epsilon": epsilon, "iterations": iterations}
+            yield f"shared {settings}", {"input": a, "target": b, "cost": costs[0]}, settings
+            yield f"by row {settings}", {"input": a, "target": b, "cost": costs}, settings
+    settings = {"epsilon": 0.5, "iterations": 2}
+    yield (
+        "of one bin",
+        {"input": np.ones((2, 1)), "target": np.ones((2, 1)), "cost": np.ones((1, 1))},
+        settings,
+    )
+    for scale in (1e-30, 1e30):
+        settings = {"epsilon": 0.5 * scale, "iterations": 2}
+        yield f"times {scale}", {"input": a, "target": b, "cost": costs * scale}, settings
+
+
 STRUCTURED: Mapping[str, Callable[..., Drawn]] = {
     "ranking_softmax": _ranking_softmax,
     "rank_ndcg": _rank_ndcg,
     "cox": _cox,
     "td_lambda": _td_lambda,
     "crf": _crf,
+    "sinkhorn": _sinkhorn,
 }

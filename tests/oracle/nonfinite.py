@@ -17,7 +17,7 @@ from tests.oracle.condition import Exact, Results, exact_inputs
 from tests.oracle.exact import MP
 
 # Where the NaN of IEEE is as good as a limit: quotients of infinite numbers, and samples without an alignment.
-_QUOTIENTS = frozenset(["nt_xent", "triplet_margin", "dice", "ctc", "crf"])
+_QUOTIENTS = frozenset(["nt_xent", "triplet_margin", "dice", "ctc", "crf", "sinkhorn"])
 # Losses to which a number may matter or not that is in no pair, in an inactive triplet, or beside certain logits.
 _EXTENDED = frozenset(
     ["nt_xent", "triplet_margin", "ctc", "crf", "cross_entropy", "ranking_softmax", "rank_ndcg", "cox"]
@@ -40,7 +40,7 @@ def spoil(name: str, case: Case, rng: np.random.Generator) -> tuple[Case, str, t
     key = open_to[rng.integers(len(open_to))]
     array = case.arrays[key].copy()
     place = tuple(int(rng.integers(size)) for size in array.shape)
-    if array.shape[-1] == 1 and arguments[key].pattern.letters[-1:] == ("C",):
+    if array.shape[-1] == 1 and arguments[key].pattern.letters[-1:] in (("C",), ("L",)):
         return None  # of one class the loss is 0 whatever its logit, but NaN for NaN
     array[place] = np.nan if case.settings.get("zero_infinity") else rng.choice([np.nan, np.inf, -np.inf])
     return case._replace(arrays={**case.arrays, key: array}), key, place

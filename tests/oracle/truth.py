@@ -37,7 +37,7 @@ FRAMES = {  # (T, N, C): the rows are not in front
 # Units in the last place of the result, or of the addends that cancel in it; the same for both types.
 BOUNDS = {
     "mse": 4, "l1": 2, "huber": 4, "smooth_l1": 4, "pseudo_huber": 4, "multi_quantile": 2, "dice": 6, "bce": 4,
-    "ranking_softmax": 6, "rank_ndcg": 8, "cox": 8, "td_lambda": 8, "crf": 12,
+    "ranking_softmax": 6, "rank_ndcg": 8, "cox": 8, "td_lambda": 8, "crf": 12, "sinkhorn": 20,
     "nll": 2, "bce_with_logits": 4, "cross_entropy": 6, "triplet_margin": 8, "nt_xent": 8, "ctc": 8,
 }  # fmt: skip
 

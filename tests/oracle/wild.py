@@ -32,6 +32,7 @@ SETTINGS: Mapping[str, tuple[Any, ...]] = {
     "zero_infinity": (False, True),
     "truncation_level": (30, 1, 2),
     "stop_target_gradients": (False,),
+    "iterations": (1, 2, 3),
 }
 SIZES: Mapping[str, Callable[[np.random.Generator], int]] = {
     "C": lambda rng: int(rng.choice([1, 2, 2, 3, 4])),

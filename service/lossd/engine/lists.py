@@ -124,7 +124,8 @@ def lengths_of(lists: Lists, size: int, rows: Array | None = None) -> Iterator[t
     counts = lists.counts[taking]
     order = np.argsort(counts, kind="stable")
     lengths, starts = np.unique(counts[order], return_index=True)
-    for length, alike in zip(lengths.tolist(), np.split(taking[order], starts[1:]), strict=True):
+    parts = np.split(taking[order], starts[1:]) if len(taking) else []
+    for length, alike in zip(lengths.tolist(), parts, strict=True):
         yield length, power_of_two(size * int(lists.counts.max()) // length), alike
 
 

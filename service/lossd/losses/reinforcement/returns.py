@@ -68,23 +68,23 @@ def td_lambda(
     steps = v_t.shape[1]
     mixing = np.broadcast_to(lambda_, v_t.shape)
     last = np.arange(steps) == steps - 1
-    ahead = np.empty_like(v_t)  # the return from the next step on
-    returns = np.empty_like(v_t)
-    following = v_t[:, -1:]
+    errors, returns = [v_t[:, :0]], [v_t[:, -1:]]  # from the last step on
     for step in reversed(range(steps)):
         now = slice(step, step + 1)
-        ahead[:, now] = following
-        mixed = times(1 - mixing[:, now], v_t[:, now]) + times(mixing[:, now], following)
-        following = r_t[:, now] + times(discount_t[:, now], mixed)
-        returns[:, now] = following
+        mixed = times(1 - mixing[:, now], v_t[:, now]) + times(mixing[:, now], returns[-1])
+        later = times(discount_t[:, now], mixed)
+        errors.append((r_t[:, now] - v_tm1[:, now]) + later)
+        returns.append(r_t[:, now] + later)
+    ahead = np.concatenate(returns[-2::-1] or errors, axis=1)  # the return from the next step on
 
     def by_return(upstream: Array) -> Array:
         """Return the gradient with respect to the return of each step, which is a part of those before it."""
         carried = times(discount_t, mixing)
-        found = np.array(upstream, np.result_type(upstream, v_t))
+        found = [upstream[:, :1]]
         for step in range(1, steps):
-            found[:, step] += times(found[:, step - 1], carried[:, step - 1])
-        return found
+            earlier = times(found[-1], carried[:, step - 1 : step])
+            found.append(upstream[:, step : step + 1] + earlier)
+        return np.concatenate(found, axis=1)
 
     def of_values(upstream: Array) -> Array:
         own = np.where(
@@ -98,7 +98,7 @@ def td_lambda(
         return slope.sum() if lambda_.ndim == 0 else slope
 
     return Result(
-        returns - v_tm1,
+        np.concatenate(errors[::-1], axis=1),
         {
             "v_tm1": Pullback(lambda upstream: -upstream),
             "r_t": Pullback(by_return),

@@ -52,20 +52,18 @@ def crf(
     A score of -inf rules out a step, and one of infinity makes the loss NaN. ``tags`` may also be those of all samples
     one after the other.
     """
-    chain = _relative(emissions, tags, transitions, start_transitions, end_transitions, lengths)
+    chain = _relative(emissions, transitions, start_transitions, end_transitions, lengths)
     ahead = _ahead(chain)
-    level = np.logaddexp(chain.own, _log_sum(ahead.others, 1))
-    value = np.where(np.isneginf(chain.own) & ~np.isnan(level) & ~np.isneginf(level), np.inf, level)
+    level = np.logaddexp(0, _log_sum(ahead.others, 1))
     places = np.arange(len(tags))
 
     def marginals() -> Array:
         """Return the probability of each tag at each step, ``(rows, T, K)``."""
-        behind = _behind(chain)
-        found = np.zeros_like(chain.steps)
-        for step, (weight, after) in enumerate(zip(ahead.every, behind, strict=True)):
-            found[:, step] = np.exp(weight + after - level[:, None])
-        found[~chain.valid] = 0
-        return found
+        found = [
+            np.exp(weight + after - level[:, None])
+            for weight, after in zip(ahead.every, _behind(chain), strict=True)
+        ]
+        return np.where(chain.valid[:, :, None], np.stack(found, axis=1), 0) if found else chain.steps
 
     def of_emissions() -> Array:
         """Return the probabilities less 1 at the tags, which is minus the sum of those of the other tags."""
@@ -78,14 +76,14 @@ def crf(
     def of_transitions() -> Array:
         """Return likewise the probabilities of each two tags at adjacent steps, summed over these, ``(rows, K, K)``."""
         behind = _behind(chain)
-        total = np.zeros_like(chain.between(0))
+        total = np.zeros((len(tags), *transitions.shape), chain.steps.dtype)
         for step in range(1, tags.shape[1]):
             both = ahead.every[step - 1][:, :, None] + chain.between(step) + behind[step][:, None, :]
             pairs = np.exp(both - level[:, None, None])
             at = places, tags[:, step - 1], tags[:, step]
             pairs[at] = 0
             pairs[at] = -pairs.sum(axis=(1, 2))
-            total += np.where(chain.valid[:, step, None, None], pairs, 0)
+            total = total + np.where(chain.valid[:, step, None, None], pairs, 0)
         return total
 
     def of_end() -> Array:
@@ -100,7 +98,7 @@ def crf(
         return np.where(chain.valid[:, :, None], appears * sums_of_others(rows).reshape(appears.shape), 0)
 
     return Result(
-        value,
+        level - _score(chain, tags),
         {
             "emissions": of_emissions,
             "transitions": of_transitions,
@@ -112,29 +110,25 @@ def crf(
 
 
 class _Chain(NamedTuple):
-    """Scores relative to those of the sample's tags, so that sequences are compared by the steps in which they differ.
+    """Scores relative to those of the likeliest tags, so that sequences are compared by the steps in which they differ.
 
     Attributes:
-        steps: What each tag at each step adds, starts and ends too, ``(rows, T, K)``; 0 at the sample's tags.
+        steps: What each tag at each step adds, starts and ends too, ``(rows, T, K)``; 0 at the likeliest.
         transitions: The transitions, ``(K, K)``.
-        taken: Those of the sample's tags, which lead to each step, ``(rows, T)``.
-        tags: The tags.
+        taken: Those of the likeliest tags, which lead to each step, ``(rows, T)``.
+        likeliest: The tags of the highest score, ``(rows, T)``.
         valid: Which steps a sample has, ``(rows, T)``.
-        own: Logarithm of the weight of the sample's tags, ``(rows,)``: 0, but -inf where they are ruled out.
     """
 
     steps: Array
     transitions: Array
     taken: Array
-    tags: Array
+    likeliest: Array
     valid: Array
-    own: Array
 
     def between(self, step: int) -> Array:
         """Return what each tag at a step adds behind each tag at the step before it, ``(rows, K, K)``."""
-        reached = self.steps[:, step, None, :] if self.steps.shape[1] else 0
-        taken = self.taken[:, step, None, None] if self.steps.shape[1] else np.zeros((len(self.tags), 1, 1))
-        return self.transitions - taken + reached
+        return self.transitions - self.taken[:, step, None, None] + self.steps[:, step, None, :]
 
 
 class _Ahead(NamedTuple):
@@ -142,7 +136,7 @@ class _Ahead(NamedTuple):
 
     Attributes:
         every: At each step, ``(rows, K)`` each.
-        others: At the sample's last step, without the way of its own tags, ``(rows, K)``.
+        others: At the sample's last step, without the way of the likeliest tags, ``(rows, K)``.
     """
 
     every: list[Array]
@@ -150,12 +144,7 @@ class _Ahead(NamedTuple):
 
 
 def _relative(
-    emissions: Array,
-    tags: Array,
-    transitions: Array,
-    start: Array | None,
-    end: Array | None,
-    lengths: Array | None,
+    emissions: Array, transitions: Array, start: Array | None, end: Array | None, lengths: Array | None
 ) -> _Chain:
     rows, steps, _ = emissions.shape
     kind = np.result_type(emissions, np.float64)
@@ -163,21 +152,14 @@ def _relative(
     valid = np.arange(steps) < count[:, None]
     transitions = transitions.astype(kind, copy=False)
     parts = [emissions.astype(kind, copy=False)]
-    parts += [] if start is None else [_at(np.arange(steps) == 0, start.astype(kind, copy=False), rows)]
-    parts += (
-        []
-        if end is None
-        else [_at(np.arange(steps) == count[:, None] - 1, end.astype(kind, copy=False), rows)]
-    )
-    own, relative = np.zeros(rows), np.zeros(emissions.shape, kind)
-    for part in parts:
-        score = np.take_along_axis(part, tags[:, :, None], axis=2)
-        own[(np.isneginf(score[:, :, 0]) & valid).any(axis=1)] = -np.inf
-        relative = relative + (part - np.where(np.isneginf(score), 0, score))
-    taken = transitions[np.roll(tags, 1, axis=1), tags]
-    joined = valid & (np.arange(steps) > 0)
-    own[(np.isneginf(taken) & joined).any(axis=1)] = -np.inf
-    return _Chain(relative, transitions, np.where(np.isneginf(taken), 0, taken), tags, valid, own)
+    if start is not None:
+        parts.append(_at(np.arange(steps) == 0, start.astype(kind, copy=False), rows))
+    if end is not None:
+        parts.append(_at(np.arange(steps) == count[:, None] - 1, end.astype(kind, copy=False), rows))
+    likeliest = _likeliest(sum(parts[1:], start=parts[0]), transitions, valid)
+    relative = [part - np.take_along_axis(part, likeliest[:, :, None], axis=2) for part in parts]
+    taken = transitions[np.roll(likeliest, 1, axis=1), likeliest]
+    return _Chain(sum(relative[1:], start=relative[0]), transitions, taken, likeliest, valid)
 
 
 def _at(steps: Array, scores: Array, rows: int) -> Array:
@@ -185,24 +167,53 @@ def _at(steps: Array, scores: Array, rows: int) -> Array:
     return np.where(np.broadcast_to(steps, (rows, steps.shape[-1]))[:, :, None], scores, 0)
 
 
-def _ahead(chain: _Chain) -> _Ahead:
-    """Sum the ways to each tag: those of other tags than the sample's apart, so that none is lost beside that."""
-    rows, steps, states = chain.steps.shape
-    places, start = np.arange(rows), np.full((rows, states), -np.inf)
-    others, every = start, []
-    for step in range(steps):
-        tag = chain.tags[:, step]
+def _likeliest(scores: Array, transitions: Array, valid: Array) -> Array:
+    """Return the tags of the highest score, ``(rows, T)``: Viterbi's recursion."""
+    rows, steps, states = scores.shape
+    found, came = np.zeros((rows, steps), np.intp), []
+    best = scores[:, :1].sum(axis=1)
+    for step in range(1, steps):
+        ways = best[:, :, None] + transitions
+        before = ways.argmax(axis=1)
+        highest = np.take_along_axis(ways, before[:, None], axis=1)[:, 0] + scores[:, step]
+        best = np.where(valid[:, step, None], highest, best)
+        came.append(np.where(valid[:, step, None], before, np.arange(states)))
+    tag = best.argmax(axis=1)
+    for step in reversed(range(steps)):
+        found[:, step] = tag
         if step:
-            before = chain.tags[:, step - 1]
-            ways = every[-1][:, :, None] + chain.between(step)
-            ways[places, before, tag] = others[places, before] + chain.between(step)[places, before, tag]
+            tag = came[step - 1][np.arange(rows), tag]
+    return found
+
+
+def _score(chain: _Chain, tags: Array) -> Array:
+    """Return the score of a sample's own tags, less that of the likeliest."""
+    steps = np.take_along_axis(chain.steps, tags[:, :, None], axis=2)[:, :, 0]
+    joined = chain.transitions[np.roll(tags, 1, axis=1), tags] - chain.taken
+    inner = chain.valid & (np.arange(tags.shape[1]) > 0)
+    total: Array = np.where(chain.valid, steps, 0).sum(axis=1) + np.where(inner, joined, 0).sum(axis=1)
+    return total
+
+
+def _ahead(chain: _Chain) -> _Ahead:
+    """Sum the ways to each tag: the likeliest of all apart, so that none is lost beside it."""
+    rows, steps, states = chain.steps.shape
+    places, every = np.arange(rows), []
+    others = np.full((rows, states), -np.inf, chain.steps.dtype)
+    for step in range(steps):
+        tag = chain.likeliest[:, step]
+        if step:
+            before = chain.likeliest[:, step - 1]
+            between = chain.between(step)
+            ways = every[-1][:, :, None] + between
+            ways[places, before, tag] = others[places, before] + between[places, before, tag]
             reached = _log_sum(ways, 1)
         else:
             reached = chain.steps[:, 0].copy()
-            reached[places[~np.isneginf(chain.own)], tag[~np.isneginf(chain.own)]] = -np.inf
+            reached[places, tag] = -np.inf
         others = np.where(chain.valid[:, step, None], reached, others)
         whole = others.copy()
-        whole[places, tag] = np.logaddexp(chain.own, others[places, tag])
+        whole[places, tag] = np.logaddexp(0, others[places, tag])
         every.append(whole)
     return _Ahead(every, others)
 

@@ -123,16 +123,17 @@ class _Risks(NamedTuple):
 def _risks(log_h: Array, durations: Array) -> _Risks:
     """Sort the items, and sum the hazards of those at risk.
 
-    An item without a time is taken to be at risk always, with a hazard of NaN.
+    Where one has no time, nobody knows who is at risk when: all hazards are NaN.
     """
     undefined = np.isnan(durations)
     latest_first = -np.where(undefined, np.inf, durations)
     order = np.argsort(latest_first, kind="stable")
     exact = log_h.astype(np.result_type(log_h, np.float64), copy=False)
-    # Only differences matter: those from the highest are the exacter, the more a hazard counts.
+    # Only differences matter: small numbers in place of large ones, where none is rounded by it.
     highest = np.where(np.isfinite(exact), exact, -np.inf).max(initial=-np.inf)
-    exact = exact - np.where(np.isfinite(highest), highest, 0)
-    hazard, time = np.where(undefined, np.nan, exact)[order], latest_first[order]
+    if np.array_equal((exact - highest) + highest, exact):
+        exact = exact - highest
+    hazard, time = np.where(undefined.any(), np.nan, exact)[order], latest_first[order]
     is_start = np.append(True, time[1:] != time[:-1])[: len(time)]
     starts, group = np.flatnonzero(is_start), np.cumsum(is_start) - 1
     ends = np.append(starts[1:], len(time))[: len(starts)] - 1

@@ -53,7 +53,7 @@ def sinkhorn(
     cost: Costs,
     *,
     epsilon: Annotated[Positive, Differentiable] = 0.1,
-    iterations: Annotated[int, Field(ge=1, le=10_000)] = 100,
+    iterations: Annotated[int, Field(ge=1, le=10_000, examples=[3])] = 100,
 ) -> Result:
     """Cost of transport between two histograms, with the entropy of the plan relative to that of no plan.
 
