@@ -41,8 +41,9 @@ def derivatives_of(
     return found
 
 
-def _nothing(argument: Array, upstream: Array) -> Array:
+def _nothing(argument: Array | None, upstream: Array) -> Array:
     """Return the derivative with respect to an argument that is taken for a constant."""
+    assert argument is not None
     return np.zeros_like(argument)
 
 

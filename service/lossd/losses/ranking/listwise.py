@@ -119,7 +119,7 @@ def rank_ndcg(
         """Sum what pairs give to their first item, and ``other`` times that to their second, in the list's order."""
         of_ranks = other * of_pairs.sum(axis=1)
         of_ranks[:, :top] += of_pairs.sum(axis=2)
-        sums = np.empty_like(of_ranks)
+        sums: Array = np.empty_like(of_ranks)
         np.put_along_axis(sums, order, of_ranks, axis=1)
         return sums
 

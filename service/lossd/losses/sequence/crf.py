@@ -90,12 +90,14 @@ def crf(
         """Return the slopes of each sample's last step."""
         slope = of_emissions()
         last = np.maximum(chain.valid.sum(axis=1) - 1, 0)
-        return slope[places, last] if tags.shape[1] else slope.sum(axis=1)
+        found: Array = slope[places, last] if tags.shape[1] else slope.sum(axis=1)
+        return found
 
     def curvature() -> Array:
         appears = marginals()
         rows = appears.reshape(-1, appears.shape[2])
-        return np.where(chain.valid[:, :, None], appears * sums_of_others(rows).reshape(appears.shape), 0)
+        bend = appears * sums_of_others(rows).reshape(appears.shape)
+        return np.where(chain.valid[:, :, None], bend, 0)
 
     return Result(
         level - _score(chain, tags),
@@ -198,7 +200,8 @@ def _score(chain: _Chain, tags: Array) -> Array:
 def _ahead(chain: _Chain) -> _Ahead:
     """Sum the ways to each tag: the likeliest of all apart, so that none is lost beside it."""
     rows, steps, states = chain.steps.shape
-    places, every = np.arange(rows), []
+    places = np.arange(rows)
+    every: list[Array] = []
     others = np.full((rows, states), -np.inf, chain.steps.dtype)
     for step in range(steps):
         tag = chain.likeliest[:, step]

@@ -158,7 +158,8 @@ def _update(weight: Array, other: Array, costs: Array, eps: Array) -> _Update:
 
 def _contract(of_potential: Array, derivative: Array) -> Array:
     """Sum ``(rows, n, m)`` over n, each times its potential's slope, ``(rows, n)``."""
-    return times(of_potential[:, :, None], derivative).sum(axis=1)
+    total: Array = times(of_potential[:, :, None], derivative).sum(axis=1)
+    return total
 
 
 def _divergence(weight: Array, excess: Array) -> Array:
@@ -173,7 +174,8 @@ def _divergence(weight: Array, excess: Array) -> Array:
         series = series * near + coefficient
     far = times(np.exp(excess), excess) - np.expm1(excess)
     terms = np.where(np.abs(excess) < _SMALL, series * near * near, far)
-    return times(weight[:, None, :], terms).sum(axis=2)
+    total: Array = times(weight[:, None, :], terms).sum(axis=2)
+    return total
 
 
 def _through_share(of_share: Array, weight: Array) -> Array:
