@@ -1,252 +1,146 @@
-"""Lists of unequal length: one after the other with ``group``, or padded with a mask of their items.
-
-Each loss of lists is held against separate calls list by list. Sums of lists differ by their rounding alone.
-"""
+"""Lists of unequal length, flat with their sizes or padded with a mask: as if each list were a call of its own."""
 
 from __future__ import annotations
 
-import time
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 import pytest
 
+from lossd.declaration.domain import WEIGHT
+from lossd.declaration.loss import Example, loss
+from lossd.declaration.result import Result
+from lossd.declaration.role import Role
 from lossd.engine import evaluate
-from lossd.engine.evaluate import prepare
 from lossd.errors import InvalidCall
-from lossd.losses import LOSSES
-from lossd.message import Answer, Call
+from lossd.message import Array, Call
 
-COUNTS = np.array([3, 0, 5, 1, 3, 2, 0])
-MODES = ["none", "sum", "mean", "batchmean", "weighted_mean"]
-BY_LIST = pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.ragged])
-CLOSE = {"rtol": 1e-13, "atol": 1e-14}
+Scores = Annotated[Array, Role("(..., L)")]
+Weights = Annotated[Array, Role("(...)", domain=WEIGHT)]
 
 
-def _items(name: str, counts: np.ndarray = COUNTS, seed: int = 0) -> dict[str, np.ndarray]:
-    """Draw the items of all lists, one after the other."""
-    rng = np.random.default_rng(seed)
-    found = {}
-    for argument in LOSSES[name].arguments:
-        role = argument.role.forms[0]
-        drawn = role.domain.sample(rng, (int(counts.sum()),), {})
-        found[argument.name] = drawn.astype(float) if role.domain.kind == "real" else drawn
-    return found
+@loss(
+    formula=r"\ell = w \sum_i t_i\, (x_i - \bar x)^2", source="this test",
+    example=Example(input=[[1.0, 3.0]], target=[[1.0, 1.0]], value=[2.0]),
+)  # fmt: skip
+def scatter(input: Scores, target: Scores, weight: Weights | None = None) -> Result:
+    """How far the items of a list are from their mean, which padding would change."""
+    apart = input - input.mean(axis=1, keepdims=True)
+    weighed = target * apart
+
+    def slope() -> Array:
+        found: Array = 2 * (weighed - weighed.mean(axis=1, keepdims=True))
+        return found
+
+    return Result((weighed * apart).sum(axis=1), {"input": slope, "target": lambda: apart**2}).times(weight)
 
 
-def _padded(array: np.ndarray, counts: np.ndarray = COUNTS) -> np.ndarray:
-    """Return items as rows that are longer than any list, with NaN, or a number out of range, everywhere else."""
-    whole = np.full(
-        (len(counts), int(counts.max()) + 2), np.nan if array.dtype.kind == "f" else 99, array.dtype
-    )
-    whole[_mask(counts)] = array
+RNG = np.random.default_rng(29)
+COUNTS = np.array([3, 1, 0, 3, 5, 2])
+X, T = RNG.standard_normal((2, COUNTS.sum()))
+WIDTH = 6
+KEPT = np.arange(WIDTH) < COUNTS[:, None]
+MODES = ["none", "sum", "mean", "weighted_mean", "batchmean"]
+WEIGHT = RNG.uniform(0.5, 1.5, len(COUNTS))
+
+
+def put(flat: np.ndarray, kept: np.ndarray = KEPT, filler: float = np.nan) -> np.ndarray:
+    whole = np.full(kept.shape, filler)
+    whole[kept] = flat
     return whole
 
 
-def _mask(counts: np.ndarray = COUNTS) -> np.ndarray:
-    """Return which places hold items: any, not the first ones alone."""
-    rng, width = np.random.default_rng(1), int(counts.max()) + 2
-    return np.array([np.isin(np.arange(width), rng.permutation(width)[:count]) for count in counts])
+def one_by_one() -> tuple[np.ndarray, np.ndarray]:
+    """Return the value of each list and the gradient of their sum, of a call for each."""
+    values, slopes = np.zeros(len(COUNTS)), []
+    for place, part in enumerate(np.split(np.arange(len(X)), np.cumsum(COUNTS)[:-1])):
+        if not len(part):
+            continue
+        answer = evaluate(scatter, Call({"input": X[part], "target": T[part]}, {"gradient": True}))
+        values[place] = answer.loss["mean"]
+        slopes.append(answer.gradient["mean"]["input"])
+    return values, np.concatenate(slopes)
 
 
-def _one_by_one(name: str, items: dict[str, np.ndarray], counts: np.ndarray = COUNTS) -> list[Answer | None]:
-    """Return the answers of a call for each list, None for an empty one."""
-    ends = np.cumsum(counts)
-    return [
-        _ask(name, {key: array[end - count : end] for key, array in items.items()}) if count else None
-        for end, count in zip(ends, counts, strict=True)
-    ]
+OPTIONS = {"gradient": ["input", "target"], "reduction": MODES}
 
 
-def _ask(name: str, arrays: dict[str, np.ndarray], **options: Any) -> Answer:
-    asked = {"reduction": MODES, "gradient": list(_real(name)), "hessian": True, **options}
-    general = {key: value for key, value in asked.items() if isinstance(value, np.ndarray)}
-    plain = {key: value for key, value in asked.items() if key not in general}
-    return evaluate(LOSSES[name], Call({**arrays, **general}, plain))
+def test_flat_lists_are_lists_one_by_one():
+    values, slope = one_by_one()
+    answer = evaluate(scatter, Call({"input": X, "target": T, "group": COUNTS}, OPTIONS))
+    np.testing.assert_allclose(answer.loss["none"], values, rtol=1e-14)
+    np.testing.assert_allclose(answer.loss["sum"], values.sum(), rtol=1e-14)
+    np.testing.assert_allclose(answer.gradient["sum"]["input"], slope, rtol=1e-13, atol=1e-15)
+    assert answer.gradient["sum"]["input"].shape == X.shape
 
 
-def _real(name: str) -> tuple[str, ...]:
-    return tuple(a.name for a in LOSSES[name].arguments if a.differentiable)
-
-
-def _assert_answers(name: str, answer: Answer, alone: list[Answer | None], items_of: Any) -> None:
-    """Hold an answer for all lists against those of each; ``items_of`` brings a derivative into the items' order."""
-    values = np.array([float(one.loss["sum"]) if one else 0.0 for one in alone])
-    taking = sum(one is not None for one in alone)
-    divisors = {"none": 1, "sum": 1, "mean": taking, "batchmean": len(alone), "weighted_mean": taking}
-    assert answer.count == taking
-    assert answer.denominator == taking
-    np.testing.assert_array_equal(answer.loss["none"], values)
-    for mode, divisor in divisors.items():
-        if mode != "none":
-            np.testing.assert_allclose(answer.loss[mode], values.sum() / divisor, **CLOSE)
-        for kind in ("gradient", "hessian"):
-            for key, found in getattr(answer, kind)[mode].items():
-                parts = [getattr(one, kind)["sum"][key] for one in alone if one]
-                np.testing.assert_allclose(items_of(found), np.concatenate(parts) / divisor, **CLOSE)
-
-
-@BY_LIST
-def test_a_group_is_as_separate_calls(name):
-    items = _items(name)
-    _assert_answers(name, _ask(name, items, group=COUNTS), _one_by_one(name, items), lambda found: found)
-
-
-@BY_LIST
-def test_padded_lists_are_as_separate_calls(name):
-    items, mask = _items(name), _mask()
-    # Items stand in the order of their places, which is theirs in the group.
-    padded = {key: _padded(array) for key, array in items.items()}
-    answer = _ask(name, padded, mask=mask)
-    _assert_answers(name, answer, _one_by_one(name, items), lambda found: found[mask])
-    for by_name in answer.gradient.values():
-        assert all(not gradient[~mask].any() for gradient in by_name.values())
-
-
-@BY_LIST
-def test_padded_lists_take_any_batch(name):
-    counts = np.array([3, 1, 2, 4, 0, 2])
-    items, mask = _items(name, counts), _mask(counts)
-    padded = {key: _padded(array, counts).reshape(2, 3, -1) for key, array in items.items()}
-    answer = _ask(name, padded, mask=mask.reshape(2, 3, -1), reduction=["none", "sum"])
-    flat = _ask(name, items, group=counts, reduction=["none", "sum"])
-    np.testing.assert_array_equal(answer.loss["none"].reshape(-1), flat.loss["none"])
-    for key, gradient in answer.gradient["sum"].items():
-        np.testing.assert_array_equal(gradient.reshape(6, -1)[mask], flat.gradient["sum"][key])
-
-
-@BY_LIST
-@pytest.mark.parametrize("form", ["group", "mask"])
-def test_a_product_with_the_hessian_is_list_by_list(name, form):
-    items = _items(name)
-    direction = np.random.default_rng(3).standard_normal(len(items["input"]))
-    grouped = _ask(name, items, group=COUNTS, hvp=direction).hvp["mean"]["input"]
-    step = 1e-6
-    ahead, behind = (
-        _ask(name, {**items, "input": items["input"] + sign * step * direction}, group=COUNTS)
-        for sign in (1, -1)
+@pytest.mark.parametrize("filler", [np.nan, np.inf, 1e300])
+@pytest.mark.parametrize("behind", [True, False], ids=["padding behind", "padding anywhere"])
+def test_a_mask_of_items_pads_lists_with_anything(filler, behind):
+    kept = (
+        KEPT
+        if behind
+        else np.array([np.random.default_rng(i).permutation(row) for i, row in enumerate(KEPT)])
     )
-    change = (ahead.gradient["mean"]["input"] - behind.gradient["mean"]["input"]) / (2 * step)
-    np.testing.assert_allclose(grouped, change, rtol=1e-6, atol=1e-8)
-    if form == "mask":
-        padded = {key: _padded(array) for key, array in items.items()}
-        found = _ask(name, padded, mask=_mask(), hvp=_padded(direction)).hvp["mean"]["input"]
-        np.testing.assert_array_equal(found[_mask()], grouped)
+    arrays = {"input": put(X, kept, filler), "target": put(T, kept, filler), "mask": kept}
+    masked = evaluate(scatter, Call(arrays, OPTIONS))
+    flat = evaluate(scatter, Call({"input": X, "target": T, "group": COUNTS}, OPTIONS))
+    for mode in MODES:
+        np.testing.assert_array_equal(masked.loss[mode], flat.loss[mode])
+        for name in ("input", "target"):
+            gradient = masked.gradient[mode][name]
+            np.testing.assert_array_equal(gradient[kept], flat.gradient[mode][name])
+            assert not gradient[~kept].any()
 
 
-@BY_LIST
-def test_a_mask_of_lists_leaves_lists_of_a_group_out(name):
-    items, kept = _items(name), np.array([True, True, False, True, False, True, True])
-    answer = _ask(name, items, group=COUNTS, mask=kept)
-    alone = [one if keep else None for one, keep in zip(_one_by_one(name, items), kept, strict=True)]
-    of_items = np.repeat(kept, COUNTS)
-    _assert_answers(name, answer, alone, lambda found: found[of_items])
-    assert not answer.gradient["sum"]["input"][~of_items].any()
+def test_lists_of_one_length_are_an_array_of_lists():
+    rows = RNG.standard_normal((4, 5))
+    flat = Call({"input": rows.reshape(-1), "target": rows.reshape(-1) ** 2, "group": np.full(4, 5)}, OPTIONS)
+    grouped, plain = (evaluate(scatter, c) for c in (flat, Call({"input": rows, "target": rows**2}, OPTIONS)))
+    for mode in MODES:
+        np.testing.assert_allclose(grouped.loss[mode], plain.loss[mode], rtol=1e-14)
+        np.testing.assert_allclose(
+            grouped.gradient[mode]["input"].reshape(4, 5),
+            plain.gradient[mode]["input"],
+            rtol=1e-13,
+            atol=1e-15,
+        )
 
 
-@BY_LIST
-def test_weights_belong_to_lists(name):
-    items, weight = _items(name), np.arange(7.0) / 4
-    answer = _ask(name, items, group=COUNTS, sample_weight=weight)
-    plain = _ask(name, items, group=COUNTS)
-    np.testing.assert_allclose(answer.loss["none"], plain.loss["none"] * weight, **CLOSE)
-    expected = plain.gradient["sum"]["input"] * np.repeat(weight, COUNTS)
-    np.testing.assert_allclose(answer.gradient["sum"]["input"], expected, **CLOSE)
-    taking = weight[COUNTS > 0].sum()
-    np.testing.assert_allclose(answer.loss["weighted_mean"], plain.loss["none"] @ weight / taking, **CLOSE)
+def test_weights_of_lists_multiply_them():
+    values, slope = one_by_one()
+    per_item = np.repeat(WEIGHT, COUNTS)
+    for name in ("weight", "sample_weight"):
+        answer = evaluate(scatter, Call({"input": X, "target": T, "group": COUNTS, name: WEIGHT}, OPTIONS))
+        np.testing.assert_allclose(answer.loss["none"], values * WEIGHT, rtol=1e-14)
+        np.testing.assert_allclose(answer.gradient["sum"]["input"], slope * per_item, rtol=1e-13, atol=1e-15)
 
 
-@BY_LIST
-@pytest.mark.parametrize("empty", ["group", "mask", "no items"])
-def test_lists_without_items_are_nothing_to_average(name, empty):
-    items = _items(name, np.zeros(3, int))
-    call: dict[str, Any] = {"group": np.zeros(3, int)}
-    if empty == "mask":
-        call = {"mask": np.zeros((3, 2), bool)}
-    elif empty == "no items":
-        call = {}
-    if empty != "group":
-        width = 2 if empty == "mask" else 0
-        items = {key: np.zeros((3, width), array.dtype) for key, array in items.items()}
-    with pytest.raises(InvalidCall) as refused:
-        _ask(name, items, reduction="mean", **call)
-    assert refused.value.faults[0].at == "reduction"
-    for _ in range(2):  # the second is of known shapes
-        answer = _ask(name, items, empty="zero", **call)
-        assert answer.count == 0
-        assert answer.loss["mean"] == 0
-        np.testing.assert_array_equal(answer.loss["none"], np.zeros(3))
-        assert answer.gradient["mean"]["input"].shape == items["input"].shape
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("block_bytes", [1, 64, 1 << 20])
+def test_blocks_and_threads_change_nothing(threads, block_bytes):
+    call = Call({"input": X, "target": T, "group": COUNTS}, OPTIONS)
+    whole, cut = evaluate(scatter, call), evaluate(scatter, call, threads=threads, block_bytes=block_bytes)
+    np.testing.assert_array_equal(cut.loss["none"], whole.loss["none"])
+    np.testing.assert_array_equal(cut.gradient["none"]["input"], whole.gradient["none"]["input"])
 
 
-@BY_LIST
 @pytest.mark.parametrize(
-    ("changes", "at"),
+    ("group", "at"),
     [
-        ({"group": np.array([3, -1, 12])}, "group[1]"),
-        ({"group": np.array([3.0, 11.0])}, "group"),
-        ({"group": np.array([3, 12])}, "input"),
-        ({"group": COUNTS, "mask": np.ones((7, 5), bool)}, "mask"),
+        (COUNTS * 1.0, "group"), (COUNTS[None], "group"), (-COUNTS, "group[0]"), (COUNTS[:-1], "input"),
+        (COUNTS + 1, "input"),
     ],
-    ids=["negative", "no whole number", "other sum", "mask of items"],
-)
-def test_a_group_that_does_not_fit_is_refused(name, changes, at):
+    ids=["real", "of two axes", "negative", "too few", "too many"],
+)  # fmt: skip
+def test_sizes_that_do_not_fit_are_refused(group, at):
     with pytest.raises(InvalidCall) as refused:
-        _ask(name, _items(name), **changes)
+        evaluate(scatter, Call({"input": X, "target": T, "group": group}))
     assert refused.value.faults[0].at == at
 
 
-@BY_LIST
-def test_an_error_names_the_item_in_the_callers_array(name):
-    items = _items(name)
-    wrong = {**items, "target": items["target"].copy()}
-    wrong["target"][6] = -1
-    with pytest.raises(InvalidCall) as refused:
-        _ask(name, wrong, group=COUNTS)
-    assert refused.value.faults[0].at == "target[6]"
-    mask, padded = _mask(), {key: _padded(array) for key, array in items.items()}
-    row, place = np.argwhere(mask)[6]
-    padded["target"][row, place] = -1
-    with pytest.raises(InvalidCall) as refused:
-        _ask(name, padded, mask=mask)
-    assert refused.value.faults[0].at == f"target[{row}][{place}]"
-
-
-@BY_LIST
-def test_one_long_list_among_many_short_ones_costs_what_it_takes(name):
-    """Lists are not padded to the longest: neither the time nor what is held grows with their product."""
-    counts = np.append(np.full(5000, 3), 1000)
-    items = _items(name, counts)
-    call = Call({**items, "group": counts}, {"gradient": True})
-    estimate = prepare(LOSSES[name], call).estimate
-    padded = 5001 * 1000 * 8
-    assert estimate.workspace < padded
-    begun = time.perf_counter()
-    answer = evaluate(LOSSES[name], call)
-    assert time.perf_counter() - begun < 5
-    few = np.append(np.arange(9), np.arange(15000, 16000))
-    part = evaluate(
-        LOSSES[name],
-        Call(
-            {**{key: array[few] for key, array in items.items()}, "group": np.array([3, 3, 3, 1000])},
-            {"gradient": True},
-        ),
-    )
-    np.testing.assert_allclose(
-        answer.gradient["mean"]["input"][few] * 5001,
-        part.gradient["mean"]["input"] * 4,
-        rtol=1e-12,
-        atol=1e-14,
-    )
-
-
-@BY_LIST
-@pytest.mark.parametrize("threads", [1, 3])
-def test_threads_and_the_size_of_blocks_change_no_list(name, threads):
-    counts = np.random.default_rng(2).integers(0, 6, 200)
-    items = _items(name, counts)
-    call = Call({**items, "group": counts}, {"reduction": "none", "gradient": True})
-    whole = evaluate(LOSSES[name], call)
-    cut = evaluate(LOSSES[name], call, threads=threads, block_bytes=512)
-    np.testing.assert_array_equal(cut.loss["none"], whole.loss["none"])
-    np.testing.assert_array_equal(cut.gradient["none"]["input"], whole.gradient["none"]["input"])
+def test_sizes_are_an_array_of_losses_of_lists_alone():
+    assert "group" in scatter.tensors
+    assert scatter.ragged == "L"
+    with pytest.raises(InvalidCall, match="at `mask`"):
+        evaluate(scatter, Call({"input": put(X), "target": put(T), "mask": KEPT[:, :-1]}))
