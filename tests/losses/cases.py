@@ -14,7 +14,7 @@ import numpy as np
 
 from lossd.declaration.loss import Loss
 from lossd.declaration.result import Normalizer
-from lossd.declaration.samples import Form, core_places, forms, sample_call
+from lossd.declaration.samples import SIZES, Form, core_places, forms, sample_call
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
 from lossd.message import Answer, Array, Call
@@ -46,24 +46,38 @@ class Case:
     @property
     def differentiable(self) -> list[str]:
         """Return what of this call has a gradient; a default may lie at the edge of its range."""
-        given = [name for name, role in self.form.roles.items() if role.differentiable]
+        given = [
+            name for name, role in self.form.roles.items() if role.differentiable and name not in self.held
+        ]
         return given + list(self.loss.differentiable_settings if self.drawn else ())
 
     @property
     def real(self) -> list[str]:
         """Return the arguments of this call that hold real numbers."""
-        return [name for name, role in self.form.roles.items() if role.domain.kind == "real"]
+        return [
+            name
+            for name, role in self.form.roles.items()
+            if role.domain.kind == "real" and name not in self.held
+        ]
+
+    @property
+    def held(self) -> frozenset[str]:
+        """Return the arguments that derivatives take for constants under this call's settings."""
+        defaults = {name: default for name, (_, default) in self.loss.settings.items()}
+        return self.loss.held_under({**defaults, **self.call.options})
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """Return the shape of the unreduced loss: a whole batch may have a single one."""
+        value = self.loss.value
+        if not value.batched and not value.by_item:
+            return ()
+        return self.batch + tuple(SIZES[letter] for letter in value.letters if letter != "N")
 
     @property
     def first(self) -> str:
         """Return the argument that ``gradient: true`` names first, which ``hessian: true`` is of."""
         return next(name for name in self.loss.gradient if name in self.call.arrays)
-
-    @property
-    def values(self) -> tuple[int, ...]:
-        """Return the shape of the unreduced loss as far as it is the batch's: a whole batch may have one loss."""
-        value = self.loss.value
-        return self.batch if value.batched or value.by_item else ()
 
     @property
     def takes_axis(self) -> bool:

@@ -89,7 +89,7 @@ def check_hessian(case: Case) -> None:
 def check_hvp(case: Case) -> None:
     """The Hessian times a direction, of every argument alone, is the change of the gradient along it."""
     for name in case.real:
-        direction = case.rng().standard_normal(case.call.arrays[name].shape)
+        direction = np.asarray(case.rng().standard_normal(case.call.arrays[name].shape))
         answer = _check_product(case, {name: direction})
         if answer is not None and name == case.first:
             assert_same_bits(ask(case, hvp=direction, reduction=REDUCTIONS), answer)
@@ -98,7 +98,9 @@ def check_hvp(case: Case) -> None:
 def check_hvp_of_all_arguments(case: Case) -> None:
     """The Hessian of all arguments together times their directions is the change of their gradients along these."""
     rng = case.rng()
-    _check_product(case, {name: rng.standard_normal(case.call.arrays[name].shape) for name in case.real})
+    _check_product(
+        case, {name: np.asarray(rng.standard_normal(case.call.arrays[name].shape)) for name in case.real}
+    )
 
 
 def _check_product(case: Case, directions: Mapping[str, Array]) -> Answer | None:
@@ -146,7 +148,7 @@ def _assert_not_offered(refusal: InvalidCall, case: Case) -> None:
 
 def _along(case: Case, call: Call, directions: Mapping[str, Array], step: float) -> Call:
     for name, direction in directions.items():
-        call = _with(call, name, case.call.arrays[name] + step * direction, case)
+        call = _with(call, name, np.asarray(case.call.arrays[name] + step * direction), case)
     return call
 
 

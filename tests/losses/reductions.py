@@ -119,7 +119,7 @@ def check_shards(case: Case) -> None:
 
 def check_empty(case: Case) -> None:
     """A mean over nothing is an error, or NaN or zero on request; a sum over nothing is zero."""
-    nothing = {"mask": np.zeros(case.batch, bool), "gradient": case.differentiable}
+    nothing = {"mask": np.zeros(case.values, bool), "gradient": case.differentiable}
     for name in AVERAGES:
         with pytest.raises(InvalidCall) as refused:
             ask(case, reduction=name, **nothing)

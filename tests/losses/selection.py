@@ -74,7 +74,7 @@ def check_no_weight(case: Case) -> None:
 
 def check_mask_denominator(case: Case) -> None:
     """What a mask leaves out leaves the denominator too; a mask of ones changes nothing."""
-    ones = ask(case, mask=np.ones(case.batch, np.int64))
+    ones = ask(case, mask=np.ones(case.values, np.int64))
     plain = ask(case)
     assert_close(ones.loss["mean"], plain.loss["mean"], **TOLERANCE)
     mask, rows, _ = _selection(case)
@@ -115,7 +115,7 @@ def check_finite_is_demanded(case: Case) -> None:
 def _selection(case: Case) -> tuple[Array, Array, Array]:
     """Return a mask along the first axis, and the numbers of what it takes and of what it leaves out."""
     kept = np.arange(case.batch[0]) % 3 != 1
-    mask = np.broadcast_to(kept.reshape(-1, *[1] * (len(case.batch) - 1)), case.batch)
+    mask = np.broadcast_to(kept.reshape(-1, *[1] * (len(case.values) - 1)), case.values)
     return mask, np.flatnonzero(kept), np.flatnonzero(~kept)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from tests.oracle import cases_of_scores, cases_of_vectors
 from tests.oracle.case import Case, Drawn
+from tests.oracle.cases_of_structure import STRUCTURED
 
 Limits = np.finfo
 
@@ -431,6 +432,7 @@ CASES: Mapping[str, Callable[..., Drawn]] = {
     "nt_xent": _nt_xent,
     "ctc": _ctc,
     **cases_of_vectors.CASES,
+    **STRUCTURED,
 }
 
 
@@ -448,7 +450,7 @@ def draw_cases(name: str, dtype: Any) -> list[Case]:
     with np.errstate(over="ignore", under="ignore"):
         return [
             case._replace(arrays={key: _cast(array, dtype) for key, array in case.arrays.items()})
-            for case in draw(rng, Limits(dtype))
+            for case in (Case(*drawn) for drawn in draw(rng, Limits(dtype)))
         ]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from lossd.losses import LOSSES
 from tests.oracle.cases import Case
 from tests.oracle.exact import MP, Number, numbers
-from tests.oracle.truth import SHARED, WHOLE_BATCH, oracle_of, split_rows
+from tests.oracle.truth import WHOLE_BATCH, oracle_of, shared_in, split_rows
 
 # Steps of a relative difference, and how much more than in proportion a jump grows from one to the other.
 _STEPS = (MP.mpf(2) ** -90, MP.mpf(2) ** -110)
@@ -67,11 +67,12 @@ def rows_and_gradients(name: str, rowwise: bool, absolute: bool = False) -> Exac
     def exact(arrays: Numbers, settings: Numbers) -> Results:
         parts = split_rows(name, {key: array.tolist() for key, array in arrays.items()})
         rows = [row for part in parts for row in rows_of(part, settings)]
-        values = [row.value for row in rows]
+        values = [value for row in rows for value in row.values]
+        shared = shared_in(name, arrays)
         found = {"value": values if rowwise else [MP.fsum(values)]}
         for key in rows[0].gradient:
             if key in LOSSES[name].differentiable_settings or (key in arrays and _is_real(arrays[key])):
-                by_row = name not in WHOLE_BATCH and key in arrays and key not in SHARED.get(name, set())
+                by_row = name not in WHOLE_BATCH and key in arrays and key not in shared
                 slopes = [row.gradient[key] for row in rows]
                 found[key] = (
                     [number for part in slopes for number in part]
@@ -86,15 +87,13 @@ def rows_and_gradients(name: str, rowwise: bool, absolute: bool = False) -> Exac
 class _Row(NamedTuple):
     """What an oracle says of a row, its addends added up."""
 
-    value: Number
+    values: list[Number]
     gradient: Mapping[str, list[Number]]
 
 
 def _row(truth: Any, added: Callable[[Any], Number]) -> _Row:
-    gradient = {
-        key: [added(addends) for addends in _leaves(nested)] for key, nested in truth.gradient.items()
-    }
-    return _Row(added(truth.value), gradient)
+    gradient = {key: [added(addends) for addends in leaves(nested)] for key, nested in truth.gradient.items()}
+    return _Row([added(addends) for addends in leaves(truth.value)], gradient)
 
 
 def unexplained(
@@ -214,9 +213,10 @@ def _signature(given: Any) -> Any:
     return tuple(map(_signature, given)) if isinstance(given, list) else given
 
 
-def _leaves(nested: Any) -> Iterator[Any]:
+def leaves(nested: Any) -> Iterator[Any]:
+    """Yield the addends of each number of a nested list."""
     if isinstance(nested, tuple):
         yield nested
         return
     for part in nested:
-        yield from _leaves(part)
+        yield from leaves(part)

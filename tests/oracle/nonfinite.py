@@ -28,7 +28,7 @@ _QUOTIENTS = frozenset(
             "triplet_margin",
             "triplet_margin_with_distance",
         ),
-        *("barlow_twins", "dice", "giou", "ctc", "kl_div"),
+        *("barlow_twins", "dice", "giou", "ctc", "crf", "sinkhorn", "kl_div"),
     ]
 )
 # Losses to which a number may matter or not: one that is in no pair, in an inactive triplet, or beside certain logits,
@@ -44,6 +44,7 @@ _EXTENDED = frozenset(
             "triplet_margin_with_distance",
         ),
         *("barlow_twins", "giou", "ctc", "cross_entropy", "multilabel_margin", "sigmoid_focal"),
+        *("crf", "ranking_softmax", "rank_ndcg", "cox"),
     ]
 )
 _FAR = MP.mpf(10) ** 500
@@ -64,7 +65,7 @@ def spoil(name: str, case: Case, rng: np.random.Generator) -> tuple[Case, str, t
     key = open_to[rng.integers(len(open_to))]
     array = case.arrays[key].copy()
     place = tuple(int(rng.integers(size)) for size in array.shape)
-    if array.shape[-1] == 1 and arguments[key].pattern.letters[-1:] == ("C",):
+    if array.shape[-1] == 1 and arguments[key].pattern.letters[-1:] in (("C",), ("L",)):
         return None  # of one class the loss is 0 whatever its logit, but NaN for NaN
     only_nan = case.settings.get("zero_infinity") or LOSSES[name].constraints  # which infinity may break
     array[place] = np.nan if only_nan else rng.choice([np.nan, np.inf, -np.inf])

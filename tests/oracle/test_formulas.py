@@ -12,17 +12,18 @@ from lossd.fused import FUSED
 from lossd.losses import LOSSES
 from lossd.message import Call
 from tests.oracle.cases import CASES, Case, draw_cases
+from tests.oracle.condition import leaves
 from tests.oracle.exact import MP, numbers, scaled, summed
 from tests.oracle.truth import (
     BOUNDS,
     ORACLES,
-    SHARED,
     WHOLE_BATCH,
     ask,
     assert_exact,
     bound,
     known_cases,
     oracle_rows,
+    shared_in,
     truth,
 )
 
@@ -69,7 +70,7 @@ def test_sums_and_their_gradients_are_exact(name, dtype):
         got, by = ask(name, case, reduction="sum", gradient=True)
         assert by
         assert set(by) <= set(LOSSES[name].gradient)
-        assert_exact(name, case, got, by, summed(values), gradients)
+        assert_exact(name, case, got, by, summed(list(leaves(values))), gradients)
 
 
 @TYPES
@@ -129,7 +130,7 @@ def test_the_oracles_gradients_are_derivatives(name):
             ):
                 continue
             values, gradients = truth(name, few)
-            if any(MP.isnan(addend) for value in values for addend in value):
+            if any(MP.isnan(addend) for addends in leaves(values) for addend in addends):
                 continue
             for key, gradient in gradients.items():
                 for place in np.ndindex(np.shape(few.arrays.get(key, 0.0))):
@@ -150,7 +151,7 @@ def _is_ordinary(numbers: Any) -> bool:
 
 
 def _rows(name: str, case: Case, rows: slice, copies: int = 1) -> Case:
-    shared = SHARED.get(name, set())
+    shared = shared_in(name, case.arrays)
     return case._replace(
         arrays={
             key: a if key in shared else np.repeat(a[rows], copies, axis=0) for key, a in case.arrays.items()
@@ -175,7 +176,8 @@ def _along(name: str, case: Case, key: str, place: tuple[int, ...]):
         else:
             default = LOSSES[name].settings[key][1]
             settings[key] = MP.mpf(settings.get(key, default)) + step
-        return MP.fsum(addend for row in oracle_rows(name, moved, settings) for addend in row.value)
+        rows = oracle_rows(name, moved, settings)
+        return MP.fsum(addend for row in rows for addends in leaves(row.value) for addend in addends)
 
     return value
 

@@ -17,6 +17,7 @@ from tests.oracle import (
     formulas_of_likelihoods,
     formulas_of_paths,
     formulas_of_sets,
+    formulas_of_structure,
     formulas_of_vectors,
 )
 from tests.oracle.cases import Case, draw_cases, entry
@@ -26,7 +27,7 @@ ORACLES = {
     name: function
     for module in (
         *(formulas, formulas_of_labels, formulas_of_likelihoods, formulas_of_paths, formulas_of_sets),
-        formulas_of_vectors,
+        *(formulas_of_vectors, formulas_of_structure),
     )
     for name, function in vars(module).items()
     if name in LOSSES
@@ -47,12 +48,20 @@ FRAMES = {  # (T, N, C): the rows are not in front
 # Units in the last place of the result, or of the addends that cancel in it; the same for both types.
 BOUNDS = {
     "mse": 4, "l1": 2, "huber": 4, "smooth_l1": 4, "pseudo_huber": 4, "multi_quantile": 2, "dice": 6, "bce": 4,
+    "ranking_softmax": 6, "rank_ndcg": 8, "cox": 8, "td_lambda": 8, "crf": 12, "sinkhorn": 1000,
     "nll": 2, "bce_with_logits": 4, "cross_entropy": 6, "triplet_margin": 8, "nt_xent": 8, "ctc": 8,
     "log_cosh": 4, "cauchy": 8, "fair": 8, "poisson_nll": 4, "gaussian_nll": 6, "kl_div": 4, "soft_margin": 4,
     "hinge": 2, "squared_hinge": 4, "hinge_embedding": 2, "margin_ranking": 4, "sigmoid_focal": 8,
     "multi_margin": 4, "multilabel_margin": 4, "multilabel_soft_margin": 4, "cosine_embedding": 8,
     "triplet_margin_with_distance": 8, "giou": 24, "arcface": 8, "supcon": 10, "barlow_twins": 32,
 }  # fmt: skip
+
+# Arguments whose differences, one or those of every step, are exponents.
+_EXPONENTS = {
+    "rank_ndcg": ("input",),
+    "cox": ("log_h",),
+    "crf": ("emissions", "transitions", "start_transitions", "end_transitions"),
+}
 
 
 def bound(name: str, case: Case) -> float:
@@ -73,6 +82,17 @@ def bound(name: str, case: Case) -> float:
         return allowed + case.settings.get("gamma", 2.0) * min(max(finite.max(initial=0), 40.0), 750.0)
     if name == "ctc":  # every frame rounds once
         return allowed + case.arrays.get("log_probs", case.arrays.get("logits")).shape[1]
+    if (
+        name == "sinkhorn"
+    ):  # slopes through the iterations are sums of either sign, whose sizes the oracle does not say
+        return allowed + 2 * float(np.abs(case.arrays["cost"]).max(initial=0)) / case.settings.get(
+            "epsilon", 0.1
+        )
+    if name in _EXPONENTS:
+        sizes = [np.abs(case.arrays[key]) for key in _EXPONENTS[name] if key in case.arrays]
+        exponent = sum(float(size[np.isfinite(size)].max(initial=0)) for size in sizes)
+        many = case.arrays["tags"].shape[1] if name == "crf" else 2
+        return allowed + min(exponent * many, 800)
     if name == "cross_entropy":  # beyond the range of the exponential, differences of logits are rounded
         finite = np.abs(case.arrays["input"][np.isfinite(case.arrays["input"])])
         return allowed + 0.5 * float(min(finite.max(initial=0), 800)) * bool(finite.max(initial=0) > 40)
@@ -90,7 +110,7 @@ def split_rows(name: str, exact: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what the oracle takes at once: the arguments of every row, or those of all rows together."""
     if name in WHOLE_BATCH:
         return [dict(exact)]
-    shared = SHARED.get(name, set())
+    shared = shared_in(name, exact)
     count = next(len(array) for key, array in exact.items() if key not in shared)
     return [{key: a if key in shared else a[i] for key, a in exact.items()} for i in range(count)]
 
@@ -102,11 +122,28 @@ def oracle_rows(name: str, exact: Mapping[str, Any], settings: Any) -> list[form
     return found[0] if name in WHOLE_BATCH else found
 
 
+def shared_in(name: str, arrays: Mapping[str, Any]) -> set[str]:
+    """Return which arguments of a call all rows share; some may be given so, or one for each row."""
+    found = set()
+    for argument in LOSSES[name].arguments:
+        shared = [form for form in argument.role.forms if form.shared]
+        if shared and argument.name in arrays:
+            array = arrays[argument.name]
+            axes = array.ndim if isinstance(array, np.ndarray) else _depth(array)
+            if axes == len(shared[0].pattern.core):
+                found.add(argument.name)
+    return found
+
+
+def _depth(nested: Any) -> int:
+    return 1 + (_depth(nested[0]) if nested else 0) if isinstance(nested, list) else 0
+
+
 def truth(name: str, case: Case) -> tuple[list[Any], dict[str, Any]]:
     """Return the exact value of every row, and the exact gradient of their sum by argument and setting."""
     exact = {key: numbers(array) for key, array in case.arrays.items()}
     rows = oracle_rows(name, exact, case.settings)
-    by_row = set(exact) - SHARED.get(name, set()) if name not in WHOLE_BATCH else set()
+    by_row = set(exact) - shared_in(name, exact) if name not in WHOLE_BATCH else set()
     gradient = {}
     for key in rows[0].gradient:
         parts = [row.gradient[key] for row in rows]
@@ -155,7 +192,7 @@ def assert_exact(
 
 def row_of(name: str, case: Case, found: Any, place: tuple[int, ...]) -> str:
     """Show the inputs of the row that a place of an answer belongs to; nothing where it belongs to all."""
-    by_row = {key: array for key, array in case.arrays.items() if key not in SHARED.get(name, set())}
+    by_row = {key: array for key, array in case.arrays.items() if key not in shared_in(name, case.arrays)}
     rows = {len(array) for array in by_row.values()}
     if not place or name in WHOLE_BATCH or rows != {len(found)}:
         return ""

@@ -30,6 +30,9 @@ SETTINGS: Mapping[str, tuple[Any, ...]] = {
     "ignore_index": (-100, -100, 0, 1),
     "temperature": (1.0, 0.07, 0.5, 10.0, 1e-3, 1e4),
     "zero_infinity": (False, True),
+    "truncation_level": (30, 1, 2),
+    "stop_target_gradients": (False,),
+    "iterations": (1, 2, 3),
 }
 SIZES: Mapping[str, Callable[[np.random.Generator], int]] = {
     "C": lambda rng: int(rng.choice([1, 2, 2, 3, 4])),
@@ -38,6 +41,9 @@ SIZES: Mapping[str, Callable[[np.random.Generator], int]] = {
     "Q": lambda rng: int(rng.choice([1, 2, 3])),
     "S": lambda rng: int(rng.choice([1, 2])),
     "T": lambda rng: int(rng.choice([1, 2, 3])),
+    "L": lambda rng: int(rng.choice([1, 2, 3, 5])),
+    "K": lambda rng: int(rng.choice([1, 2, 3])),
+    "B": lambda rng: int(rng.choice([1, 2, 3])),
 }
 # An argument that is not negative, unless a setting says that it is a logarithm: up to what, for infinities of either
 # sign in a sum say nothing.
@@ -59,7 +65,8 @@ def draw_call(loss: Loss, rng: np.random.Generator, dtype: Any) -> Case:
         rows = 4  # two items are always on a line
     call = sample_call(loss, rng, form=form, batch=(rows,), sizes=sizes, dtype=dtype)
     profile = WHOLE_BATCH.get(loss.name, scaled_rows)
-    if not loss.whole_batch:
+    vectors = any("D" in role.pattern.letters for role in form.roles.values())
+    if not (loss.whole_batch and vectors):
         profile = PROFILES[rng.integers(len(PROFILES))]
     arrays: dict[str, np.ndarray] = {}
     with np.errstate(all="ignore"):

@@ -42,7 +42,11 @@ FAMILIES = {
     "quantile": "Predictions that are too low a given share of the time.",
     "overlap": "How far a predicted region is from covering the true one.",
     "embedding": "Distances between vectors: like near like, far from the rest.",
-    "sequence": "Labels of a sequence of frames, without their alignment.",
+    "ranking": "The order of lists: relevant items first.",
+    "reinforcement": "How far estimated values are from the returns that followed.",
+    "sequence": "Labels or tags of a sequence.",
+    "survival": "The time until an event, which may be censored.",
+    "transport": "What it costs to move one distribution to another.",
 }
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class Cost:
     """Memory and time of a kernel, in patterns whose axes are multiplied; several are added with " + ".
 
-    The names in them are letters of the arguments' patterns, whole settings and numbers. What is left out follows from
-    the arguments: the workspace is a few times the elements of a row, the work is one pass over them.
+    The names in them are letters of the arguments' patterns, whole settings and numbers; of names with a bar between
+    them, as ``(rank|L, L)``, the least counts. What is left out follows from the arguments: the workspace is a few
+    times the elements of a row, the work is one pass over them.
 
     Attributes:
         workspace: Elements that kernel and derivatives hold at their peak for each row, such as ``(6, L, L)``; for a

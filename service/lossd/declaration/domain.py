@@ -173,22 +173,29 @@ class Length:
 
 @dataclass(frozen=True)
 class Whole:
-    """Any whole numbers, such as labels; samples lie in ``typical``, its end excluded."""
+    """Whole numbers, such as labels, from ``low`` to ``high``; samples lie in ``typical``, its end excluded."""
 
     typical: tuple[int, int] = (0, 3)
+    low: float = -inf
+    high: float = inf
 
     kind: ClassVar[Kind] = "whole"
 
     def forbidden(self, array: Array, sizes: Sizes) -> Array | None:
-        """Mark nothing."""
-        return None
+        """Mark numbers beyond either end."""
+        if self.low == -inf and self.high == inf:
+            return None
+        wrong = np.asarray((array < self.low) | (array > self.high))
+        return wrong if wrong.any() else None
 
     def sample(self, rng: np.random.Generator, shape: Shape, sizes: Sizes) -> Array:
         """Draw small numbers, each several times."""
         return rng.integers(*self.typical, shape)
 
     def __str__(self) -> str:
-        return "whole numbers"
+        if self.low == -inf and self.high == inf:
+            return "whole numbers"
+        return f"whole numbers in [{self.low:g}, {self.high:g}]"
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ def sample_call(
         draw_settings: Whether settings are drawn too, instead of left at their defaults.
     """
     roles = (form or forms(loss)[0]).roles
-    names = {**sizes, "N": batch[0] if batch else 1, **_whole_settings(loss)}
+    typical = _typical_settings(loss)
+    names = {**sizes, "N": batch[0] if batch else 1, **_whole_settings(loss), **typical}
     arrays = {name: _draw(role, rng, batch, names, dtype) for name, role in roles.items()}
     for constraint in loss.constraints:
         if all(name in arrays for name in constraint.arguments):
@@ -94,11 +95,17 @@ def sample_call(
             name: _draw_setting(*field, rng) for name, field in loss.settings.items() if name not in PLACING
         }
         options = {**drawn, **options}
-    return Call(arrays, options)
+    return Call(arrays, {**typical, **options})
 
 
 def _whole_settings(loss: Loss) -> dict[str, int]:
     return {name: default for name, (_, default) in loss.settings.items() if type(default) is int}
+
+
+def _typical_settings(loss: Loss) -> dict[str, int]:
+    """Return whole settings whose type gives an example, as one whose default takes long does."""
+    found = {name: FieldInfo.from_annotation(hint).examples for name, (hint, _) in loss.settings.items()}
+    return {name: examples[0] for name, examples in found.items() if examples}
 
 
 def core_places(role: Role, rank: int) -> tuple[int, ...]:
@@ -130,6 +137,8 @@ def _draw_setting(hint: Any, default: Any, rng: np.random.Generator) -> Any:
         return others[rng.integers(len(others))]
     if field.annotation is bool:
         return not default
+    if field.examples:
+        return field.examples[0]
     if field.annotation is not float:
         return default
     bounds = Interval(_bound(field, "gt", "ge", -inf), _bound(field, "lt", "le", inf))

@@ -37,7 +37,7 @@ def read_arguments(
     for name, given in bound.arrays.items():
         dtype = bound.dtype_of(given.role)
         if given.rows is None:
-            arguments[name] = np.ascontiguousarray(given.array, dtype)
+            arguments[name] = np.asarray(given.array, dtype, order="C")
             continue
         if name not in checked:
             arguments[name] = given.rows.read(block, dtype)
@@ -47,16 +47,18 @@ def read_arguments(
         check_block(given, values, block, bound, used)
         if holds_distributions(given.role):
             distributions &= check_sums(given, values, block, bound, strict=strict)
-        arguments[name] = np.ascontiguousarray(values if used is None else np.where(used, values, -1), dtype)
+        if used is not None:
+            values = np.where(used, values.astype(dtype), -1)
+        arguments[name] = np.ascontiguousarray(values, dtype)
     check_constraints(arguments, block, bound)
     return arguments, distributions
 
 
 def _used(given: BoundArray, values: Array, block: Block, bound: Bound) -> Array | None:
     """Return which numbers of each row count, where an argument says how many; None where all do."""
-    if given.role.lengths is None:
+    lengths = bound.arrays.get(given.role.lengths or "")
+    if lengths is None:
         return None
-    lengths = bound.arrays[given.role.lengths].rows
-    assert lengths is not None
-    used: Array = np.arange(values.shape[-1]) < lengths.read(block, None)[:, None]
+    assert lengths.rows is not None
+    used: Array = np.arange(values.shape[-1]) < lengths.rows.read(block, None)[:, None]
     return used

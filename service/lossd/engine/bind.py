@@ -15,7 +15,7 @@ from lossd.declaration.role import Role
 from lossd.declaration.signature import Argument
 from lossd.engine.dtypes import EXACT, DType, check_dtype, computing_dtype, storage_dtype, takes_complex
 from lossd.engine.layout import BroadcastRows, Rows, rows_of
-from lossd.engine.lists import Lists, list_rows, of_group, of_mask
+from lossd.engine.lists import Lists, list_rows, of_group, padded_lists
 from lossd.engine.request import Request
 from lossd.engine.shapes import Form, flat_forms, forms_of, name_sizes, shape_text
 from lossd.errors import invalid
@@ -123,10 +123,10 @@ def bind(request: Request) -> Bound:
     sizes = {**_whole_settings(request), **name_sizes(forms)}
     if loss.whole_batch:
         sizes["N"] = batch[0]
+    if lists is None and loss.ragged:
+        lists = padded_lists(request.mask, batch, sizes[loss.ragged])
     if lists is not None:
         sizes[loss.ragged] = int(lists.counts.max(initial=0))
-    elif loss.ragged and request.mask is not None and request.mask.ndim == len(batch) + 1:
-        lists = of_mask(request.mask, batch, sizes[loss.ragged])
     _check_settings(request, sizes)
     asked = options.dtype is not None
     return Bound(

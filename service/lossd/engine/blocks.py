@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # i
 
 from lossd.engine.bind import Bound, BoundArray
 from lossd.engine.layout import Block, cut
-from lossd.engine.lists import cut_lists
+from lossd.engine.lists import cut_lists, power_of_two
 from lossd.message import Array
 from lossd.numerics.tiles import checkpoints
 
@@ -39,11 +39,6 @@ def block_rows(bound: Bound, block_bytes: int = BLOCK_BYTES) -> int:
     return power_of_two(block_bytes // (widest * bound.computing.itemsize))
 
 
-def power_of_two(most: int) -> int:
-    """Return the largest power of two that is at most ``most``, but at least 1."""
-    return 1 << max(most.bit_length() - 1, 0)
-
-
 def cut_blocks(bound: Bound, rows: Array | None, size: int) -> list[Block]:
     """Cut the rows into blocks of ``size``, in order, each without those that take no part.
 
@@ -56,7 +51,7 @@ def cut_blocks(bound: Bound, rows: Array | None, size: int) -> list[Block]:
         whole: Block = slice(0, bound.count) if rows is None else rows
         return [whole] if (bound.count if rows is None else len(rows)) else []
     if bound.lists is not None:
-        return cut_lists(bound.lists, size)
+        return cut_lists(bound.lists, size, rows)
     if bound.count <= size:
         every: list[Block] = [slice(0, bound.count)] if bound.count else []
     else:
@@ -75,6 +70,8 @@ def _selected(rows: Array, block: Block) -> Array:
 def _row_elements(given: BoundArray, bound: Bound) -> int:
     if given.rows is None or not bound.count:
         return 1
+    if bound.lists is not None:
+        return math.prod(given.role.pattern.core_shape(bound.sizes))
     return math.prod(given.array.shape[axis] for axis in given.core)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lossd.declaration.pattern import AXES, Sizes, parse
 from lossd.engine.bind import Bound
-from lossd.engine.blocks import power_of_two
+from lossd.engine.lists import lengths_of, power_of_two
 from lossd.engine.reduce import REDUCTIONS
 from lossd.engine.request import Request
 from lossd.engine.wanted import Wanted, reductions_of, wanted_of
@@ -80,8 +81,17 @@ def estimate(request: Request, bound: Bound, block_rows: int) -> Estimate:
 
 
 def elements(patterns: str, sizes: Sizes) -> int:
-    """Return the number of elements of a sum of patterns, such as ``(N, N) + (6, N, D)``."""
-    return sum(math.prod(parse(text).core_shape(sizes)) for text in patterns.split(" + "))
+    """Return the number of elements of a sum of patterns, such as ``(N, N) + (6, N, D)`` or ``(rank|L, L)``."""
+    return sum(
+        math.prod(_length(axis, sizes) for axis in text.strip("()").split(","))
+        for text in patterns.split(" + ")
+    )
+
+
+def _length(axis: str, sizes: Sizes) -> int:
+    """Return the length of an axis of a cost's pattern: a whole setting, a letter, a number, or the least of these."""
+    names = axis.strip().split("|")
+    return min(sizes[name] if name in sizes else parse(f"({name})").core_shape(sizes)[0] for name in names)
 
 
 def min_block_rows(bound: Bound) -> int:
@@ -97,15 +107,25 @@ def min_block_rows(bound: Bound) -> int:
 
 def _work(bound: Bound, wanted: Wanted, names: tuple[str, ...], block_rows: int) -> int:
     """Return the operations of a call; an axis of length 0 costs what one of length 1 does."""
-    cost, rows = bound.loss.cost, max(bound.count, 1)
-    sizes = {name: max(size, 1) for name, size in bound.sizes.items()}
-    row = elements(cost.work, sizes) if cost.work else _product_of_axes(bound, sizes)
-    times = 1 if bound.loss.whole_batch else rows
-    blocks = 1 if bound.loss.whole_batch else -(-rows // block_rows)
-    passes = _VALUE_WORK + _DERIVATIVE_WORK * len(wanted.all) * len(names)
-    return (
-        times * row * passes + blocks * (elements(cost.steps, sizes) * _STEP_WORK + _BLOCK_WORK) + _CALL_WORK
-    )
+    cost, passes = bound.loss.cost, _VALUE_WORK + _DERIVATIVE_WORK * len(wanted.all) * len(names)
+    total = _CALL_WORK
+    for sizes, rows, of_block in _parts(bound, block_rows):
+        lengths = {name: max(size, 1) for name, size in sizes.items()}
+        row = elements(cost.work, lengths) if cost.work else _product_of_axes(bound, lengths)
+        of_steps = elements(cost.steps, lengths) * _STEP_WORK + _BLOCK_WORK
+        total += rows * row * passes + -(-rows // of_block) * of_steps
+    return total
+
+
+def _parts(bound: Bound, block_rows: int) -> Iterator[tuple[Sizes, int, int]]:
+    """Yield the lengths of the letters, the number of rows that have them, and how many of these make a block."""
+    if bound.loss.whole_batch:
+        yield bound.sizes, 1, 1
+    elif bound.lists is None:
+        yield bound.sizes, max(bound.count, 1), block_rows
+    else:
+        for length, few, alike in lengths_of(bound.lists, block_rows):
+            yield {**bound.sizes, bound.loss.ragged: length}, len(alike), few
 
 
 def _product_of_axes(bound: Bound, sizes: Sizes) -> int:
@@ -121,8 +141,9 @@ def _workspace(
     request: Request, bound: Bound, wanted: Wanted, names: tuple[str, ...], block_rows: int
 ) -> int:
     """Return the bytes that kernel and engine hold at their peak."""
-    rows = 1 if bound.loss.whole_batch else min(bound.count, block_rows)
-    kernel = rows * _row_workspace(bound) * bound.computing.itemsize
+    parts = _parts(bound, block_rows)
+    kernel = max((min(rows, few) * _row_workspace(bound, sizes) for sizes, rows, few in parts), default=0)
+    kernel *= bound.computing.itemsize
     values = math.prod(bound.unreduced)
     kept = sum(REDUCTIONS[name].keeps_values or request.options.axis is not None for name in names)
     general = sum(a is not None for a in (request.mask, request.sample_weight, request.upstream))
@@ -130,14 +151,14 @@ def _workspace(
     return kernel + engine + _broadcast_bytes(bound, wanted, names)
 
 
-def _row_workspace(bound: Bound) -> int:
+def _row_workspace(bound: Bound, sizes: Sizes) -> int:
     """Return the elements that a kernel holds for a row, or for a whole batch."""
     cost = bound.loss.cost
-    tiled = min(elements(cost.tile, bound.sizes) * bound.count, _TILES) if cost.tile else 0
+    tiled = min(elements(cost.tile, sizes) * bound.count, _TILES) if cost.tile else 0
     if cost.workspace or tiled:
-        return tiled + (elements(cost.workspace, bound.sizes) if cost.workspace else 0)
+        return tiled + (elements(cost.workspace, sizes) if cost.workspace else 0)
     of_row = sum(
-        math.prod(g.role.pattern.core_shape(bound.sizes)) for g in bound.arrays.values() if not g.role.shared
+        math.prod(g.role.pattern.core_shape(sizes)) for g in bound.arrays.values() if not g.role.shared
     )
     return _TEMPORARIES * (of_row + math.prod(bound.value_core))
 

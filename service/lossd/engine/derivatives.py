@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
@@ -26,14 +27,24 @@ def derivatives_of(
         InvalidCall: The loss does not offer one.
     """
     found: dict[tuple[Kind, str], Derivative] = {}
-    for name in plan.wanted.gradient:
-        found["gradient", name] = _gradient(result, name, plan.boosting)
-    for name in plan.wanted.hessian:
-        found["hessian", name] = _hessian(result, name, arguments, bound, plan)
-    directions = {name: _direction(name, bound, plan, block) for name in plan.directions}
-    for name in directions:
-        found["hvp", name] = _product(result, name, directions, arguments, bound, plan)
+    held = bound.loss.held_under(plan.settings)
+    directions = {name: _direction(name, bound, plan, block) for name in plan.directions if name not in held}
+    for kind, name in plan.wanted.all:
+        if name in held:
+            found[kind, name] = Pullback(partial(_nothing, arguments[name]))
+        elif kind == "gradient":
+            found[kind, name] = _gradient(result, name, plan.boosting)
+        elif kind == "hessian":
+            found[kind, name] = _hessian(result, name, arguments, bound, plan)
+        else:
+            found[kind, name] = _product(result, name, directions, arguments, bound, plan)
     return found
+
+
+def _nothing(argument: Array | None, upstream: Array) -> Array:
+    """Return the derivative with respect to an argument that is taken for a constant."""
+    assert argument is not None
+    return np.zeros_like(argument)
 
 
 def _gradient(result: Result, name: str, boosting: Boosting | None) -> Derivative:

@@ -119,7 +119,12 @@ def _work_out(request: Request, block_bytes: int, limits: CostLimits | None) -> 
 
 def _values_decide(request: Request, bound: Bound) -> bool:
     """Return whether a call's plan depends on the values of its arrays."""
-    return has_normalizer(bound) or request.options.check_finite or request.has_general_arrays
+    return (
+        has_normalizer(bound)
+        or bound.lists is not None
+        or request.options.check_finite
+        or request.has_general_arrays
+    )
 
 
 def _is_small(plan: Plan) -> bool:

@@ -6,6 +6,7 @@ Lists of one length make blocks of their own, so that a kernel sees neither padd
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,23 +90,54 @@ def of_group(group: Array) -> Lists:
     return Lists(counts, np.cumsum(counts) - counts, np.arange(int(counts.sum())))
 
 
-def of_mask(mask: Array, batch: Shape, width: int) -> Lists:
-    """Return padded lists whose items a mask of ``(*batch, width)`` says.
+def padded_lists(mask: Array | None, batch: Shape, width: int) -> Lists | None:
+    """Return lists of ``(*batch, width)`` whose items a mask of that shape says; None where all are of one length.
+
+    Lists without an item are of unequal length in that they take no part, as those that a mask empties.
 
     Raises:
         InvalidCall: The mask is of another shape, or holds anything but true and false.
     """
+    if mask is None or mask.ndim != len(batch) + 1:
+        return None if width else _empty_lists(math.prod(batch))
     if mask.shape != (*batch, width):
         raise invalid("mask", f"the shape of the lists, {(*batch, width)}", mask.shape)
     kept = truths(mask).reshape(math.prod(batch), width)
     counts = np.count_nonzero(kept, axis=1)
-    return Lists(counts, np.cumsum(counts) - counts, np.flatnonzero(kept), width)
+    return Lists(counts, np.cumsum(counts) - counts, np.flatnonzero(kept), max(width, 1))
 
 
-def cut_lists(lists: Lists, size: int) -> list[Block]:
-    """Cut lists into blocks of at most ``size`` lists of one length, shorter ones first; empty ones take no part."""
-    blocks: list[Block] = []
-    for count in np.unique(lists.counts[lists.counts > 0]):
-        alike = np.flatnonzero(lists.counts == count)
-        blocks += [alike[first : first + size] for first in range(0, len(alike), size)]
-    return blocks
+def _empty_lists(count: int) -> Lists:
+    nothing = np.zeros(count, np.intp)
+    return Lists(nothing, nothing, np.zeros(0, np.intp))
+
+
+def lengths_of(lists: Lists, size: int, rows: Array | None = None) -> Iterator[tuple[int, int, Array]]:
+    """Yield each length of lists, shorter ones first, how many make a block, and which they are; without empty ones.
+
+    Args:
+        lists: The lists.
+        size: How many of the longest make a block; of shorter ones as many more as have that many items.
+        rows: Numbers of the lists that take part; all if None.
+    """
+    taking = np.flatnonzero(lists.counts) if rows is None else rows
+    counts = lists.counts[taking]
+    order = np.argsort(counts, kind="stable")
+    lengths, starts = np.unique(counts[order], return_index=True)
+    parts = np.split(taking[order], starts[1:]) if len(taking) else []
+    for length, alike in zip(lengths.tolist(), parts, strict=True):
+        yield length, power_of_two(size * int(lists.counts.max()) // length), alike
+
+
+def cut_lists(lists: Lists, size: int, rows: Array | None = None) -> list[Block]:
+    """Cut lists into blocks of one length each; the arguments are those of `lengths_of`."""
+    return [
+        alike[first : first + few]
+        for _, few, alike in lengths_of(lists, size, rows)
+        for first in range(0, len(alike), few)
+    ]
+
+
+def power_of_two(most: int) -> int:
+    """Return the largest power of two that is at most ``most``, but at least 1."""
+    return 1 << max(most.bit_length() - 1, 0)

@@ -150,7 +150,7 @@ def _check_second_derivatives(
 def _direction(given: BoundArray, direction: Array, bound: Bound) -> BoundArray:
     """Bind a direction as the argument that it is for."""
     form = Form(given.argument, given.role, real_numbers(direction, "hvp"), given.core)
-    return bind_array(form, bound.batch, broadcast=given.broadcast is not None)
+    return bind_array(form, bound.batch, broadcast=given.broadcast is not None, lists=bound.lists)
 
 
 def _weights(request: Request, bound: Bound, selection: Selection, normalizer: Normalizer | None) -> Weights:

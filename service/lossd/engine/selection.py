@@ -32,16 +32,15 @@ def select(request: Request, bound: Bound) -> Selection:
     Raises:
         InvalidCall: The mask is of another shape, or holds anything but true and false.
     """
-    if bound.lists is not None:
-        rows = np.flatnonzero(bound.lists.counts)
-        return Selection(rows, rows)
     keep = _kept_by_mask(request, bound)
-    taken = _not_ignored(request, bound)
+    taken = _both(_not_ignored(request, bound), _not_empty(bound))
     if keep is None and taken is None:
         return Selection()
     row_values = math.prod(bound.value_core)
     if keep is None or bound.loss.whole_batch or row_values == 1:
-        rows = np.flatnonzero(_both(keep, taken))
+        both = _both(keep, taken)
+        assert both is not None
+        rows = np.flatnonzero(both)
         return Selection(rows, _values_of(rows, bound, row_values))
     kept = keep.reshape(bound.count, row_values)
     kept = kept if taken is None else kept & taken[:, None]
@@ -49,9 +48,9 @@ def select(request: Request, bound: Bound) -> Selection:
 
 
 def _kept_by_mask(request: Request, bound: Bound) -> Array | None:
-    """Return what a mask keeps: of the items of a whole batch, else of the values."""
+    """Return what a mask keeps: of the items of a whole batch, else of the values; lists know their own items."""
     mask = request.mask
-    if mask is None:
+    if mask is None or (bound.lists is not None and bound.lists.width):
         return None
     return per_value(truths(mask), bound.batch if bound.loss.whole_batch else bound.unreduced, "mask")
 
@@ -68,11 +67,14 @@ def _not_ignored(request: Request, bound: Bound) -> Array | None:
     return ~ignored if ignored.any() else None
 
 
-def _both(one: Array | None, other: Array | None) -> Array:
+def _not_empty(bound: Bound) -> Array | None:
+    """Return which lists have items; None where rows are no lists of unequal length."""
+    return None if bound.lists is None else bound.lists.counts > 0
+
+
+def _both(one: Array | None, other: Array | None) -> Array | None:
     if one is None or other is None:
-        found = other if one is None else one
-        assert found is not None
-        return found
+        return other if one is None else one
     return one & other
 
 

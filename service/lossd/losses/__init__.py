@@ -14,14 +14,18 @@ from lossd.losses.embedding import cosines, pairs, triplets, views
 from lossd.losses.likelihood import counts, normal
 from lossd.losses.overlap import dice
 from lossd.losses.quantile import pinball
-from lossd.losses.ranking import margin
+from lossd.losses.ranking import listwise, margin
 from lossd.losses.regression import residual, smooth
-from lossd.losses.sequence import ctc
+from lossd.losses.reinforcement import returns
+from lossd.losses.sequence import crf, ctc
+from lossd.losses.survival import hazards
+from lossd.losses.transport import entropic
 from lossd.spelling import did_you_mean, names_near
 
 MODULES = (
     *(residual, smooth, multiclass, binary, margins, class_margins, focal, pinball, counts, normal),
-    *(kullback_leibler, dice, overlaps, triplets, cosines, pairs, views, margin, ctc),
+    *(kullback_leibler, dice, overlaps, triplets, cosines, pairs, views, margin, listwise, ctc, crf),
+    *(hazards, returns, entropic),
 )
 
 

@@ -57,6 +57,17 @@ def softmax(logits: Array) -> Softmax:
     return Softmax(log, probability, complement)
 
 
+def softmax_product(probability: Array, direction: Array) -> Array:
+    """Return the derivative ``s (v - sum s v)`` of each row's softmax along a direction v.
+
+    With v less that of the likeliest class, whose own share cancels nothing then.
+    """
+    likeliest = probability.argmax(axis=1)[:, None]
+    v = direction - np.take_along_axis(direction, likeliest, axis=1)
+    moved: Array = probability * (v - np.vecdot(probability, v)[:, None])
+    return moved
+
+
 def _shift(top: Array) -> Array:
     """Return what to subtract from rows with these maxima before the exponential, so that it does not overflow.
 

@@ -76,7 +76,8 @@ def giou(boxes1: Boxes, boxes2: Boxes, *, eps: NonNegative = 1e-7) -> Result:
         low, high = _lesser(second.low, first.low), _lesser(first.high, second.high)
         by_low, by_high = ((1 - bounds) * outer + bounds * inner for bounds in (low, high))
         slopes = np.concatenate([-by_low, by_high], axis=1)
-        return np.ldexp(slopes, np.concatenate([pair.exponent, pair.exponent], axis=1))
+        scaled: Array = np.ldexp(slopes, np.concatenate([pair.exponent, pair.exponent], axis=1))
+        return scaled
 
     return Result(
         np.where(pair.overlap, (areas.differing + eps_of) / union, 1) + areas.uncovered / around,
@@ -148,7 +149,7 @@ def _pair(boxes1: Array, boxes2: Array, eps: float) -> _Pair:
     exponent = -np.frexp(around)[1]
     eps_of = np.ldexp(np.ldexp(kind.type(eps), exponent[:, 0]), exponent[:, 1])
     if kind == np.float64 and (np.isinf(eps_of).any() or np.abs(exponent).max(initial=0) > _FAR_EXPONENT):
-        return _pair(*(box.astype(np.longdouble) for box in boxes), eps)
+        return _pair(boxes[0].astype(np.longdouble), boxes[1].astype(np.longdouble), eps)
     both = np.ldexp(np.minimum(high, high2) - np.maximum(low, low2), exponent)
     beyond = np.ldexp(np.maximum(high2 - high, 0) + np.maximum(low - low2, 0), exponent)
     beyond2 = np.ldexp(np.maximum(high - high2, 0) + np.maximum(low2 - low, 0), exponent)

@@ -21,7 +21,7 @@ from lossd.declaration.roles import (
     LogProbability,
 )
 from lossd.message import Array
-from lossd.numerics.stable import softmax, sums_of_others, sums_of_products, times
+from lossd.numerics.stable import softmax, softmax_product, sums_of_others, sums_of_products, times
 
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
 _ORDINARY = (1e-9, 1e9)  # sizes of weights whose products with probabilities are normal numbers
@@ -92,10 +92,7 @@ def cross_entropy(
     weighted = q if weight is None else times(q, factor)
 
     def curved(direction: Array) -> Array:
-        """Return ``Q s (v - sum s v)``, with v less that of the likeliest class: its own share cancels nothing then."""
-        likeliest = s.argmax(axis=1)[:, None]
-        v = direction - np.take_along_axis(direction, likeliest, axis=1)
-        return times(weighted.sum(axis=1, keepdims=True), s * (v - np.vecdot(s, v)[:, None]))
+        return times(weighted.sum(axis=1, keepdims=True), softmax_product(s, direction))
 
     return Result(
         sums_of_products(weighted, surprise),

@@ -206,7 +206,7 @@ def supcon(
     behind = np.where(present, cosines - top, -np.inf) / tau
     found = softmax(behind)
     positives = np.maximum(same.sum(axis=1), 1).astype(cosines.dtype)
-    paired = same.any(axis=1)
+    paired: Array = np.asarray(same.any(axis=1))
     share = np.where(present & paired[:, None], found.probability, 0)
 
     def slopes() -> Array:
