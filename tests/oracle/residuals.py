@@ -118,7 +118,7 @@ def exact(value: Any) -> Any:
     """Return a number as it is, complex or real."""
     if np.iscomplexobj(value):
         return MP.mpc(MP.mpf(float(value.real)), MP.mpf(float(value.imag)))
-    return MP.mpf(float(value))
+    return value if isinstance(value, MP.mpf) else MP.mpf(float(value))
 
 
 class Row:
