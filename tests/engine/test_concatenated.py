@@ -27,14 +27,14 @@ def call(targets=FLAT, lengths=LENGTHS, logits=LOGITS, **options) -> Call:
     return Call(arrays | general, {name: value for name, value in options.items() if name not in general})
 
 
-def test_the_arguments_that_have_lengths_are_those_of_ctc():
+def test_the_arguments_that_have_lengths_are_those_of_sequences():
     with_lengths = {
         (loss.name, a.name, a.role.lengths)
         for loss in LOSSES.values()
         for a in loss.arguments
         if a.role.lengths
     }
-    assert with_lengths == {("ctc", "targets", "target_lengths")}
+    assert with_lengths == {("ctc", "targets", "target_lengths"), ("crf", "tags", "lengths")}
 
 
 def test_rows_are_padded_and_their_starts_kept():

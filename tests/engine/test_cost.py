@@ -46,7 +46,7 @@ def test_more_rows_and_more_results_cost_more(name):
     assert few.work < many.work
     assert 0 < few.seconds < many.seconds
     none, gradient = estimate_of(name, 64, reduction="none"), estimate_of(name, 64, gradient=True)
-    assert none.answer > few.answer
+    assert none.answer > few.answer or LOSSES[name].value.text == "()"
     assert gradient.work > few.work
     assert gradient.answer > few.answer
 

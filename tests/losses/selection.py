@@ -115,7 +115,8 @@ def check_finite_is_demanded(case: Case) -> None:
 def _selection(case: Case) -> tuple[Array, Array, Array]:
     """Return a mask along the first axis, and the numbers of what it takes and of what it leaves out."""
     kept = np.arange(case.batch[0]) % 3 != 1
-    mask = np.broadcast_to(kept.reshape(-1, *[1] * (len(case.values) - 1)), case.values)
+    whole = case.batch if case.loss.whole_batch else case.values
+    mask = np.broadcast_to(kept.reshape(-1, *[1] * (len(whole) - 1)), whole)
     return mask, np.flatnonzero(kept), np.flatnonzero(~kept)
 
 

@@ -39,6 +39,9 @@ DESCRIPTION = "Losses and their gradients over HTTP: arrays in, values and gradi
 FAMILIES = {
     "regression": "How far a predicted number is from the true one.",
     "classification": "How far scores or probabilities are from the true class.",
+    "likelihood": "How unlikely a target is under a predicted distribution.",
+    "divergence": "How far one distribution is from another.",
+    "boxes": "How far a predicted box is from covering the true one.",
     "quantile": "Predictions that are too low a given share of the time.",
     "overlap": "How far a predicted region is from covering the true one.",
     "embedding": "Distances between vectors: like near like, far from the rest.",

@@ -186,8 +186,8 @@ def _strictly(level: Array, others_above: Array, true_below: Array) -> _Strictly
 def _spread_nan(input: Array, is_true: Array, unsure: Array, total: Array, slopes: Array) -> None:
     """Put NaN where rows hold one, and in the slopes of all classes that are paired with it."""
     nan: Array = np.isnan(input)
-    of_true, of_others = (nan & is_true).any(axis=1), (nan & ~is_true).any(axis=1)
-    paired: Array = is_true.any(axis=1) & ~is_true.all(axis=1)
+    of_true, of_others = np.any(nan & is_true, axis=1), np.any(nan & ~is_true, axis=1)
+    paired = np.asarray(np.any(is_true, axis=1) & ~np.all(is_true, axis=1))
     total[unsure] = np.nan
     reached = np.where(is_true, of_others[:, None], of_true[:, None]) | nan
     slopes[reached & paired[:, None]] = np.nan
