@@ -148,6 +148,19 @@ def _triplets(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, A
     return {name: rng.standard_normal(shape, dtype) for name in ("anchor", "positive", "negative")}
 
 
+def _lists_of_classes(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, Array]:
+    """Draw up to half of the classes as true ones."""
+    rows, classes = shape
+    order = rng.permuted(np.broadcast_to(np.arange(classes), shape), axis=1)
+    listed = np.arange(classes) < rng.integers(1, classes // 2 + 2, (rows, 1))
+    return {"input": rng.standard_normal(shape, dtype), "target": np.where(listed, order, -1)}
+
+
+def _pairs_and_signs(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, Array]:
+    vectors = {name: rng.standard_normal(shape, dtype) for name in ("input1", "input2")}
+    return {**vectors, "target": rng.choice([-1, 1], shape[0]).astype(dtype)}
+
+
 def _frames_and_labels(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, Array]:
     steps, samples, classes = shape
     length = max(1, steps // 5)
@@ -197,6 +210,21 @@ SUBJECTS: Mapping[str, Subject] = {
     "nll": Subject("nll_loss", _log_probabilities_and_classes, _by_classes, limit=None),
     "triplet_margin": Subject(
         "triplet_margin_loss", _triplets, _by_width, gradient=("anchor", "positive", "negative"), limit=None
+    ),
+    "triplet_margin_with_distance": Subject(
+        "triplet_margin_with_distance_loss",
+        _triplets,
+        _by_width,
+        gradient=("anchor", "positive", "negative"),
+        limit=None,
+    ),
+    "cosine_embedding": Subject(
+        "cosine_embedding_loss", _pairs_and_signs, _by_width, gradient=("input1", "input2"), limit=None
+    ),
+    "multi_margin": Subject("multi_margin_loss", _logits_and_classes, _by_classes, limit=None),
+    "multilabel_margin": Subject("multilabel_margin_loss", _lists_of_classes, _by_classes, limit=None),
+    "multilabel_soft_margin": Subject(
+        "multilabel_soft_margin_loss", _logits_and_labels, _by_classes, limit="subtract"
     ),
     "ctc": Subject("ctc_loss", _frames_and_labels, _ctc_shape, gradient=("log_probs",), limit=None),
 }

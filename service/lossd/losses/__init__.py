@@ -10,7 +10,7 @@ from lossd.errors import UnknownLoss
 from lossd.losses.boxes import overlaps
 from lossd.losses.classification import binary, class_margins, focal, margins, multiclass
 from lossd.losses.divergence import kullback_leibler
-from lossd.losses.embedding import cosines, pairs, triplets, views
+from lossd.losses.embedding import cosines, pairs, similarities, triplets, views
 from lossd.losses.likelihood import counts, normal
 from lossd.losses.overlap import dice
 from lossd.losses.quantile import pinball
@@ -24,8 +24,8 @@ from lossd.spelling import did_you_mean, names_near
 
 MODULES = (
     *(residual, smooth, multiclass, binary, margins, class_margins, focal, pinball, counts, normal),
-    *(kullback_leibler, dice, overlaps, triplets, cosines, pairs, views, margin, listwise, ctc, crf),
-    *(hazards, returns, entropic),
+    *(kullback_leibler, dice, overlaps, triplets, cosines, pairs, similarities, views, margin, listwise),
+    *(ctc, crf, hazards, returns, entropic),
 )
 
 

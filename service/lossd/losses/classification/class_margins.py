@@ -186,8 +186,9 @@ def _strictly(level: Array, others_above: Array, true_below: Array) -> _Strictly
 def _spread_nan(input: Array, is_true: Array, unsure: Array, total: Array, slopes: Array) -> None:
     """Put NaN where rows hold one, and in the slopes of all classes that are paired with it."""
     nan: Array = np.isnan(input)
-    of_true, of_others = np.any(nan & is_true, axis=1), np.any(nan & ~is_true, axis=1)
-    paired = np.asarray(np.any(is_true, axis=1) & ~np.all(is_true, axis=1))
+    of_true: Array = np.any(nan & is_true, axis=1)
+    of_others: Array = np.any(nan & ~is_true, axis=1)
+    paired: Array = np.any(is_true, axis=1) & ~np.all(is_true, axis=1)
     total[unsure] = np.nan
     reached = np.where(is_true, of_others[:, None], of_true[:, None]) | nan
     slopes[reached & paired[:, None]] = np.nan
