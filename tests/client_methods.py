@@ -70,6 +70,9 @@ ONLY_HERE = {
 }
 
 
+GROUP = "group: sizes of the lists, (N), whose items then come one after the other"
+
+
 def source() -> str:
     """Write the module, formatted as the formatter would."""
     arrays = {x.name: (*x.by_name, *(["group"] if x.ragged else [])) for x in LOSSES.values()}
@@ -154,6 +157,7 @@ def docstring(loss: Loss) -> str:
     """Write the docstring: what the loss is, and every parameter in one line or two."""
     paragraphs = [wrap(" ".join(text.split()), 96) for text in dedent(loss.description).split("\n\n") if text]
     listed = [f"{a.name}: {a.domain}, of shape {a.shape}" for a in loss.arguments]
+    listed += [GROUP] * bool(loss.ragged)
     listed += [f"{name}: {setting_range(loss, name)}" for name in loss.settings]
     listed += [f"{name}: {OPTIONS[name].description}" for name in general_options(loss)]
     lines = ["    " + line for item in listed for line in wrap(item, WIDTH - 12, subsequent_indent=" " * 4)]

@@ -53,7 +53,9 @@ def test_a_method_has_the_parameters_of_its_loss_and_the_general_options(client:
     parameters = inspect.signature(method_of(client, name)).parameters
     arrays = [a.name for a in loss.arguments if not a.keyword]
     general = [option for option in OPTIONS if option not in loss.settings]
-    expected = ["self", *arrays, *(a.name for a in loss.arguments if a.keyword), *loss.settings, *general]
+    lists = ["group"] if loss.ragged else []
+    keywords = [a.name for a in loss.arguments if a.keyword]
+    expected = ["self", *arrays, *lists, *keywords, *loss.settings, *general]
     assert list(parameters) == expected
     defaults = {option: OPTIONS[option].default for option in general}
     defaults |= {setting: default for setting, (_, default) in loss.settings.items() if default is not ...}

@@ -172,4 +172,35 @@ EDGES: Mapping[str, Mapping[str, dict[str, Any]]] = {
         "class ruled out": _frames([[[-inf, 0.0, 1.0]], [[0.0, 1.0, -inf]]], [[2]], [2], [1]),
         "one sample": _frames([frame[0] for frame in _LOGITS], [1, 2], np.array(4), np.array(2)),
     },
+    "multi_margin": {
+        "one class": _pair([[1.0]], [0]),
+        "ties": _pair([[0.5, 0.5, -2.0]], [1]),
+        "at the margin": _pair([[1.0, 0.0]], [0]),
+        "squared": _pair([[0.5, 0.25, -2.0], [0.0, 3.0, 1.0]], [1, 0], p=2),
+        "one vector": _pair([0.5, 0.25, -2.0], np.array(2)),
+    },
+    "multilabel_margin": {
+        "no label": _pair([[1.0, 2.0, 0.5]], [[-1, -1, -1]]),
+        "every label": _pair([[1.0, 2.0]], [[1, 0]]),
+        "at the margin": _pair([[1.0, 0.0]], [[0, -1]]),
+        "one vector": _pair([0.5, 0.25, -2.0], [2, -1, -1]),
+    },
+    "multilabel_soft_margin": {
+        "saturated": _pair([[800.0, -800.0, 0.0]], [[1.0, 0.0, 1.0]]),
+        "soft labels": _pair([[0.5, -1.0]], [[0.25, 0.75]]),
+    },
+    "cosine_embedding": {  # where it is not 0, PyTorch has 1e-12 more in each square of a length
+        "opposed": {"input1": [[1.0, 0.0]], "input2": [[-1.0, 0.0]], "target": [-1.0]},
+        "within the margin": {
+            "input1": [[1.0, 2.0]],
+            "input2": [[2.0, 1.0]],
+            "target": [-1.0],
+            "margin": 0.9,
+        },
+    },
+    "triplet_margin_with_distance": {
+        "past the margin": _triple([[0.0]], [[1.0]], [[9.0]]),
+        "active": _triple([[0.0, 1.0]], [[0.5, 2.0]], [[0.5, 1.5]]),
+        "swap": _triple([[0.0, 1.0]], [[0.5, 2.0]], [[0.5, 1.5]], swap=True),
+    },
 }

@@ -2168,6 +2168,7 @@ class Losses(Generic[R]):
         Args:
             input: numbers, of shape (..., L)
             target: numbers >= 0, of shape (..., L)
+            group: sizes of the lists, (N), whose items then come one after the other
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
@@ -2227,6 +2228,7 @@ class Losses(Generic[R]):
         Args:
             input: numbers, of shape (..., L)
             target: whole numbers in [0, 31], of shape (..., L)
+            group: sizes of the lists, (N), whose items then come one after the other
             sigma: setting, a number > 0; 1.0 by default
             truncation_level: setting, a whole number >= 1; 30 by default
             reduction: How the losses become a result; several names give several results.

@@ -13,6 +13,13 @@ from lossd.fused import (
 from lossd.fused.table import FUSED
 
 __all__ = [
-    *("FUSED", "binary", "class_margins", "embedding", "likelihood", "margins", "multiclass"),
-    *("overlap", "regression"),
+    "FUSED",
+    "binary",
+    "class_margins",
+    "embedding",
+    "likelihood",
+    "margins",
+    "multiclass",
+    "overlap",
+    "regression",
 ]

@@ -96,7 +96,9 @@ def nt_xent(
         turned = turn(upstream)
         turning = (3 * unit**2 - 1) * np.vecdot(unit, turned)[:, None] - 2 * unit * turned
         moving = _curvature_of_pairs(unit, rows(), upstream)
-        diagonal: Array = np.ldexp((moving / tau / tau + turning) / norm / norm, -2 * exponent)
+        length = np.where(norm == 0, 1, norm)  # a vector of zeros has no direction, and moves nothing
+        diagonal: Array = np.ldexp((moving / tau / tau + turning) / length / length, -2 * exponent)
+        diagonal[norm[:, 0] == 0] = 0
         return diagonal
 
     return Result(
