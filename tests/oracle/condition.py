@@ -179,22 +179,25 @@ def _moves(arrays: Numbers, settings: Numbers) -> Iterator[Any]:
 
 
 def _shifts(arrays: Numbers, settings: Numbers) -> Iterator[Any]:
-    """Yield functions as `_moves` does, of steps as large as all that a margin or a tie is compared with."""
+    """Yield functions as `_moves` does, of steps as large as all of a row that its margin or a tie is compared with."""
     if "margin" not in settings:
         return
     real = {name: array for name, array in arrays.items() if _is_real(array)}
-    sizes = [abs(x) for array in real.values() for x in array.reshape(-1)] + [abs(settings.get("eps", 0))]
-    size = MP.fsum(sizes)
-    yield lambda step: (arrays, {**settings, "margin": settings["margin"] + step * size})
-    for name, array in real.items():
-        for place in np.ndindex(array.shape):
+    for row in range(min(map(len, real.values()))):
+        numbers = [x for array in real.values() for x in array[row].reshape(-1)]
+        size = MP.fsum([*numbers, settings.get("eps", 0)], absolute=True)
+        yield lambda step, size=size: (arrays, {**settings, "margin": settings["margin"] + step * size})
+        for name, array in real.items():
+            for place in np.ndindex(array.shape[1:]):
 
-            def shifted(step: Number, name: str = name, place: tuple[int, ...] = place) -> Any:
-                moved = arrays[name].copy()
-                moved[place] += step * size
-                return {**arrays, name: moved}, settings
+                def shifted(
+                    step: Number, name: str = name, at: Any = (row, *place), size: Number = size
+                ) -> Any:
+                    moved = arrays[name].copy()
+                    moved[at] += step * size
+                    return {**arrays, name: moved}, settings
 
-            yield shifted
+                yield shifted
 
 
 def _moved(array: Any, place: tuple[int, ...], step: Number) -> Any:

@@ -22,8 +22,7 @@ def hessian_diagonal(
     with MP.workdps(digits(arrays, settings)):
         found = []
         for number in numbers:
-            direction = np.full(arrays[name].shape, MP.mpf(0), dtype=object)
-            direction.reshape(-1)[number] = MP.mpf(1)
+            direction = _axis(arrays[name], number)
             found += _along(exact, arrays, settings, name, direction, [number])
         return found
 
@@ -34,6 +33,18 @@ def hessian_vector(
     """Return some elements of the Hessian times a direction; None where the two sides of one disagree."""
     with MP.workdps(digits(arrays, settings)):
         return _along(exact, arrays, settings, name, direction, list(numbers))
+
+
+def jumps(sizes: Exact, arrays: Numbers, settings: Numbers, name: str, number: int) -> bool:
+    """Return whether the sizes of a slope's addends jump there: the slope may be smooth where the addends are not."""
+    with MP.workdps(digits(arrays, settings)):
+        step, direction = _STEP * _least(arrays, settings), _axis(arrays[name], number)
+        here, near, far = (
+            sizes({**arrays, name: arrays[name] + direction * by}, settings)[name][number]
+            for by in (MP.mpf(0), step / 2, step)
+        )
+        # What does not jump grows to half of it.
+        return bool(abs(near - here) > abs(far - here) * 3 / 4)
 
 
 def digits(arrays: Numbers, settings: Numbers) -> int:
@@ -60,6 +71,13 @@ def _along(
         a if max(abs(a - b), abs(a - c)) <= _SAME * abs(a) + step else None
         for a, b, c in zip(*sides, strict=True)
     ]
+
+
+def _axis(array: Any, number: int) -> Any:
+    """Return the direction along which one element of an array grows."""
+    direction = np.full(array.shape, MP.mpf(0), dtype=object)
+    direction.reshape(-1)[number] = MP.mpf(1)
+    return direction
 
 
 def _least(arrays: Numbers, settings: Numbers) -> Number:
