@@ -49,6 +49,12 @@ def test_a_tie_is_one_beside_rows_of_any_size() -> None:
     assert check_hessian(_triplets(triplets, eps=1.0, swap=True)) is None
 
 
+@pytest.mark.parametrize("seed", [5065191, 5083012], ids=["far anchor", "subnormal"])
+def test_triplets_that_are_as_good_as_active_may_have_a_gradient(seed: int) -> None:
+    """No float tells the distances of these apart, whose gradients cancel."""
+    assert check_call("triplet_margin", seed) is None
+
+
 def test_a_curvature_may_be_nan_only_where_distances_are_0(monkeypatch: pytest.MonkeyPatch) -> None:
     loss = LOSSES["triplet_margin"]
 
