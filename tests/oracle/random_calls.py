@@ -88,19 +88,20 @@ class Draw(NamedTuple):
         return np.finfo(TYPES[self.seed % len(TYPES)])
 
     @property
-    def largest_factor(self) -> float:
-        """What may multiply numbers too small for the type: weights, the logits of targets, the inverse of a norm.
+    def largest_factor(self) -> Any:
+        """What may multiply numbers too small for the type: weights, logits of targets, and what divides them.
 
-        Where weights are heavy, what is too small for the type is computed in a wider one.
+        Where weights are heavy, what is too small for the type is computed in a wider one. Shares of negatives, which
+        may be too small, are divided by the temperature and by a norm.
         """
-        weights = [np.abs(a).max(initial=1) for key, a in self.case.arrays.items() if "weight" in key]
-        factors = [min(np.prod(weights, dtype=np.float64), self.limits.eps**-0.5)]
-        if "pos_weight" in self.case.arrays:
-            factors.append(np.abs(self.case.arrays["input"]).max(initial=1))
-        if "embeddings" in self.case.arrays:
-            with np.errstate(over="ignore"):
-                factors.append(1 / np.abs(self.case.arrays["embeddings"]).max(axis=1).min(initial=1))
-        return float(min(np.prod(factors, dtype=np.float64), np.finfo(np.float64).max))
+        arrays = self.case.arrays
+        weights = [np.abs(array).max(initial=1) for key, array in arrays.items() if "weight" in key]
+        factor = MP.mpf(float(min(np.prod(weights, dtype=np.float64), self.limits.eps**-0.5)))
+        if "pos_weight" in arrays:
+            factor *= MP.mpf(float(np.abs(arrays["input"]).max(initial=1)))
+        if "embeddings" in arrays:
+            factor /= MP.mpf(float(np.abs(arrays["embeddings"]).max(axis=1).min(initial=1)))
+        return factor / MP.mpf(min(self.case.settings.get("temperature", 1.0), 1.0))
 
     @property
     def sharpness(self) -> float:
@@ -276,6 +277,7 @@ def _hold_second(
     if suspects and of_direction:
         for i, more in zip(suspects, of_direction(arrays, settings, suspects), strict=True):
             known[i] += more
+        suspects = [i for i in suspects if not is_explained((kind, i), 0)]
     # Of a product all elements are found at once, of a diagonal each by itself.
     groups = [suspects] if suspects and of_direction else [[i] for i in suspects]
     for group in groups:
@@ -306,7 +308,7 @@ CHECKS = (check_values, check_nonfinite, check_hessian, check_product)
 SHARES = (0.8, 0.1, 0.05, 0.05)
 
 
-def is_close(got: Any, exact: Any, condition: Any = 0, weight: float = 1.0) -> bool:
+def is_close(got: Any, exact: Any, condition: Any = 0, weight: Any = 1) -> bool:
     """Return whether a number is the exact one, up to rounding where the problem's condition is as given.
 
     What is lost of numbers too small for the type may be multiplied by as much as ``weight``.
