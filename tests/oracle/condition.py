@@ -114,7 +114,7 @@ def unexplained(
         if not condition:
             return {}
     reached = {(key, place): [middle[key][place]] for key, place in condition}
-    for wide in _wide_steps(arrays, settings, limits):
+    for wide in _wide_steps((*_moves(arrays, settings), *_shifts(arrays, settings, limits)), limits):
         try:
             moved = exact(*wide)
         except TypeError:  # past the end of the domain, where a logarithm is complex
@@ -153,10 +153,15 @@ def _slopes(
     yield found
 
 
-def _wide_steps(arrays: Numbers, settings: Numbers, limits: Any) -> Iterator[Any]:
+def beside_ties(arrays: Numbers, settings: Numbers, limits: Any) -> Iterator[Any]:
+    """Yield inputs of which one is as far off as rounding may take it, beside all that it is compared with."""
+    return _wide_steps(_shifts(arrays, settings, limits), limits)
+
+
+def _wide_steps(moves: Iterable[Any], limits: Any) -> Iterator[Any]:
     """Yield inputs of which one number is as far off as rounding may take it on its way to a comparison."""
     step = _WIDE * MP.mpf(float(limits.eps))
-    for move in (*_moves(arrays, settings), *_shifts(arrays, settings)):
+    for move in moves:
         yield move(step)
         yield move(-step)
 
@@ -177,23 +182,27 @@ def _moves(arrays: Numbers, settings: Numbers) -> Iterator[Any]:
             yield lambda step, name=name: (arrays, {**settings, name: settings[name] * (1 + step)})
 
 
-def _shifts(arrays: Numbers, settings: Numbers) -> Iterator[Any]:
-    """Yield functions as `_moves` does, of steps as large as all that a margin or a tie is compared with."""
+def _shifts(arrays: Numbers, settings: Numbers, limits: Any) -> Iterator[Any]:
+    """Yield functions as `_moves` does, of steps as large as all of a row that its margin or a tie is compared with."""
     if "margin" not in settings:
         return
     real = {name: array for name, array in arrays.items() if _is_real(array)}
-    sizes = [abs(x) for array in real.values() for x in array.reshape(-1)] + [abs(settings.get("eps", 0))]
-    size = MP.fsum(sizes)
-    yield lambda step: (arrays, {**settings, "margin": settings["margin"] + step * size})
-    for name, array in real.items():
-        for place in np.ndindex(array.shape):
+    tiny = MP.mpf(float(limits.tiny))  # below it rounding does not shrink with the numbers
+    for row in range(min(map(len, real.values()))):
+        numbers = [x for array in real.values() for x in array[row].reshape(-1)]
+        size = MP.fsum([*numbers, settings.get("eps", 0), tiny], absolute=True)
+        yield lambda step, size=size: (arrays, {**settings, "margin": settings["margin"] + step * size})
+        for name, array in real.items():
+            for place in np.ndindex(array.shape[1:]):
 
-            def shifted(step: Number, name: str = name, place: tuple[int, ...] = place) -> Any:
-                moved = arrays[name].copy()
-                moved[place] += step * size
-                return {**arrays, name: moved}, settings
+                def shifted(
+                    step: Number, name: str = name, at: Any = (row, *place), size: Number = size
+                ) -> Any:
+                    moved = arrays[name].copy()
+                    moved[at] += step * size
+                    return {**arrays, name: moved}, settings
 
-            yield shifted
+                yield shifted
 
 
 def _moved(array: Any, place: tuple[int, ...], step: Number) -> Any:

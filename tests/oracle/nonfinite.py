@@ -89,10 +89,12 @@ def expected(name: str, exact: Exact, case: Case, key: str, place: tuple[int, ..
         found = [results(value) for value in (0, 1, -1, 3, 1e5, -1e5, _FAR, -_FAR, *others)]
         alone = _ANY if name in _EXTENDED else None
         truth = _each(found, lambda values: (alone or values[0]) if len(set(values)) == 1 else MP.nan)
+    elif name in _QUOTIENTS:
+        truth = _each([results(0)], lambda values: _ANY)
     else:
         sign = 1 if at > 0 else -1
         near, far = results(sign * _FAR), results(sign * _FAR**2)
-        truth = _each([near, far], lambda values: _limit(*values, demanded=name not in _QUOTIENTS))
+        truth = _each([near, far], lambda values: _limit(*values))
     return truth
 
 
@@ -101,9 +103,7 @@ def is_any(value: Any) -> bool:
     return value is _ANY
 
 
-def _limit(near: Any, far: Any, *, demanded: bool) -> Any:
-    if not demanded:
-        return _ANY
+def _limit(near: Any, far: Any) -> Any:
     if abs(near) > MP.mpf(10) ** 400:
         return MP.inf * MP.sign(far) if MP.sign(far) == MP.sign(near) else _ANY
     change, small = abs(near - far), MP.mpf(10) ** -300

@@ -15,8 +15,18 @@ from lossd.declaration.loss import Loss
 from lossd.declaration.result import Result
 from lossd.losses import LOSSES
 from tests.oracle import random_calls
+from tests.oracle.cases import Case
+from tests.oracle.condition import rows_and_gradients
 from tests.oracle.exact import MP
-from tests.oracle.random_calls import AT_A_TIME, check_call, check_calls, is_close, spread
+from tests.oracle.random_calls import (
+    AT_A_TIME,
+    Draw,
+    check_call,
+    check_calls,
+    check_hessian,
+    is_close,
+    spread,
+)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -32,6 +42,36 @@ def test_a_loss_made_wrong_is_found(name: str, wrong: float, monkeypatch: pytest
     monkeypatch.setitem(random_calls.LOSSES, name, _spoilt(LOSSES[name], wrong))  # type: ignore[arg-type]
     # Even seeds are calls in float64.
     assert any(check_call(name, seed) for seed in range(0, 40, 2))
+
+
+def test_a_tie_is_one_beside_rows_of_any_size() -> None:
+    """A distance to the anchor or to the positive: which one is less, no float tells in the second row."""
+    triplets = [[[-1e200, 1.0], [-2e-50, 0.0]], [[0.0, 1.0], [1e-50, 0.0]], [[1.0, 1.0], [0.0, 0.0]]]
+    assert check_hessian(_triplets(triplets, eps=1.0, swap=True)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "seed"),
+    [
+        pytest.param("triplet_margin", 5065191, id="distances to a far anchor that no float tells apart"),
+        pytest.param("triplet_margin", 5083012, id="subnormal distances that no float tells apart"),
+        pytest.param("nt_xent", 5037302, id="a subnormal share over a temperature and a norm"),
+        pytest.param("cross_entropy", 5043762, id="logits that are all 0, times a direction"),
+    ],
+)
+def test_what_rounding_explains_is_not_found(name: str, seed: int) -> None:
+    assert check_call(name, seed) is None
+
+
+def test_a_curvature_may_be_nan_only_where_distances_are_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    loss = LOSSES["triplet_margin"]
+
+    def kernel(*args: object, **settings: object) -> object:
+        return loss.kernel(*args, **settings)._replace(hessian=np.full((1, 2), np.nan))
+
+    monkeypatch.setitem(random_calls.LOSSES, "triplet_margin", replace(loss, kernel=kernel))  # type: ignore[arg-type]
+    assert check_hessian(_triplets([[[2.0, 0.5]]] * 3, eps=0.0)) is None
+    assert check_hessian(_triplets([[[2.0, 0.5]], [[1.0, 0.5]], [[1.0, 0.0]]], eps=0.0))
 
 
 @pytest.mark.slow
@@ -58,6 +98,14 @@ def test_closeness_is_counted_in_the_types_own_places(dtype: type) -> None:
     assert not is_close(dtype(-np.inf), MP.mpf(10) ** 400)
     assert is_close(dtype(np.nan), MP.nan)
     assert not is_close(dtype(0), MP.nan)
+
+
+def _triplets(triplets: list[Any], **settings: Any) -> Draw:
+    arrays = {
+        name: np.array(rows) for name, rows in zip(LOSSES["triplet_margin"].gradient, triplets, strict=True)
+    }
+    case, rng = Case("by hand", arrays, {"margin": 1.0, "p": 2.0, **settings}), np.random.default_rng(0)
+    return Draw("triplet_margin", 0, case, rng, rows_and_gradients("triplet_margin", False), False)
 
 
 def _spoilt(loss: Loss, factor: float) -> Loss:
