@@ -189,7 +189,7 @@ def _shifts(arrays: Numbers, settings: Numbers, limits: Any) -> Iterator[Any]:
     real = {name: array for name, array in arrays.items() if _is_real(array)}
     tiny = MP.mpf(float(limits.tiny))  # below it rounding does not shrink with the numbers
     for row in range(min(map(len, real.values()))):
-        numbers = [x for array in real.values() for x in array[row].reshape(-1)]
+        numbers = [x for array in real.values() for x in np.asarray(array[row], dtype=object).reshape(-1)]
         size = MP.fsum([*numbers, settings.get("eps", 0), tiny], absolute=True)
         yield lambda step, size=size: (arrays, {**settings, "margin": settings["margin"] + step * size})
         for name, array in real.items():

@@ -58,7 +58,7 @@ def spoil(name: str, case: Case, rng: np.random.Generator) -> tuple[Case, str, t
         key
         for key, array in case.arrays.items()
         # A weight that is no number, times nothing, is nothing by the limit and NaN by IEEE.
-        if array.dtype.kind == "f" and array.size and _may(arguments[key]) and "weight" not in key
+        if array.dtype.kind == "f" and array.size and _may(arguments[key]) and not _orders(key)
     ]
     if not open_to:
         return None
@@ -112,6 +112,11 @@ def _limit(near: Any, far: Any) -> Any:
 
 def _each(found: list[Results], of: Any) -> Results:
     return {key: [of(values) for values in zip(*(r[key] for r in found), strict=True)] for key in found[0]}
+
+
+def _orders(key: str) -> bool:
+    """Return whether an argument only weighs or orders samples: NaN has no place in an order."""
+    return "weight" in key or key == "durations"
 
 
 def _may(role: Any) -> bool:
