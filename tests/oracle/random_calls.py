@@ -22,7 +22,7 @@ from lossd.engine import evaluate
 from lossd.errors import InvalidCall
 from lossd.losses import LOSSES
 from tests.oracle.cases import Case
-from tests.oracle.condition import Exact, Place, beside_ties, exact_inputs, rows_and_gradients, unexplained
+from tests.oracle.condition import Exact, Place, exact_inputs, rows_and_gradients, turned, unexplained
 from tests.oracle.curvature import digits, hessian_diagonal, hessian_vector, jumps
 from tests.oracle.exact import MP
 from tests.oracle.nonfinite import expected, is_any, spoil
@@ -133,14 +133,14 @@ def check_values(draw: Draw) -> Finding | None:
         "gradient": draw.differentiable if draw.rowwise else True,
     }
     got = _asked(draw.name, draw.case, options)
-    return _at_ties(draw, partial(_hold_values, draw, got, options))
+    return _unless_turned(draw, partial(_hold_values, draw, got, options))
 
 
-def _at_ties(draw: Draw, hold: Callable[[Any, Any], Finding | None]) -> Finding | None:
-    """Return what is found, if it is also where rounding turns a comparison: beyond it all conditions are others."""
+def _unless_turned(draw: Draw, hold: Callable[[Any, Any], Finding | None]) -> Finding | None:
+    """Return what is found, if it is also where rounding turns a comparison: there all conditions are others."""
     inputs = exact_inputs(draw.case)
     found = hold(*inputs)
-    if found and any(hold(*turned) is None for turned in beside_ties(*inputs, draw.limits)):
+    if found and any(hold(*others) is None for others in turned(*inputs, draw.limits)):
         return None
     return found
 
@@ -244,7 +244,7 @@ def _check_second(
         raise
     array = getattr(answer, kind)["sum"][draw.first]
     got = (np.moveaxis(array, 1, 0) if draw.first in FRAMES else array).reshape(-1)
-    return _at_ties(draw, partial(_hold_second, draw, got, kind, options, truth, of_direction))
+    return _unless_turned(draw, partial(_hold_second, draw, got, kind, options, truth, of_direction))
 
 
 def _hold_second(
