@@ -114,7 +114,7 @@ def unexplained(
         if not condition:
             return {}
     reached = {(key, place): [middle[key][place]] for key, place in condition}
-    for wide in _wide_steps((*_moves(arrays, settings), *_shifts(arrays, settings, limits)), limits):
+    for wide in _wide_steps((*_moves(arrays, settings), *_turns(arrays, settings, limits)), limits):
         try:
             moved = exact(*wide)
         except TypeError:  # past the end of the domain, where a logarithm is complex
@@ -153,9 +153,9 @@ def _slopes(
     yield found
 
 
-def beside_ties(arrays: Numbers, settings: Numbers, limits: Any) -> Iterator[Any]:
-    """Yield inputs of which one is as far off as rounding may take it, beside all that it is compared with."""
-    return _wide_steps(_shifts(arrays, settings, limits), limits)
+def turned(arrays: Numbers, settings: Numbers, limits: Any) -> Iterator[Any]:
+    """Yield inputs with a comparison as far off as rounding may take it."""
+    return _wide_steps(_turns(arrays, settings, limits), limits)
 
 
 def _wide_steps(moves: Iterable[Any], limits: Any) -> Iterator[Any]:
@@ -182,27 +182,18 @@ def _moves(arrays: Numbers, settings: Numbers) -> Iterator[Any]:
             yield lambda step, name=name: (arrays, {**settings, name: settings[name] * (1 + step)})
 
 
-def _shifts(arrays: Numbers, settings: Numbers, limits: Any) -> Iterator[Any]:
-    """Yield functions as `_moves` does, of steps as large as all of a row that its margin or a tie is compared with."""
+def _turns(arrays: Numbers, settings: Numbers, limits: Any) -> Iterator[Any]:
+    """Yield functions as `_moves` does, that move what a row compares by steps as large as all its numbers."""
     if "margin" not in settings:
         return
-    real = {name: array for name, array in arrays.items() if _is_real(array)}
+    real = [array for array in arrays.values() if _is_real(array)]
     tiny = MP.mpf(float(limits.tiny))  # below it rounding does not shrink with the numbers
-    for row in range(min(map(len, real.values()))):
-        numbers = [x for array in real.values() for x in np.asarray(array[row], dtype=object).reshape(-1)]
+    for row in range(min(map(len, real))):
+        numbers = [x for array in real for x in np.asarray(array[row], dtype=object).reshape(-1)]
         size = MP.fsum([*numbers, settings.get("eps", 0), tiny], absolute=True)
         yield lambda step, size=size: (arrays, {**settings, "margin": settings["margin"] + step * size})
-        for name, array in real.items():
-            for place in np.ndindex(array.shape[1:]):
-
-                def shifted(
-                    step: Number, name: str = name, at: Any = (row, *place), size: Number = size
-                ) -> Any:
-                    moved = arrays[name].copy()
-                    moved[at] += step * size
-                    return {**arrays, name: moved}, settings
-
-                yield shifted
+        if settings.get("swap"):
+            yield lambda step, size=size: (arrays, {**settings, "lead": step * size})
 
 
 def _moved(array: Any, place: tuple[int, ...], step: Number) -> Any:

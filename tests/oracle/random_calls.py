@@ -22,7 +22,7 @@ from lossd.engine import evaluate
 from lossd.errors import InvalidCall
 from lossd.losses import LOSSES
 from tests.oracle.cases import Case
-from tests.oracle.condition import Exact, Place, beside_ties, exact_inputs, rows_and_gradients, unexplained
+from tests.oracle.condition import Exact, Place, exact_inputs, rows_and_gradients, turned, unexplained
 from tests.oracle.curvature import digits, hessian_diagonal, hessian_vector, jumps
 from tests.oracle.exact import MP
 from tests.oracle.nonfinite import expected, is_any, spoil
@@ -103,8 +103,10 @@ class Draw(NamedTuple):
         factor = MP.mpf(float(min(np.prod(weights, dtype=np.float64), self.limits.eps**-0.5)))
         if "pos_weight" in arrays or self.name == "soft_margin":
             factor *= MP.mpf(float(np.abs(arrays["input"]).max(initial=1)))
-        if "embeddings" in arrays:
-            factor /= MP.mpf(float(np.abs(arrays["embeddings"]).max(axis=1).min(initial=1)))
+        factor *= MP.mpf(abs(self.case.settings.get("scale", 1.0)))
+        for key in {"embeddings", "prototypes"} & arrays.keys():
+            lengths = np.abs(arrays[key]).max(axis=1)
+            factor /= MP.mpf(float(lengths[lengths > 0].min(initial=1)))
         factor *= MP.mpf(max(self.case.settings.get("gamma", 1.0), 1.0)) ** 2
         return factor / MP.mpf(min(self.case.settings.get("temperature", 1.0), 1.0))
 
@@ -138,14 +140,14 @@ def check_values(draw: Draw) -> Finding | None:
         "gradient": draw.differentiable if draw.rowwise else True,
     }
     got = _asked(draw.name, draw.case, options)
-    return _at_ties(draw, partial(_hold_values, draw, got, options))
+    return _unless_turned(draw, partial(_hold_values, draw, got, options))
 
 
-def _at_ties(draw: Draw, hold: Callable[[Any, Any], Finding | None]) -> Finding | None:
-    """Return what is found, if it is also where rounding turns a comparison: beyond it all conditions are others."""
+def _unless_turned(draw: Draw, hold: Callable[[Any, Any], Finding | None]) -> Finding | None:
+    """Return what is found, if it is also where rounding turns a comparison: there all conditions are others."""
     inputs = exact_inputs(draw.case)
     found = hold(*inputs)
-    if found and any(hold(*turned) is None for turned in beside_ties(*inputs, draw.limits)):
+    if found and any(hold(*others) is None for others in turned(*inputs, draw.limits)):
         return None
     return found
 
@@ -257,7 +259,7 @@ def _check_second(
         raise
     array = getattr(answer, kind)["sum"][draw.first]
     got = (np.moveaxis(array, 1, 0) if draw.first in FRAMES else array).reshape(-1)
-    return _at_ties(draw, partial(_hold_second, draw, got, kind, options, truth, of_direction))
+    return _unless_turned(draw, partial(_hold_second, draw, got, kind, options, truth, of_direction))
 
 
 def _hold_second(
@@ -321,7 +323,9 @@ def _suspects(got: Any, truth: Any, least: Any = 0) -> Iterator[tuple[str, int]]
 
 
 # Losses whose second derivatives come by dual numbers, of parts as large as the largest in the row.
-BY_DUAL_NUMBERS = frozenset(["giou", "arcface", "cosine_embedding", "triplet_margin_with_distance"])
+BY_DUAL_NUMBERS = frozenset(
+    ["giou", "arcface", "cosine_embedding", "triplet_margin_with_distance", "supcon", "barlow_twins"]
+)
 CHECKS = (check_values, check_nonfinite, check_hessian, check_product)
 SHARES = (0.8, 0.1, 0.05, 0.05)
 

@@ -202,7 +202,7 @@ def pair_loss(
             gradient=("embeddings",),
             value="(N)",
             normalizer=normalizer,
-            cost=Cost(workspace="(8, N, D)", tile="(8, N)", work="(3, N, N, D)"),
+            cost=Cost(workspace="(8, N, D)", tile="(8, N)", work="(8, N, N)", products="(N, N, D)"),
         )
         return declaration(_signed(kernel, term, embeddings=Items, labels=ItemLabels))
 

@@ -18,6 +18,7 @@ class Role:
         shape: Its pattern. Several that mean the same are joined by " or ".
         domain: The values that it may hold.
         axes: Letter to the setting that says which axis of the caller's array it is.
+        default_axis: Which axis it is if the caller does not say.
         flattened: Whether that setting may name several axes, which the kernel sees as one; without it, all of them.
         broadcasts: Whether it broadcasts against the batch.
         ignored: The setting whose value, in this array, leaves a row out.
@@ -28,6 +29,7 @@ class Role:
     shape: str = "(...)"
     domain: Domain = REAL
     axes: Mapping[str, str] = field(default_factory=dict)
+    default_axis: int = 1
     flattened: bool = False
     broadcasts: bool = False
     ignored: str | None = None

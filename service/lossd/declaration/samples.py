@@ -113,8 +113,8 @@ def core_places(role: Role, rank: int) -> tuple[int, ...]:
     pattern = role.pattern
     if role.flattened:
         return (rank - 1,)
-    if "C" in role.axes:  # the default of class_axis
-        return (min(1, rank - 1),)
+    if role.axes:
+        return (min(role.default_axis, rank - 1) % rank,)
     return (*range(len(pattern.before)), *range(rank - len(pattern.after), rank))
 
 

@@ -14,10 +14,8 @@ from lossd.declaration.domain import Domain, Index
 from lossd.declaration.role import Role
 
 _CLASS_AXIS = "Axis of the classes; 1 is also that of an array which has no other."
-# Settings that place core axes: what a loss does not declare itself.
-PLACING: Mapping[str, tuple[Any, Any]] = {
-    "class_axis": (Annotated[int, Field(description=_CLASS_AXIS)], 1),
-}
+# Settings that place core axes, and their types: a loss does not declare them, its roles name them.
+PLACING: Mapping[str, Any] = {"class_axis": Annotated[int, Field(description=_CLASS_AXIS)]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,8 +114,9 @@ def read_signature(kernel: Callable[..., Any], described: Mapping[str, str]) -> 
         selects = next((mark for mark in marks if isinstance(mark, Index)), None)
         if selects is not None:
             domains[name] = selects
-    placing = {setting for a in arguments for form in a.role.forms for setting in form.axes.values()}
-    settings |= {name: PLACING[name] for name in PLACING if name in placing and name not in settings}
+    forms = [form for argument in arguments for form in argument.role.forms]
+    placing = {setting: form.default_axis for form in forms for setting in form.axes.values()}
+    settings |= {name: (hint, placing[name]) for name, hint in PLACING.items() if name in placing}
     return Signature(tuple(arguments), settings, tuple(smooth), domains)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from lossd.declaration.pattern import AXES, Shape
 from lossd.declaration.role import Role
-from lossd.declaration.signature import PLACING, Argument
+from lossd.declaration.signature import Argument
 from lossd.engine.dtypes import holds
 from lossd.errors import Fault, InvalidCall, invalid
 from lossd.message import Array
@@ -135,11 +135,11 @@ def core_axes(role: Role, rank: int, argument: Argument, shape: Shape, places: P
 
 
 def _place(axis: int, rank: int, setting: str) -> int:
-    """Return the axis that a setting names; its default is the last axis of an array that has fewer."""
+    """Return the axis that a setting names; 1 is also that of an array which has no other."""
     if -rank <= axis < rank:
         return axis % rank
-    if axis == PLACING[setting][1]:
-        return rank - 1
+    if axis == 1:
+        return 0
     raise invalid(setting, f"an axis of an array that has {rank}", axis)
 
 

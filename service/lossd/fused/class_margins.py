@@ -50,6 +50,8 @@ def multilabel_margin_block(
 ) -> float:
     """Compare all pairs of a few rows at a time, rows last; where true classes are many, the kernel sorts."""
     rows, classes = input.shape
+    if classes > _MOST_TRUE and (target[:, _MOST_TRUE] >= 0).any():
+        raise FloatingPointError
     target = target.T.copy()
     listed = np.logical_and.accumulate(target >= 0, axis=0)
     most = int(np.count_nonzero(listed.any(axis=1)))

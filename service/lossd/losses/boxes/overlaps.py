@@ -11,6 +11,7 @@ import numpy as np
 
 from lossd.declaration.alias import Alias
 from lossd.declaration.constraint import Corners
+from lossd.declaration.cost import Cost
 from lossd.declaration.loss import Example, loss
 from lossd.declaration.result import Result
 from lossd.declaration.role import Role
@@ -18,8 +19,8 @@ from lossd.declaration.roles import NonNegative
 from lossd.message import Array
 
 Boxes = Annotated[Array, Role("(..., 4)")]
-# Powers of two of sides, from which on those of other boxes, relative to them, may leave the range of float64.
-_FAR_EXPONENT = 300
+# Powers of two of sides, and of what is added to areas, from which on quotients of them may leave the range of float64.
+_FAR_EXPONENT = 150
 
 
 @loss(
@@ -43,6 +44,7 @@ _FAR_EXPONENT = 300
         value=[0.6666666666666667, 1.5],
     ),
     gradient=("boxes1", "boxes2"),
+    cost=Cost(workspace="(60)"),
     constraints=(Corners("boxes1"), Corners("boxes2")),
     long_double=True,
 )
@@ -148,7 +150,8 @@ def _pair(boxes1: Array, boxes2: Array, eps: float) -> _Pair:
     around = np.maximum(high, high2) - np.minimum(low, low2)
     exponent = -np.frexp(around)[1]
     eps_of = np.ldexp(np.ldexp(kind.type(eps), exponent[:, 0]), exponent[:, 1])
-    if kind == np.float64 and (np.isinf(eps_of).any() or np.abs(exponent).max(initial=0) > _FAR_EXPONENT):
+    far = (eps_of > 2.0**_FAR_EXPONENT).any() or np.abs(exponent).max(initial=0) > _FAR_EXPONENT
+    if kind == np.float64 and far:
         return _pair(boxes[0].astype(np.longdouble), boxes[1].astype(np.longdouble), eps)
     both = np.ldexp(np.minimum(high, high2) - np.maximum(low, low2), exponent)
     beyond = np.ldexp(np.maximum(high2 - high, 0) + np.maximum(low - low2, 0), exponent)

@@ -5,7 +5,7 @@ The mean divides by the number of samples; each loss is divided by the number of
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -22,10 +22,11 @@ from lossd.numerics.stable import sigmoid, softplus, sums_of_products, times
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
 
 TrueClass = Annotated[Array, Role(domain=Index("C"))]
-TrueClasses = Annotated[Array, Role("(..., C)", Index("C", padding=-1), axes=CLASS_AXIS)]
-# Classes last, as its source has them.
-LogitsLast = Annotated[Array, Role("(..., C)")]
-LabelsLast = Annotated[Array, Role("(..., C)", PROBABILITY)]
+# Where a sample may have several true classes, its classes are the last axis if the caller does not say, as in PyTorch.
+_LAST: dict[str, Any] = {"axes": CLASS_AXIS, "default_axis": -1}
+LogitsLast = Annotated[Array, Role("(..., C)", **_LAST)]
+TrueClasses = Annotated[Array, Role("(..., C)", Index("C", padding=-1), **_LAST)]
+LabelsLast = Annotated[Array, Role("(..., C)", PROBABILITY, **_LAST)]
 
 
 @loss(
@@ -96,7 +97,7 @@ def multi_margin(
     example=Example(input=[[0.125, 0.25, 0.5, 1.0]], target=[[3, 0, -1, 1]], value=[0.8125]),
     long_double=True,
 )
-def multilabel_margin(input: Logits, target: TrueClasses) -> Result:
+def multilabel_margin(input: LogitsLast, target: TrueClasses) -> Result:
     """The score of every true class should exceed that of every other class by 1.
 
     A row of the target lists the true classes; those after the first -1 are not used. At the margin the gradient
@@ -208,7 +209,7 @@ def _spread_nan(input: Array, is_true: Array, unsure: Array, total: Array, slope
 def multilabel_soft_margin(
     input: LogitsLast, target: LabelsLast, weight: ClassWeight | None = None
 ) -> Result:
-    """Binary cross entropy of the logit of every class, averaged over the classes, which are the last axis."""
+    """Binary cross entropy of the logit of every class, averaged over the classes."""
     classes = input.shape[1]
     # In float64, where no product of two float32 numbers is subnormal.
     kind = np.result_type(target, np.float64)

@@ -107,7 +107,7 @@ def _cosines(one: Directions, other: Directions) -> tuple[Array, Array]:
         value=[0.31326168751822286],  # log(1 + 1/e)
     ),
     gradient=("embeddings", "prototypes"),
-    cost=Cost(workspace="(9, C) + (12, D)", work="(2, C, D)"),
+    cost=Cost(workspace="(9, C) + (12, D)", work="(3, C) + (5, D)", products="(C, D)"),
     long_double=True,
 )
 def arcface(

@@ -175,9 +175,8 @@ def _swapped(reaches: Callable[..., _Reach], a: Array, p: Array, n: Array) -> _R
     """Exchange the anchor and the positive where the negative is nearer to the latter; a tie is shared."""
     plain, slopes = reaches(a, p, n)
     exchanged, other_slopes = reaches(p, a, n)
-    size = np.abs(np.concatenate([a, p, n], axis=1)).max(axis=1, keepdims=True, initial=0)
-    exponent = -np.frexp(size)[1]
-    nearer, _ = reaches(*(np.ldexp(each, exponent) for each in (n, a, p)))  # squares stay in range
+    # Squares of scaled vectors stay in range; cosines do not depend on scales, of which one might lose another vector.
+    nearer, _ = reaches(*(_near_one(n, a, p) if reaches is _squared else (n, a, p)))
     share = np.where(nearer < 0, 1, np.where(nearer > 0, 0, 0.5)).astype(plain.dtype)
 
     def shared() -> _Slopes:
@@ -186,6 +185,13 @@ def _swapped(reaches: Callable[..., _Reach], a: Array, p: Array, n: Array) -> _R
         return _Slopes(*(_weighted(share, one) + _weighted(1 - share, two) for one, two in pairs))
 
     return np.where(share == 0, exchanged, plain), shared
+
+
+def _near_one(*vectors: Array) -> list[Array]:
+    """Multiply each row of all vectors by a power of two that makes its largest number about 1."""
+    size = np.abs(np.concatenate(vectors, axis=1)).max(axis=1, keepdims=True, initial=0)
+    exponent = -np.frexp(size)[1]
+    return [np.ldexp(each, exponent) for each in vectors]
 
 
 class _Sides(NamedTuple):
@@ -223,7 +229,7 @@ def _sides(
         apart, reach = pull - push, pulled - pushed
         if p == 2 and squares_are_exact(pulled) and squares_are_exact(pushed):
             between = negative - positive
-            close = np.vecdot(between, between) < pulled * pulled
+            close = 4 * np.vecdot(between, between) < pulled * pulled
             factored, reach = _euclidean_differences(between, near + far, pulled, pushed, push)
             apart = np.where(close[:, None], factored, apart)
         return _Sides(near, far, pull, push, 0.0, np.ones_like(pushed), apart, reach)
