@@ -28,7 +28,6 @@ from tests.oracle.random_calls import (
     spread,
 )
 
-
 # Losses whose truth takes long, to how many calls.
 FEW = {
     **{"ctc": 10, "nt_xent": 25, "triplet_margin": 25, "crf": 3, "sinkhorn": 3, "cox": 15, "rank_ndcg": 15},

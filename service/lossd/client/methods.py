@@ -1151,7 +1151,7 @@ class Losses(Generic[R]):
         input: ArrayLike,
         target: ArrayLike,
         *,
-        class_axis: int = 1,
+        class_axis: int = -1,
         reduction: Reduction | list[Reduction] = "mean",
         gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
@@ -1178,7 +1178,7 @@ class Losses(Generic[R]):
         Args:
             input: numbers, of shape (..., C)
             target: whole numbers in [0, C), padded with -1, of shape (..., C)
-            class_axis: setting, a whole number; 1 by default
+            class_axis: setting, a whole number; -1 by default
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
@@ -1208,6 +1208,7 @@ class Losses(Generic[R]):
         target: ArrayLike,
         weight: ArrayLike | None = None,
         *,
+        class_axis: int = -1,
         reduction: Reduction | list[Reduction] = "mean",
         gradient: bool | str | list[str] = False,
         upstream: ArrayLike | None = None,
@@ -1226,12 +1227,13 @@ class Losses(Generic[R]):
         size_average: bool | None = None,
         reduce: bool | None = None,
     ) -> R:
-        """Binary cross entropy of the logit of every class, averaged over the classes, which are the last axis.
+        """Binary cross entropy of the logit of every class, averaged over the classes.
 
         Args:
             input: numbers, of shape (..., C)
             target: numbers in [0, 1], of shape (..., C)
             weight: numbers, of shape (C)
+            class_axis: setting, a whole number; -1 by default
             reduction: How the losses become a result; several names give several results.
             gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
