@@ -120,7 +120,7 @@ def crf(*, emissions, tags, transitions, start_transitions=None, end_transitions
     def parts(sequence):
         """Return the places whose numbers add up to a sequence's score."""
         found = [("emissions", t, k) for t, k in enumerate(sequence)]
-        found += [("transitions", a, b) for a, b in pairwise(sequence)]
+        found += [("transitions", t, a, b) for t, (a, b) in enumerate(pairwise(sequence))]
         if sequence and start_transitions is not None:
             found.append(("start_transitions", sequence[0]))
         if sequence and end_transitions is not None:
@@ -130,6 +130,8 @@ def crf(*, emissions, tags, transitions, start_transitions=None, end_transitions
     def at(place):
         name, *indices = place
         value = names[name]
+        if name == "transitions":
+            indices = indices[1:]
         for index in indices:
             value = value[index]
         return value
@@ -149,12 +151,15 @@ def crf(*, emissions, tags, transitions, start_transitions=None, end_transitions
             slopes.setdefault(place, []).append(-weight / total)
 
     def slope(*place):
-        # A sequence that has the place as often as the sample's own has no part in it.
+        # A sequence that has the place as the sample's own does has no part in it.
         return _uncancelled(slopes.get(place, [ZERO]))
+
+    def of_steps(a, b):
+        return tuple(part for t in range(length - 1) for part in slope("transitions", t, a, b)) or (ZERO,)
 
     gradient = {
         "emissions": [[slope("emissions", t, k) for k in states] for t in range(len(emissions))],
-        "transitions": [[slope("transitions", a, b) for b in states] for a in states],
+        "transitions": [[of_steps(a, b) for b in states] for a in states],
         "start_transitions": [slope("start_transitions", k) for k in states],
         "end_transitions": [slope("end_transitions", k) for k in states],
     }

@@ -55,7 +55,7 @@ def crf(
     chain = _relative(emissions, transitions, start_transitions, end_transitions, lengths)
     ahead = _ahead(chain)
     level = np.logaddexp(0, _log_sum(ahead.others, 1))
-    places = np.arange(len(tags))
+    states = len(transitions)
 
     def marginals() -> Array:
         """Return the probability of each tag at each step, ``(rows, T, K)``."""
@@ -66,31 +66,30 @@ def crf(
         return np.where(chain.valid[:, :, None], np.stack(found, axis=1), 0) if found else chain.steps
 
     def of_emissions() -> Array:
-        """Return the probabilities less 1 at the tags, which is minus the sum of those of the other tags."""
-        slope = marginals()
-        at = places[:, None], np.arange(tags.shape[1]), tags
-        slope[at] = 0
-        slope[at] = -slope.sum(axis=2)
-        return slope
+        """Return the probabilities less 1 at the tags."""
+        fractions, ones = _less_one(marginals(), tags)
+        return np.where(chain.valid[:, :, None], fractions + ones, 0)
 
     def of_transitions() -> Array:
         """Return likewise the probabilities of each two tags at adjacent steps, summed over these, ``(rows, K, K)``."""
         behind = _behind(chain)
-        total = np.zeros((len(tags), *transitions.shape), chain.steps.dtype)
+        shape = (len(tags), states * states)
+        total, ones = np.zeros(shape, chain.steps.dtype), np.zeros(shape, np.intp)
         for step in range(1, tags.shape[1]):
             both = ahead.every[step - 1][:, :, None] + chain.between(step) + behind[step][:, None, :]
             pairs = np.exp(both - level[:, None, None])
-            at = places, tags[:, step - 1], tags[:, step]
-            pairs[at] = 0
-            pairs[at] = -pairs.sum(axis=(1, 2))
-            total = total + np.where(chain.valid[:, step, None, None], pairs, 0)
-        return total
+            own = tags[:, step - 1] * states + tags[:, step]
+            valid = chain.valid[:, step, None]
+            fractions, ones_here = _less_one(pairs.reshape(shape), own)
+            total = total + np.where(valid, fractions, 0)
+            ones += np.where(valid, ones_here, 0)
+        return (total + ones).reshape(-1, states, states)
 
     def of_end() -> Array:
         """Return the slopes of each sample's last step."""
         slope = of_emissions()
         last = np.maximum(chain.valid.sum(axis=1) - 1, 0)
-        found: Array = slope[places, last] if tags.shape[1] else slope.sum(axis=1)
+        found: Array = slope[np.arange(len(tags)), last] if tags.shape[1] else slope.sum(axis=1)
         return found
 
     def curvature() -> Array:
@@ -109,6 +108,23 @@ def crf(
         },
         {"emissions": curvature},
     )
+
+
+def _less_one(probabilities: Array, own: Array) -> tuple[Array, Array]:
+    """Return probabilities along the last axis, less 1 at ``own``, as fractions and ones that add up to it.
+
+    The most probable one is 1 less the sum of the others: so neither it nor its tangent cancels.
+    """
+    fractions, top = probabilities.copy(), probabilities.argmax(axis=-1)[..., None]
+    np.put_along_axis(fractions, top, 0, axis=-1)
+    np.put_along_axis(fractions, top, -fractions.sum(axis=-1, keepdims=True), axis=-1)
+    return fractions, _one_at(top, fractions.shape) - _one_at(own[..., None], fractions.shape)
+
+
+def _one_at(places: Array, shape: tuple[int, ...]) -> Array:
+    """Return 1 at the places along the last axis, 0 at all others."""
+    found: Array = np.arange(shape[-1]) == places
+    return found.astype(np.int8)
 
 
 class _Chain(NamedTuple):
