@@ -83,7 +83,7 @@ def test_every_pair_of_formats_gives_the_engines_bits(
 ) -> None:
     sampled = sample_call(loss, np.random.default_rng(0), batch=(5,), dtype=np.float32)
     options = {**sampled.options, "reduction": ["mean", "none"], "gradient": True, "encoding": "base64"}
-    arrays = {name: np.ascontiguousarray(array) for name, array in sampled.arrays.items()}
+    arrays = {name: np.array(array, order="C") for name, array in sampled.arrays.items()}
     computed = evaluate(loss, Call({name: array.copy() for name, array in arrays.items()}, options))
     response = send(service, loss.name, Call(arrays, options), reads, writes)
     assert_same_answer(answer_of(response, writes), computed)

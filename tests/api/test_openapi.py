@@ -63,9 +63,8 @@ def test_a_loss_has_its_operation(name: str) -> None:
     assert body["example"] == {**loss.example.call, "gradient": True}
     schema = resolve(body["schema"])
     arguments = {argument.name for argument in loss.arguments}
-    assert set(schema["properties"]) == arguments | set(Options.model_fields) | set(loss.settings) | set(
-        loss.directions
-    )
+    options = {*Options.model_fields, *loss.settings, *loss.directions, *(["group"] if loss.ragged else [])}
+    assert set(schema["properties"]) == arguments | options
     assert schema["additionalProperties"] is False
 
 

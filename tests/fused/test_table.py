@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lossd.declaration.samples import sample_call
+from lossd.declaration.samples import forms, sample_call
 from lossd.engine import evaluate
 from lossd.engine.known import known_call
 from lossd.fused import FUSED
@@ -125,5 +125,9 @@ def test_classes_on_another_axis_and_strides_are_fused_too(name):
     call = sample_call(loss, np.random.default_rng(0), batch=(4, 3))
     assert is_fused(name, {key: np.asfortranarray(array) for key, array in call.arrays.items()})
     if "class_axis" in loss.settings:
-        moved = {key: np.moveaxis(a, 1, -1) if key == "input" else a for key, a in call.arrays.items()}
-        assert is_fused(name, moved, class_axis=-1)
+        roles = forms(loss)[0].roles
+        moved = {
+            key: np.moveaxis(a, roles[key].default_axis, 0) if roles[key].axes else a
+            for key, a in call.arrays.items()
+        }
+        assert is_fused(name, moved, class_axis=0)

@@ -117,9 +117,10 @@ def _with_class_axis(case: Case, axis: int) -> Case:
 
 
 def with_classes_at(form: Form, call: Call, axis: int) -> Call:
-    """Return a call of classes on axis 1, the default, with them on another."""
+    """Return a call of classes on the default axis with them on another."""
+    roles = form.roles
     arrays = {
-        name: np.moveaxis(array, 1, axis) if "class_axis" in form.roles[name].axes.values() else array
+        name: np.moveaxis(array, roles[name].default_axis, axis) if roles[name].axes else array
         for name, array in call.arrays.items()
     }
     return Call(arrays, {**call.options, "class_axis": axis})

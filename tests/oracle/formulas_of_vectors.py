@@ -106,8 +106,10 @@ def _unit(vector: list[Number]) -> tuple[list[Number], Number]:
 
 
 def triplet_margin_with_distance(
-    *, anchor, positive, negative, distance="euclidean", margin=1.0, swap=False, eps=1e-6
+    *, anchor, positive, negative, distance="euclidean", margin=1.0, swap=False, eps=1e-6, lead=0
 ) -> Truth:
+    """Return the truth, with the anchor's lead as `triplet_margin` has it."""
+
     def between(u: list[Number], v: list[Number]) -> tuple[Number, list[Addends], list[Addends]]:
         if distance == "cosine":
             cosine, by_u, by_v = _cosine(u, v)
@@ -127,7 +129,7 @@ def triplet_margin_with_distance(
     aside, turned = [ZERO] * len(anchor), [ZERO] * len(anchor)
     if swap:
         other, by_positive, by_negative = between(positive, negative)
-        share = MP.mpf(1) if far < other else MP.mpf(0) if other < far else MP.mpf(1) / 2
+        share = MP.mpf(1 - MP.sign(far - other - lead)) / 2
         push, pushed = scaled(push, share), scaled(pushed, share)
         aside, turned = scaled(by_positive, 1 - share), scaled(by_negative, 1 - share)
         far = min(far, other)

@@ -35,6 +35,7 @@ CANCELLING = {
 NOT_IN_TORCH = {
     *("pseudo_huber", "log_cosh", "cauchy", "fair", "dice", "multi_quantile", "nt_xent"),
     *("hinge", "squared_hinge", "sigmoid_focal", "giou", "arcface", "supcon", "barlow_twins"),
+    *("cox", "crf", "td_lambda", "ranking_softmax", "rank_ndcg", "sinkhorn"),
 }
 TOLERANCES = {np.float64: 1e-13, np.float32: 2e-6}  # of what is added up: about 500 and 20 ulp
 

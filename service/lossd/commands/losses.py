@@ -50,7 +50,8 @@ def _page(entry: LossEntry) -> str:
         for each in entry.arguments
     ]
     settings = [
-        (name, _default(schema), schema.get("description", "")) for name, schema in entry.settings.items()
+        (name, _default(schema), _plain(schema.get("description", "")))
+        for name, schema in entry.settings.items()
     ]
     aliases = [
         (each.name, each.framework, _plain(each.difference) or "the same") for each in entry.alias_details

@@ -7,10 +7,12 @@ takes several: it states those of an ordinary batch of float32, -1 for each axis
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lossd.declaration.domain import Kind
 from lossd.declaration.loss import Loss
 from lossd.declaration.signature import Argument
 from lossd.errors import UnknownLoss
@@ -18,6 +20,7 @@ from lossd.losses import find
 
 PLATFORM = "lossd"
 VERSION = "1"
+_DATATYPES: Mapping[Kind, str] = {"real": "FP32", "whole": "INT64", "boolean": "BOOL"}
 
 
 class TensorMetadata(BaseModel):
@@ -78,14 +81,12 @@ def describe_model(loss: Loss) -> ModelMetadata:
 
 def _tensor(name: str, argument: Argument | None = None, *, optional: bool = False) -> TensorMetadata:
     """Describe an array in the shape of an argument, or a number."""
-    whole = (
-        argument is not None
-        and argument.role.forms[0].domain.kind == "whole"
-        and not name.startswith("gradient.")
-    )
+    kind: Kind = "real"
+    if argument is not None and not name.startswith("gradient."):
+        kind = argument.role.forms[0].domain.kind
     return TensorMetadata(
         name=name,
-        datatype="INT64" if whole else "FP32",
+        datatype=_DATATYPES[kind],
         shape=[-1] * _rank(argument) if argument is not None else [],
         parameters={"optional": optional},
     )
