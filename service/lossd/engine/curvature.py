@@ -110,7 +110,11 @@ def _tangent(derivative: Derivative, refusal: Callable[[], InvalidCall]) -> Deri
             raise refusal() from None
         if not isinstance(found, Dual):  # it does not depend on what moves
             return np.zeros_like(found)
-        return np.where(np.isnan(found.value), found.value, found.tangent)
+        known = np.isnan(found.value)
+        # Tangents do not raise on the way; what leaves the range of this type may not leave that of a wider one.
+        if np.geterr()["over"] == "raise" and not (np.isfinite(found.tangent) | known).all():
+            raise FloatingPointError
+        return np.where(known, found.value, found.tangent)
 
     if isinstance(derivative, Pullback):
         pull = derivative.pull

@@ -26,7 +26,7 @@ ROWS_AT_A_TIME = 16
 DOT_RUN = 256  # a call a run: shorter ones cost more than they gain
 _FEW = 2048
 _ONES: Mapping[np.dtype[Any], Array] = {
-    np.dtype(kind): np.ones(DOT_RUN, kind) for kind in (np.float32, np.float64)
+    np.dtype(kind): np.ones(DOT_RUN, kind) for kind in (np.float32, np.float64, np.longdouble)
 }
 
 
@@ -51,7 +51,7 @@ def dot(left: Array, right: Array) -> float:
 
 
 def row_totals(values: Array) -> Array:
-    """Return the sum of each row of contiguous ``(rows, n)``, in float64, the same in any company of rows."""
+    """Return the sum of each row of contiguous ``(rows, n)``, in float64 or wider, the same in any company of rows."""
     ones = _ONES[values.dtype]
     runs, rest = _by_runs(values)
     return _added(np.vecdot(runs, ones), np.vecdot(rest, ones[: rest.shape[1]]))
@@ -100,5 +100,5 @@ def _by_runs(values: Array) -> tuple[Array, Array]:
 
 
 def _added(runs: Array, rest: Array) -> Array:
-    added: Array = np.add.reduce(runs, axis=1, dtype=np.float64) + rest
+    added: Array = np.add.reduce(runs, axis=1, dtype=np.result_type(runs, np.float64)) + rest
     return added
