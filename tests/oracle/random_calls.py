@@ -340,8 +340,7 @@ def _suspects(got: Any, truth: Any, least: Any = 0) -> Iterator[tuple[str, int]]
 
 # Losses whose second derivatives come by dual numbers, of parts as large as the largest in the row.
 BY_DUAL_NUMBERS = frozenset(
-    ("giou", "arcface", "cosine_embedding", "triplet_margin_with_distance", "nt_xent", "supcon")
-    + ("barlow_twins", "crf")
+    "giou arcface cosine_embedding triplet_margin_with_distance nt_xent supcon barlow_twins crf".split()
 )
 CHECKS = (check_values, check_nonfinite, check_hessian, check_product)
 SHARES = (0.8, 0.1, 0.05, 0.05)
