@@ -1,4 +1,4 @@
-"""This file is what the engine is measured on: every loss that PyTorch has too, and the sizes it is given.
+"""What the engine is measured on: every loss that PyTorch has too, and the sizes it is given.
 
 Both sides draw their arrays here, from the same seed, and take them under the same names: the names of
 lossd's arguments are PyTorch's. Nothing here imports either of them.
@@ -106,6 +106,35 @@ def _probabilities_and_labels(rng: np.random.Generator, shape: Shape, dtype: Any
     return {**drawn, "input": 1 / (1 + np.exp(-drawn["input"]))}
 
 
+def _scores_and_signs(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, Array]:
+    return {"input": rng.standard_normal(shape, dtype), "target": _signs(rng, shape, dtype)}
+
+
+def _pairs_of_scores(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, Array]:
+    scores = {name: rng.standard_normal(shape, dtype) for name in ("input1", "input2")}
+    return {**scores, "target": _signs(rng, shape, dtype)}
+
+
+def _signs(rng: np.random.Generator, shape: Shape, dtype: Any) -> Array:
+    signs: Array = (2 * rng.integers(0, 2, shape) - 1).astype(dtype)
+    return signs
+
+
+def _logarithms_and_counts(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, Array]:
+    return {"input": rng.standard_normal(shape, dtype), "target": rng.poisson(2, shape).astype(dtype)}
+
+
+def _reals_and_variances(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, Array]:
+    return {**_reals(rng, shape, dtype), "var": np.exp(rng.standard_normal(shape, dtype))}
+
+
+def _log_probabilities_and_probabilities(
+    rng: np.random.Generator, shape: Shape, dtype: Any
+) -> dict[str, Array]:
+    logits = {name: _log_softmax(rng.standard_normal(shape, dtype)) for name in ("input", "target")}
+    return {**logits, "target": np.exp(logits["target"])}
+
+
 def _logits_and_classes(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, Array]:
     return {"input": rng.standard_normal(shape, dtype), "target": rng.integers(0, shape[1], shape[0])}
 
@@ -117,6 +146,19 @@ def _log_probabilities_and_classes(rng: np.random.Generator, shape: Shape, dtype
 
 def _triplets(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, Array]:
     return {name: rng.standard_normal(shape, dtype) for name in ("anchor", "positive", "negative")}
+
+
+def _lists_of_classes(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, Array]:
+    """Draw up to half of the classes as true ones."""
+    rows, classes = shape
+    order = rng.permuted(np.broadcast_to(np.arange(classes), shape), axis=1)
+    listed = np.arange(classes) < rng.integers(1, classes // 2 + 2, (rows, 1))
+    return {"input": rng.standard_normal(shape, dtype), "target": np.where(listed, order, -1)}
+
+
+def _pairs_and_signs(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, Array]:
+    vectors = {name: rng.standard_normal(shape, dtype) for name in ("input1", "input2")}
+    return {**vectors, "target": rng.choice([-1, 1], shape[0]).astype(dtype)}
 
 
 def _frames_and_labels(rng: np.random.Generator, shape: Shape, dtype: Any) -> dict[str, Array]:
@@ -156,10 +198,33 @@ SUBJECTS: Mapping[str, Subject] = {
     "smooth_l1": Subject("smooth_l1_loss", _reals),
     "bce": Subject("binary_cross_entropy", _probabilities_and_labels),
     "bce_with_logits": Subject("binary_cross_entropy_with_logits", _logits_and_labels),
+    "soft_margin": Subject("soft_margin_loss", _scores_and_signs, limit="exp"),
+    "hinge_embedding": Subject("hinge_embedding_loss", _scores_and_signs),
+    "margin_ranking": Subject(
+        "margin_ranking_loss", _pairs_of_scores, gradient=("input1", "input2"), limit=None
+    ),
+    "poisson_nll": Subject("poisson_nll_loss", _logarithms_and_counts, limit="exp"),
+    "gaussian_nll": Subject("gaussian_nll_loss", _reals_and_variances, gradient=("input", "var")),
+    "kl_div": Subject("kl_div", _log_probabilities_and_probabilities, _by_classes, limit=None),
     "cross_entropy": Subject("cross_entropy", _logits_and_classes, _by_classes, limit="exp"),
     "nll": Subject("nll_loss", _log_probabilities_and_classes, _by_classes, limit=None),
     "triplet_margin": Subject(
         "triplet_margin_loss", _triplets, _by_width, gradient=("anchor", "positive", "negative"), limit=None
+    ),
+    "triplet_margin_with_distance": Subject(
+        "triplet_margin_with_distance_loss",
+        _triplets,
+        _by_width,
+        gradient=("anchor", "positive", "negative"),
+        limit=None,
+    ),
+    "cosine_embedding": Subject(
+        "cosine_embedding_loss", _pairs_and_signs, _by_width, gradient=("input1", "input2"), limit=None
+    ),
+    "multi_margin": Subject("multi_margin_loss", _logits_and_classes, _by_classes, limit=None),
+    "multilabel_margin": Subject("multilabel_margin_loss", _lists_of_classes, _by_classes, limit=None),
+    "multilabel_soft_margin": Subject(
+        "multilabel_soft_margin_loss", _logits_and_labels, _by_classes, limit="subtract"
     ),
     "ctc": Subject("ctc_loss", _frames_and_labels, _ctc_shape, gradient=("log_probs",), limit=None),
 }

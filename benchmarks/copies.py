@@ -1,4 +1,4 @@
-"""This file is one large binary call against what cannot be done without: its bytes moved, its kernel run.
+"""One large binary call against what no server can do without: its bytes moved, its kernel run.
 
 A float32 call in safetensors, input, target and the gradient back, on one connection. What it takes may be
 1.5 times a raw echo of as many bytes plus the engine alone, and what it holds 1.3 times the body.

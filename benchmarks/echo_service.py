@@ -1,4 +1,4 @@
-"""This file is the least that a server can do with a call: receive it into one buffer and send half of it back.
+"""The least that a server can do with a call: receive it into one buffer and send half of it back.
 
 Half, because a call's input and target come, and the gradient of the input goes.
 """

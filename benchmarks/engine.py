@@ -1,4 +1,4 @@
-"""This file is the engine against PyTorch: value and gradient of every loss that both have, at every size.
+"""The engine against PyTorch: value and gradient of every loss that both have, at every size.
 
 Each side lives in a process of its own and they take turns; a row's figure is the median over the turns of
 the median call. Ours is `lossd.engine.evaluate` from end to end, the request's validation and the gradient's

@@ -1,4 +1,4 @@
-"""This file is the service that a user would write by hand: FastAPI, pydantic and PyTorch, and no more.
+"""The service that a user would write by hand: FastAPI, pydantic and PyTorch, and no more.
 
 Where a choice is free it is the faster one: the routes are coroutines, so that no call waits for a thread,
 and the answer is a model, which FastAPI writes faster than a dict.

@@ -1,4 +1,4 @@
-"""This file is the service over HTTP against the one that a user would write by hand.
+"""The service over HTTP against the one that a user would write by hand.
 
 Two calls, both with the gradient, in JSON: mse of 8x3 numbers, where the server's own work is all there is,
 and cross entropy of 1024x1000 logits, where reading and writing numbers is. One worker each, taking turns.

@@ -1,4 +1,4 @@
-"""This file is the memory of one large call: at most its inputs, its gradient and 16 MiB more.
+"""The memory of one large call: at most its inputs, its gradient and 16 MiB more.
 
 Each loss is measured in a process of its own: what is resident before its inputs are drawn, then the most
 that was ever resident until its answer is there (``VmHWM``, reset once the inputs are drawn).

@@ -1,4 +1,4 @@
-"""This file is what the engine's rows say: ratios to PyTorch, shares of the limit, and their tables."""
+"""Ratios of the engine to PyTorch, shares of the limit, and their tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how results are written down: Markdown tables, JSON, and the README between its markers."""
+"""Writes results down: Markdown tables, JSON, and the README between its markers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a server as the benchmark sees it: a process that is started, asked, timed and ended.
+"""A server as the benchmark sees it: a process that is started, asked, timed and ended.
 
 The client is bare sockets with requests made beforehand, so that it needs less of the machine than any
 server does and its own work is no part of the figures.

@@ -1,4 +1,4 @@
-"""This file is a side of a comparison, in a process of its own.
+"""One side of a comparison, in a process of its own.
 
 PyTorch's OpenMP workers spin for a while after each call and would starve whatever runs next in the same
 process, so a side is a child that reads one command a line and answers in kind: `prepare` draws a case's

@@ -1,4 +1,4 @@
-"""This file is JSON to arrays and back, in nanoseconds a number, against what else could read and write it.
+"""JSON to arrays and back, in nanoseconds a number, against other ways to read and write it.
 
 Reading is a request with a matrix of float64 in full digits, writing an answer with such a gradient. Ours
 does more than the others: it proves the shape, refuses what is not a number and says where. The row without

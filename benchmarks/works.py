@@ -1,4 +1,4 @@
-"""This file is what is timed: one call of the engine, of PyTorch, and of the limit."""
+"""What is timed: one call of the engine, of PyTorch, and of the limit."""
 
 from __future__ import annotations
 

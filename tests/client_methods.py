@@ -11,10 +11,11 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 
+from lossd.declaration.loss import GENERAL_ARRAYS, Loss
+from lossd.declaration.signature import Argument
 from lossd.engine import Options, request_model
-from lossd.engine.request import ReductionName
+from lossd.engine.options import ReductionName
 from lossd.losses import LOSSES
-from lossd.losses.spec import GENERAL_ARRAYS, Argument, Loss
 
 FILE = Path(__file__).parent.parent / "service" / "lossd" / "client" / "methods.py"
 OF_THE_BYTES = {"encoding"}  # the client chooses the format
@@ -64,12 +65,17 @@ class Losses(Generic[R]):
 ONLY_HERE = {
     # The service has a name of a dtype alone; the client turns NumPy's types into names.
     "dtype": "DType | type[np.generic] | np.dtype[Any] | None",
+    # The service has a name for the direction of each argument.
+    "hvp": "ArrayLike | Mapping[str, ArrayLike] | None",
 }
+
+
+GROUP = "group: sizes of the lists, (N), whose items then come one after the other"
 
 
 def source() -> str:
     """Write the module, formatted as the formatter would."""
-    arrays = {x.name: tuple(a.name for a in x.arguments + x.vectors) for x in LOSSES.values()}
+    arrays = {x.name: (*x.by_name, *(["group"] if x.ragged else [])) for x in LOSSES.values()}
     aliases = {alias.name: x.name for x in LOSSES.values() for alias in x.aliases}
     objectives = tuple(a.name for x in LOSSES.values() for a in x.aliases if "convention" in a.defaults)
     defaults = {name: field.default for name, field in OPTIONS.items()}
@@ -102,14 +108,16 @@ def listing(name: str, entries: tuple[str, ...], text: str) -> str:
 
 def method(loss: Loss) -> str:
     """Write the method of one loss."""
-    may_lack = [argument.optional or argument.name in loss.one_of for argument in loss.arguments]
+    positional = [argument for argument in loss.arguments if not argument.keyword]
+    may_lack = [argument.optional or argument.name in loss.one_of for argument in positional]
     # What follows a parameter with a default must have one, too; the service says where one is missing.
     arguments = [
         array_parameter(argument, optional=any(may_lack[: place + 1]))
-        for place, argument in enumerate(loss.arguments)
+        for place, argument in enumerate(positional)
     ]
     keywords = [
-        *(array_parameter(vector, optional=vector.optional) for vector in loss.vectors),
+        *(["group: ArrayLike | None = None"] if loss.ragged else []),
+        *(array_parameter(a, optional=a.optional) for a in loss.arguments if a.keyword),
         *(setting_parameter(name, *pair) for name, pair in loss.settings.items()),
         *(
             f"{name}: {option_type(name)} = {written(OPTIONS[name].default)}"
@@ -148,7 +156,8 @@ def setting_parameter(name: str, hint: Any, default: Any) -> str:
 def docstring(loss: Loss) -> str:
     """Write the docstring: what the loss is, and every parameter in one line or two."""
     paragraphs = [wrap(" ".join(text.split()), 96) for text in dedent(loss.description).split("\n\n") if text]
-    listed = [f"{a.name}: {a.domain}, of shape {a.shape}" for a in loss.arguments + loss.vectors]
+    listed = [f"{a.name}: {a.domain}, of shape {a.shape}" for a in loss.arguments]
+    listed += [GROUP] * bool(loss.ragged)
     listed += [f"{name}: {setting_range(loss, name)}" for name in loss.settings]
     listed += [f"{name}: {OPTIONS[name].description}" for name in general_options(loss)]
     lines = ["    " + line for item in listed for line in wrap(item, WIDTH - 12, subsequent_indent=" " * 4)]

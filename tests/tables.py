@@ -1,4 +1,4 @@
-"""This file is the README's tables, made from the declarations: ``python -m tests.tables`` writes them."""
+"""The README's tables, made from the declarations: ``python -m tests.tables`` writes them."""
 
 import json
 import re

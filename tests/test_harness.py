@@ -1,12 +1,13 @@
-"""Every property can fail: each is shown a loss that is wrong in the way it looks for, and must say so.
+"""Every property can fail: each is shown losses that are wrong in the way it looks for, and must say so.
 
-A check that cannot fail holds nothing; without this file nobody would notice.
+A check that cannot fail holds nothing; without this file nobody would notice. A loss may be wrong row by row, over a
+whole batch, whose derivatives are pullbacks, or in its fused kernel alone.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
 from threading import get_ident
@@ -15,26 +16,34 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import pytest
 
+from lossd.declaration.domain import OneOf
+from lossd.declaration.families import Curve, margin_loss, residual_loss
+from lossd.declaration.loss import Example, Loss, loss
+from lossd.declaration.result import Derivative, Pullback, Result, evaluated
+from lossd.declaration.roles import Items, Positive, Real, RowWeight
+from lossd.declaration.signature import Differentiable
 from lossd.engine import evaluate
-from lossd.engine.prepare import prepare
+from lossd.engine.concatenated import padded
+from lossd.fused import FUSED
 from lossd.losses import LOSSES
-from lossd.losses.roles import Positive, Real, RowWeight
-from lossd.losses.spec import Differentiable, Example, Loss, Terms, forced, loss
-from lossd.message import Call
+from lossd.message import Array, Call
+from lossd.numerics.dual import Dual
 from tests.losses import derivatives, layouts, numbers, reductions, selection
 from tests.losses.cases import CASES, Case, cases_of
 from tests.losses.properties import PROPERTIES
+
+Spoil = Callable[[Loss], Loss]
 
 
 class Fault(NamedTuple):
     """A loss, a way to spoil it, and a way to spoil what the engine hears of a call."""
 
     loss: str
-    spoil: Callable[[Loss], Loss] = lambda loss: loss
+    spoil: Spoil = lambda loss: loss
     hear: Callable[[Call], Call] = lambda call: call
 
 
-def with_terms(change: Callable[[Terms], Terms]) -> Callable[[Loss], Loss]:
+def with_result(change: Callable[[Result], Result]) -> Spoil:
     """Spoil what a kernel returns."""
 
     def spoil(loss: Loss) -> Loss:
@@ -43,7 +52,28 @@ def with_terms(change: Callable[[Terms], Terms]) -> Callable[[Loss], Loss]:
     return spoil
 
 
-def deaf(*unheard: str, **misheard: Any) -> Fault:
+def with_fused(change: Callable[[Callable[..., float]], Callable[..., float]]) -> Spoil:
+    """Spoil a loss's fused kernel, but not the kernel that it stands beside."""
+
+    def spoil(loss: Loss) -> Loss:
+        spoilt = with_result(lambda result: result)(loss)
+        FUSED[spoilt.kernel] = [
+            kernel._replace(function=change(kernel.function)) for kernel in FUSED[loss.kernel]
+        ]
+        return spoilt
+
+    return spoil
+
+
+@pytest.fixture(autouse=True)
+def _fused_kernels_stay_as_they_are() -> Iterator[None]:
+    before = dict(FUSED)
+    yield
+    FUSED.clear()
+    FUSED.update(before)
+
+
+def deaf(*unheard: str, of: tuple[str, ...] = ("mse",), **misheard: Any) -> tuple[Fault, ...]:
     """Spoil what a call asks, as if the engine did not look at it."""
 
     def hear(call: Call) -> Call:
@@ -53,107 +83,222 @@ def deaf(*unheard: str, **misheard: Any) -> Fault:
         )
         return replace(call, arrays=arrays, options=options)
 
-    return Fault("mse", hear=hear)
+    return tuple(Fault(name, hear=hear) for name in of)
 
 
 def scaled(
-    terms: Terms, factor: Any, *, value: bool = True, gradient: bool = True, hessian: bool = True
-) -> Terms:
-    """Return terms with some of them multiplied."""
-    return Terms(
-        terms.value * (factor if value else 1),
-        {name: forced(lazy) * (factor if gradient else 1) for name, lazy in terms.gradient.items()},
-        None if terms.hessian is None else forced(terms.hessian) * (factor if hessian else 1),
-        terms.product,
+    result: Result, factor: Any, *, value: bool = True, gradient: bool = True, hessian: bool = True
+) -> Result:
+    """Return a result with some of it multiplied, by one number or one per value."""
+    return replace(
+        result,
+        value=result.value * (factor if value else 1),
+        gradient={name: _times(each, factor if gradient else 1) for name, each in result.gradient.items()},
+        hessian={name: _times(each, factor if hessian else 1) for name, each in result.hessian.items()},
+        product={
+            name: lambda direction, of=product: of(direction) * _column(factor if hessian else 1, direction)
+            for name, product in result.product.items()
+        },
     )
+
+
+def _times(derivative: Derivative, factor: Any) -> Derivative:
+    if isinstance(derivative, Pullback):
+        pull = derivative.pull
+        return Pullback(lambda upstream: pull(upstream * factor))
+
+    def slope() -> Array:
+        found = evaluated(derivative)
+        return found * _column(factor, found)
+
+    return slope
+
+
+def _column(factor: Any, like: Array) -> Any:
+    return np.reshape(factor, (-1,) + (1,) * (like.ndim - 1)) if np.ndim(factor) else factor
 
 
 def drifting(loss: Loss) -> Loss:
     """Spoil a loss so that no two evaluations agree."""
     calls = count(1)
-    return with_terms(lambda terms: scaled(terms, 1 + next(calls) / 100))(loss)
+    return with_result(lambda result: scaled(result, 1 + next(calls) / 100))(loss)
 
 
 def writing(loss: Loss) -> Loss:
     """Spoil a loss so that it works in its caller's memory."""
 
-    def kernel(**arguments: Any) -> Terms:
-        if arguments["input"].flags.writeable:
-            arguments["input"][...] *= 2
+    def kernel(**arguments: Any) -> Result:
+        first = arguments[loss.gradient[0]]
+        if first.flags.writeable:
+            first[...] *= 2
         return loss.kernel(**arguments)
 
     return replace(loss, kernel=kernel)
 
 
-def untrue_to_its_tuned_form(loss: Loss) -> Loss:
-    """Spoil the kernel, but not the tuned form that stands beside it."""
-    spoilt = with_terms(lambda terms: scaled(terms, 1 + 1e-5))(loss)
-    object.__setattr__(spoilt, "tuned", loss.tuned)
-    return spoilt
+def curvature_off(loss: Loss) -> Loss:
+    """Spoil the tangents alone that dual numbers carry through the gradient's code."""
+
+    def kernel(**arguments: Any) -> Result:
+        moving = any(isinstance(argument, Dual) for argument in arguments.values())
+        return scaled(loss.kernel(**arguments), 1.001 if moving else 1, value=False, hessian=False)
+
+    return replace(loss, kernel=kernel)
 
 
-def _short_of_digits(terms: Terms) -> Terms:
-    """Lose digits in float32 alone."""
-    return terms._replace(value=terms.value.astype(np.float16)) if terms.value.dtype == np.float32 else terms
+def short_of_digits(loss: Loss) -> Loss:
+    """Spoil a loss so that it loses digits in float32 alone."""
+
+    def kernel(**arguments: Any) -> Result:
+        result = loss.kernel(**arguments)
+        single = arguments[loss.gradient[0]].dtype == np.float32
+        return replace(result, value=result.value.astype(np.float16)) if single else result
+
+    return replace(loss, kernel=kernel)
+
+
+def _off(fused: Callable[..., float]) -> Callable[..., float]:
+    return lambda *arguments, **more: fused(*arguments, **more) * (1 + 1e-5)
+
+
+def _off_in_its_gradient(fused: Callable[..., float]) -> Callable[..., float]:
+    def function(*arguments: Any, out: Any, **more: Any) -> float:
+        value = fused(*arguments, out=out, **more)
+        for each in out if isinstance(out, list | tuple) else [out]:
+            each *= 1 + 1e-5
+        return value
+
+    return function
+
+
+def _drifting(fused: Callable[..., float]) -> Callable[..., float]:
+    calls = count(1)
+    return lambda *arguments, **more: fused(*arguments, **more) * (1 + next(calls) / 100)
+
+
+def _writing(fused: Callable[..., float]) -> Callable[..., float]:
+    def function(input: Array, *arguments: Any, **more: Any) -> float:
+        if input.flags.writeable:
+            input *= 2
+        return fused(input, *arguments, **more)
+
+    return function
+
+
+def _by_block(fused: Callable[..., float]) -> Callable[..., float]:
+    return lambda input, *arguments, **more: fused(input, *arguments, **more) * (1 + len(input) / 100)
+
+
+def _by_thread(fused: Callable[..., float]) -> Callable[..., float]:
+    return lambda *arguments, **more: fused(*arguments, **more) * (1 + (get_ident() != _MAIN) / 100)
 
 
 _MAIN = get_ident()
 Smoothly = Annotated[Positive, Differentiable]
-gradient_off = with_terms(lambda terms: scaled(terms, 1.001, value=False, hessian=False))
-hessian_off = with_terms(lambda terms: scaled(terms, 1.001, value=False, gradient=False))
-depends_on_block = with_terms(lambda terms: scaled(terms, 1 + len(terms.value) / 100))
-depends_on_place = with_terms(lambda terms: scaled(terms, 1 + np.arange(len(terms.value)) / 100))
-depends_on_thread = with_terms(lambda terms: scaled(terms, 1 + (get_ident() != _MAIN) / 100))
-hides_nan = with_terms(lambda terms: terms._replace(value=np.nan_to_num(terms.value)))
+gradient_off = with_result(lambda result: scaled(result, 1.001, value=False, hessian=False))
+hessian_off = with_result(lambda result: scaled(result, 1.001, value=False, gradient=False))
+depends_on_block = with_result(lambda result: scaled(result, 1 + len(result.value) / 100))
+depends_on_place = with_result(lambda result: scaled(result, 1 + np.arange(len(result.value)) / 100))
+depends_on_thread = with_result(lambda result: scaled(result, 1 + (get_ident() != _MAIN) / 100))
+hides_nan = with_result(lambda result: replace(result, value=np.nan_to_num(result.value)))
 
-FAULTS: Mapping[Callable[[Case], None], Fault] = {
-    derivatives.check_gradient: Fault("mse", gradient_off),
-    derivatives.check_gradient_along_axes: Fault("mse", gradient_off),
-    derivatives.check_hessian: Fault("mse", hessian_off),
-    derivatives.check_hvp: Fault("mse", hessian_off),
-    reductions.check_identities: Fault("mse", drifting),
-    reductions.check_sample_weight: deaf("sample_weight"),
-    reductions.check_upstream: deaf("upstream"),
+
+def of_target(spoil: Spoil) -> Spoil:
+    """Spoil what a kernel says of its second argument alone."""
+
+    def only(loss: Loss) -> Loss:
+        spoilt = spoil(loss)
+
+        def kernel(**arguments: Any) -> Result:
+            true, wrong = loss.kernel(**arguments), spoilt.kernel(**arguments)
+            second = {**true.hessian, "target": wrong.hessian["target"]}
+            return replace(
+                true, gradient={**true.gradient, "target": wrong.gradient["target"]}, hessian=second
+            )
+
+        return replace(loss, kernel=kernel)
+
+    return only
+
+
+BOTH = ("mse", "nt_xent")  # row by row, and over a whole batch
+
+
+def each(spoil: Spoil, *names: str) -> tuple[Fault, ...]:
+    """Spoil several losses in one way."""
+    return tuple(Fault(name, spoil) for name in names)
+
+
+FAULTS: Mapping[Callable[[Case], None], tuple[Fault, ...]] = {
+    derivatives.check_gradient: (*each(gradient_off, *BOTH), Fault("mse", of_target(gradient_off))),
+    derivatives.check_gradient_along_axes: each(gradient_off, *BOTH),
+    derivatives.check_hessian: (*each(hessian_off, *BOTH), Fault("mse", of_target(hessian_off))),
+    derivatives.check_hvp: (
+        *each(hessian_off, "mse", "cross_entropy"),
+        *each(curvature_off, "nt_xent"),
+        Fault("mse", of_target(hessian_off)),
+    ),
+    derivatives.check_hvp_of_all_arguments: each(curvature_off, *BOTH),
+    reductions.check_identities: each(drifting, *BOTH),
+    reductions.check_sample_weight: deaf("sample_weight", of=BOTH),
+    reductions.check_upstream: deaf("upstream", of=BOTH),
     reductions.check_axis: deaf("axis"),
-    reductions.check_shards: Fault("mse", depends_on_place),
-    reductions.check_empty: deaf(empty="nan"),
-    reductions.check_legacy_arguments: deaf("size_average", "reduce"),
-    reductions.check_samples_may_be_permuted: Fault("mse", depends_on_place),
-    selection.check_mask: deaf("mask"),
+    reductions.check_shards: each(depends_on_place, "mse"),
+    reductions.check_empty: deaf(empty="nan", of=BOTH),
+    reductions.check_legacy_arguments: deaf("size_average", "reduce", of=BOTH),
+    reductions.check_samples_may_be_permuted: each(depends_on_place, *BOTH),
+    selection.check_mask: deaf("mask", of=BOTH),
     selection.check_no_weight: deaf("sample_weight"),
-    selection.check_mask_denominator: deaf("mask"),
-    selection.check_nan_propagates: Fault("mse", hides_nan),
-    selection.check_finite_is_demanded: deaf("check_finite"),
-    layouts.check_layouts: Fault("mse", drifting),
-    layouts.check_inputs_are_not_written: Fault("mse", writing),
-    layouts.check_block_size: Fault("mse", depends_on_block),
-    layouts.check_threads: Fault("mse", depends_on_thread),
-    layouts.check_calls_before: Fault("mse", drifting),
-    numbers.check_floating_types: Fault("mse", with_terms(_short_of_digits)),
-    numbers.check_integer_types: Fault("nll", drifting),
-    numbers.check_whole_numbers_are_real_ones: Fault("mse", drifting),
-    numbers.check_tuned_kernel: Fault("mse", untrue_to_its_tuned_form),
+    selection.check_mask_denominator: deaf("mask", of=BOTH),
+    selection.check_nan_propagates: each(hides_nan, *BOTH),
+    selection.check_finite_is_demanded: deaf("check_finite", of=BOTH),
+    layouts.check_layouts: (*each(drifting, *BOTH), Fault("mse", with_fused(_drifting))),
+    layouts.check_inputs_are_not_written: (*each(writing, *BOTH), Fault("mse", with_fused(_writing))),
+    layouts.check_block_size: (Fault("mse", depends_on_block), Fault("mse", with_fused(_by_block))),
+    layouts.check_threads: (Fault("mse", depends_on_thread), Fault("mse", with_fused(_by_thread))),
+    layouts.check_calls_before: (*each(drifting, *BOTH), Fault("mse", with_fused(_drifting))),
+    numbers.check_floating_types: (
+        *each(short_of_digits, *BOTH),
+        Fault("mse", with_fused(_off)),
+    ),
+    numbers.check_integer_types: (*each(drifting, "nll", "nt_xent"), Fault("nll", with_fused(_drifting))),
+    numbers.check_whole_numbers_are_real_ones: each(drifting, *BOTH),
+    numbers.check_fused_kernel: (
+        *each(with_fused(_off), "mse", "cross_entropy", "triplet_margin"),
+        *each(with_fused(_off_in_its_gradient), "mse", "triplet_margin"),
+    ),
 }
+SPOILT = [(check, fault) for check in PROPERTIES for fault in FAULTS[check]]
 
 
 def case_of(name: str) -> Case:
-    """Return a case whose batch has two axes: with one, an axis that is not looked at goes unnoticed."""
-    return next(case for case in CASES if case.loss is LOSSES[name] and len(case.batch) == 2)
+    """Return a case whose batch has two axes, where it may: with one, an axis that is not looked at goes unnoticed."""
+    of_loss = [case for case in CASES if case.loss is LOSSES[name]]
+    return next((case for case in of_loss if len(case.batch) == 2), of_loss[0])
 
 
-@pytest.mark.parametrize("check", PROPERTIES, ids=lambda check: check.__name__)
-def test_property_fails_for_a_wrong_loss(check, monkeypatch):
-    name, spoil, hear = FAULTS[check]
-    case = case_of(name)
+@pytest.mark.parametrize(
+    ("check", "fault"), SPOILT, ids=[f"{check.__name__}-{fault.loss}" for check, fault in SPOILT]
+)
+def test_property_fails_for_a_wrong_loss(check, fault, monkeypatch):
+    case = case_of(fault.loss)
     check(case)
-    monkeypatch.setattr(
-        sys.modules[evaluate.__module__],
-        "prepare",
-        lambda loss, call, block_bytes: prepare(loss, hear(call), block_bytes),
-    )
+    evaluating = sys.modules[evaluate.__module__]
+    monkeypatch.setattr(evaluating, "padded", lambda loss, call: padded(loss, fault.hear(call)))
     # A refusal that does not come fails a check by pytest's own exception.
-    with pytest.raises((AssertionError, pytest.fail.Exception)):
-        check(replace(case, loss=spoil(case.loss)))
+    with pytest.raises((AssertionError, pytest.fail.Exception)) as failure:
+        check(replace(case, loss=fault.spoil(case.loss)))
+    assert str(failure.value), "a bare assert in a module that pytest does not rewrite says nothing"
+
+
+def test_losses_of_every_kind_are_spoilt():
+    spoilt = {fault.loss for _, fault in SPOILT}
+    assert {LOSSES[name].whole_batch for name in spoilt} == {False, True}
+    pairs = case_of("nt_xent")
+    pulled = LOSSES["nt_xent"].kernel(**pairs.call.arrays)
+    assert all(isinstance(found, Pullback) for found in (*pulled.gradient.values(), *pulled.hessian.values()))
+    fused = [check for check, fault in SPOILT if fault.spoil(LOSSES[fault.loss]).kernel in FUSED]
+    assert {numbers.check_fused_kernel, layouts.check_threads} <= set(fused)
 
 
 def test_every_loss_has_cases():
@@ -162,28 +307,93 @@ def test_every_loss_has_cases():
     assert len(names) == len(set(names))
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_over_classes_has_cases_of_classes_on_every_axis(name):
+    axes = {case.class_axis for case in CASES if case.loss.name == name}
+    assert axes == ({None, 0, -1} if "class_axis" in LOSSES[name].settings else {None})
+
+
 @loss(
     formula=r"\ell = w\,(x - t)^4",
     source="this test",
     example=Example(input=[2.0], target=[0.0], value=[16.0]),
 )
-def quartic(input: Real, target: Real, weight: RowWeight | None = None, *, reach: Smoothly = 1.0) -> Terms:
-    """A loss that no other test has heard of."""
+def quartic(input: Real, target: Real, weight: RowWeight | None = None, *, reach: Smoothly = 1.0) -> Result:
+    """A loss that no other test has heard of.
+
+    Settings:
+        reach: What residuals are divided by.
+    """
     residual = (input - target) / reach
     slope = 4 * residual**3 / reach
-    return Terms(
+    return Result(
         residual**4,
         {"input": slope, "target": -slope, "reach": lambda: -4 * residual**4 / reach},
-        lambda: 12 * residual**2 / reach**2,
+        {"input": lambda: 12 * residual**2 / reach**2},
     ).times(weight)
 
 
+@residual_loss(
+    formula=r"\ell = r^4", source="this test", example=Example(input=[2.0], target=[0.0], value=[16.0]),
+    weight="sum",
+)  # fmt: skip
+def curved(r: Array, *, reach: Smoothly = 1.0) -> Curve:
+    """The same of a family, which adds the target's derivatives and the weight.
+
+    Settings:
+        reach: What residuals are divided by.
+    """
+    part = r / reach
+    by_setting = {"reach": lambda: -4 * part**4 / reach}
+    return Curve(part**4, 4 * part**3 / reach, lambda: 12 * part**2 / reach**2, by_setting)
+
+
+@margin_loss(
+    formula=r"\ell = e^{-m}", source="this test", example=Example(input=[0.0], target=[1], value=[1.0])
+)
+def exponential(m: Array) -> Curve:
+    """A loss of the margin, whose labels are -1 and 1."""
+    power = np.exp(-m)
+    return Curve(power, -power, lambda: power)
+
+
+@loss(
+    formula=r"\ell_i = \sum_j (x_i x_j)^2", source="this test", example=Example(items=[[1.0]], value=[1.0]),
+    gradient=("items",), value="(N)",
+)  # fmt: skip
+def alike(items: Items) -> Result:
+    """A loss over a whole batch."""
+    products = items @ items.T
+
+    def slope(upstream: Array) -> Array:
+        pair = upstream[:, None] + upstream
+        gradient: Array = 2 * (pair * products) @ items
+        return gradient
+
+    def curvature(upstream: Array) -> Array:
+        pair = upstream[:, None] + upstream
+        own = np.diag(pair)[:, None] * (np.diag(products)[:, None] + items**2)
+        second: Array = 2 * (pair @ items**2) + 2 * own
+        return second
+
+    return Result((products**2).sum(axis=1), {"items": Pullback(slope)}, {"items": Pullback(curvature)})
+
+
+NEW = (quartic, curved, exponential, alike)
+
+
+@pytest.mark.parametrize("declared", NEW, ids=lambda loss: loss.name)
 @pytest.mark.parametrize("check", PROPERTIES, ids=lambda check: check.__name__)
-def test_a_new_loss_is_covered_by_its_declaration(check):
-    cases = list(cases_of(quartic))
-    assert [str(case) for case in cases] == [
+def test_a_new_loss_is_covered_by_its_declaration(check, declared):
+    for case in cases_of(declared):
+        check(case)
+
+
+def test_the_cases_of_a_new_loss_are_its_forms_and_settings():
+    assert [str(case) for case in cases_of(quartic)] == [
         "quartic-plain-default-6", "quartic-plain-default-3x2", "quartic-plain-drawn-6",
         "quartic-weight-default-6", "quartic-weight-default-3x2", "quartic-weight-drawn-6",
     ]  # fmt: skip
-    for case in cases:
-        check(case)
+    assert [str(case) for case in cases_of(alike)] == ["alike-plain-default-6"]
+    (target,) = (case.form.roles["target"] for case in [next(cases_of(exponential))])
+    assert isinstance(target.domain, OneOf)

@@ -44,6 +44,6 @@ def test_a_command_answers_as_printed(path: str, body: str, answer: str) -> None
 
 
 def test_the_loss_that_is_shown_is_the_declaration_in_the_catalogue() -> None:
-    (block,) = re.findall(r"```python\n(@loss.*?)```", README.read_text(), flags=re.DOTALL)
+    (block,) = re.findall(r"```python\n(@\w*loss.*?)```", README.read_text(), flags=re.DOTALL)
     (name,) = re.findall(r"^def (\w+)\(", block, flags=re.MULTILINE)
     assert block == inspect.getsource(LOSSES[name].kernel)

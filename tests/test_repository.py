@@ -1,4 +1,4 @@
-"""This file is what holds between the files around the code: version, limits, targets, image and proxy."""
+"""What holds between the files around the code: version, limits, targets, image and proxy."""
 
 import json
 import re

@@ -8,11 +8,15 @@ from lossd.engine.request import Options
 from lossd.losses import LOSSES
 from lossd.spelling import did_you_mean
 
+# A hint is among the names of one loss; these have all the names below between them.
+OF = (
+    *("huber", "cross_entropy", "bce_with_logits", "dice", "multi_quantile", "triplet_margin"),
+    *("nt_xent", "ctc"),
+)
 KNOWN = sorted(
     {
         *Options.model_fields,
-        *(a.name for loss in LOSSES.values() for a in loss.arguments + loss.vectors),
-        *(name for loss in LOSSES.values() for name in loss.settings),
+        *(name for loss in OF for name in (*LOSSES[loss].by_name, *LOSSES[loss].settings)),
     }
 )
 MISSPELT = {

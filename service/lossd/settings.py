@@ -1,4 +1,4 @@
-"""This file is every limit and switch: a field is a variable ``LOSSD_<FIELD>`` and a row of the README."""
+"""Every limit and switch: a field is a variable ``LOSSD_<FIELD>`` and a row of the README."""
 
 from __future__ import annotations
 
@@ -57,10 +57,22 @@ class Settings(BaseSettings):
     """Most dimensions of an array, and deepest nesting of an option."""
 
     max_in_flight_bytes: int = Field(256 * MIB, ge=1)
-    """Bytes of all request bodies held at once; beyond it a request gets a 503 with Retry-After."""
+    """Total bytes of bodies, workspace and answers in flight. Above this limit, requests get 503 with Retry-After."""
+
+    max_work: int = Field(10**11, ge=1)
+    """Most elementary operations of one call, by its estimate; a call that needs more gets a 422."""
+
+    max_workspace_bytes: int = Field(128 * MIB, ge=1)
+    """Most memory that one call may work in, by its estimate; a call that needs more gets a 422."""
+
+    max_answer_bytes: int = Field(64 * MIB, ge=1)
+    """Most bytes in the arrays of one answer; a call that asks for more gets a 422."""
 
     inline_body_bytes: int = Field(16 * 1024, ge=0)
-    """Calls with a body up to this size compute on the event loop, larger ones in the thread pool."""
+    """Largest body that is read on the event loop; larger ones are read in the thread pool."""
+
+    inline_milliseconds: float = Field(0.5, ge=0)
+    """Longest call, by its estimate, that computes on the event loop; longer ones compute in the thread pool."""
 
     compress_from_bytes: int = Field(256 * 1024, ge=0)
     """Answers in JSON from this size on are compressed for callers that accept it."""

@@ -1,4 +1,4 @@
-"""This file is how the tests reach the service: in process through its real layers, or as a process on a socket."""
+"""Reaches the service for tests: in process through its real layers, or as a process on a socket."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from lossd.__main__ import main
+from lossd.declaration.alias import NOT_OFFERED
 from lossd.losses import LOSSES
-from lossd.losses.alias import NOT_OFFERED
 from tests.api.serving import InProcess
 from tests.oracle.alias_values import BY_DEFAULT, assert_close, assert_given
 

@@ -42,7 +42,7 @@ BODIES = {
         "nesting",
     ),
     "empty body": ("mse", "", 400, "", "an empty body"),
-    "no object": ("mse", "[1, 2]", 400, "", "a JSON array"),
+    "no object": ("mse", "[1, 2]", 400, "", "a list"),
     "cut short": ("mse", '{"input": [1, 2', 400, "line 1", "end of data"),
     "not UTF-8": ("mse", b'{"input": "\xff"}', 400, "", "UTF-8"),
     "repeated key": ("mse", '{"input": [1], "input": [2], "target": [1]}', 400, "", "again"),

@@ -136,7 +136,7 @@ def test_eval_takes_several_reductions_and_negative_numbers() -> None:
         (["--loss", "mse", "--input", "x", "--target", "1"], b"", 2, "at `input`"),
         (["--loss", "mse", "--input", "1", "--target", "1", "--delta", "1"], b"", 1, "delta"),
         ([], b"{}", 2, "--loss NAME"),
-        ([], b"[]", 1, "standard input: expected a JSON object, got a JSON array"),
+        ([], b"[]", 1, "standard input: expected a JSON object, got a list"),
         ([], b'{"loss": "mse", }', 1, "standard input: expected JSON, got "),
         ([], b"", 1, "standard input: expected a JSON object, got an empty body"),
         ([], b'{"loss": ["mse"]}', 2, "--loss NAME"),

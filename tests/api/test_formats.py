@@ -14,15 +14,15 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from lossd.declaration.loss import Loss
+from lossd.declaration.samples import sample_call
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
-from lossd.losses.samples import sample_call
-from lossd.losses.spec import Loss
 from lossd.message import Answer, Call
 from lossd.wire import CODECS, Codec
 from lossd.wire.content_encoding import compress
+from lossd.wire.decompression import zstd
 from lossd.wire.query import to_query
-from lossd.wire.unfolding import zstd
 from tests.api.serving import GOOD, GOOD_LOSS, InProcess
 
 JSON, SAFETENSORS, MESSAGEPACK, NPZ = CODECS
@@ -83,7 +83,7 @@ def test_every_pair_of_formats_gives_the_engines_bits(
 ) -> None:
     sampled = sample_call(loss, np.random.default_rng(0), batch=(5,), dtype=np.float32)
     options = {**sampled.options, "reduction": ["mean", "none"], "gradient": True, "encoding": "base64"}
-    arrays = {name: np.ascontiguousarray(array) for name, array in sampled.arrays.items()}
+    arrays = {name: np.array(array, order="C") for name, array in sampled.arrays.items()}
     computed = evaluate(loss, Call({name: array.copy() for name, array in arrays.items()}, options))
     response = send(service, loss.name, Call(arrays, options), reads, writes)
     assert_same_answer(answer_of(response, writes), computed)

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from lossd.api.error_boundary import ErrorBoundary
 from lossd.api.health import Health
 from lossd.api.log import open_log
-from lossd.api.observe import Observe
 from lossd.settings import Settings
 from tests.api.serving import GOOD, InProcess
 
@@ -144,7 +144,7 @@ def test_a_log_that_nobody_can_read_costs_no_request() -> None:
 def through_observe(app: Any) -> tuple[httpx.Response, list[dict[str, Any]]]:
     """Send one request through the outermost layer alone; return the response and the log."""
     stream = io.BytesIO()
-    observed = Observe(app, log=open_log(Settings(), stream), health=Health())
+    observed = ErrorBoundary(app, log=open_log(Settings(), stream), health=Health())
 
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(observed)

@@ -10,7 +10,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from lossd.api import openapi
-from lossd.api.entry import LossEntry
+from lossd.api.catalogue import LossEntry
 from lossd.app import contract
 from lossd.engine import Options
 from lossd.losses import LOSSES
@@ -63,9 +63,8 @@ def test_a_loss_has_its_operation(name: str) -> None:
     assert body["example"] == {**loss.example.call, "gradient": True}
     schema = resolve(body["schema"])
     arguments = {argument.name for argument in loss.arguments}
-    assert set(schema["properties"]) == arguments | set(Options.model_fields) | set(loss.settings) | {
-        vector.name for vector in loss.vectors
-    }
+    options = {*Options.model_fields, *loss.settings, *loss.directions, *(["group"] if loss.ragged else [])}
+    assert set(schema["properties"]) == arguments | options
     assert schema["additionalProperties"] is False
 
 

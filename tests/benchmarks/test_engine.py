@@ -40,6 +40,7 @@ def test_every_case_runs_and_differentiates_what_pytorch_does(case: Case) -> Non
 
 
 @pytest.mark.torch
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")  # as kl_div's, of every element
 @pytest.mark.parametrize("case", TINY, ids=str)
 def test_both_sides_compute_the_same_loss(case: Case) -> None:
     pytest.importorskip("torch")

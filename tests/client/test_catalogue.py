@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from lossd.api import entry
+from lossd.api import catalogue as served
 from lossd.client import AsyncLossClient, LossClient, ServiceError, catalogue
 from lossd.client.catalogue import read_entry, read_summaries
 from lossd.errors import MalformedBody
@@ -55,9 +55,9 @@ def test_an_entry_prints_as_a_page(server: Served, client: LossClient, name: str
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (catalogue.LossSummary, entry.LossSummary),
-        (catalogue.LossEntry, entry.LossEntry),
-        (catalogue.ArgumentEntry, entry.ArgumentEntry),
+        (catalogue.LossSummary, served.LossSummary),
+        (catalogue.LossEntry, served.LossEntry),
+        (catalogue.ArgumentEntry, served.ArgumentEntry),
     ],
 )
 def test_the_client_keeps_every_field_that_the_server_sends(ours: type, theirs: type[BaseModel]) -> None:

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 
 from lossd.client import AsyncLossClient, LossClient, ServiceError
+from lossd.client.arrays import call_of
 from lossd.client.methods import ALIASES, ARRAYS, DEFAULTS, GENERAL_ARRAYS, OBJECTIVES, Losses
+from lossd.declaration.loss import GENERAL_ARRAYS as GENERAL_ARRAYS_OF_LOSSES
 from lossd.engine import Options, evaluate
 from lossd.losses import LOSSES, find
-from lossd.losses.spec import GENERAL_ARRAYS as GENERAL_ARRAYS_OF_LOSSES
 from lossd.message import Call
 from lossd.wire import CODECS
 from tests.api.serving import ROOT, Served
@@ -50,9 +51,11 @@ both = pytest.mark.parametrize("client", [LossClient, AsyncLossClient])
 def test_a_method_has_the_parameters_of_its_loss_and_the_general_options(client: type, name: str) -> None:
     loss = LOSSES[name]
     parameters = inspect.signature(method_of(client, name)).parameters
-    arrays = [a.name for a in loss.arguments]
+    arrays = [a.name for a in loss.arguments if not a.keyword]
     general = [option for option in OPTIONS if option not in loss.settings]
-    expected = ["self", *arrays, *(v.name for v in loss.vectors), *loss.settings, *general]
+    lists = ["group"] if loss.ragged else []
+    keywords = [a.name for a in loss.arguments if a.keyword]
+    expected = ["self", *arrays, *lists, *keywords, *loss.settings, *general]
     assert list(parameters) == expected
     defaults = {option: OPTIONS[option].default for option in general}
     defaults |= {setting: default for setting, (_, default) in loss.settings.items() if default is not ...}
@@ -123,7 +126,7 @@ def test_only_what_differs_from_its_default_is_sent() -> None:
 
 def test_the_tables_are_those_of_the_declarations() -> None:
     assert {name: frozenset((*arrays, *GENERAL_ARRAYS)) for name, arrays in ARRAYS.items()} == {
-        name: loss.tensors for name, loss in LOSSES.items()
+        name: loss.tensors - loss.directions.keys() for name, loss in LOSSES.items()
     }
     assert {alias: find(alias).name for alias in ALIASES} == ALIASES
     assert GENERAL_ARRAYS == GENERAL_ARRAYS_OF_LOSSES
@@ -256,3 +259,13 @@ def test_a_loss_that_is_newer_than_the_client_is_evaluated_by_its_name(
         result = client.evaluate("huber", input=input, target=target, delta=np.float64(1), gradient=["input"])
         assert result.value == 2.5
         assert result.gradient["input"].tolist() in (1, [1])
+
+
+def test_directions_are_given_by_name() -> None:
+    call = call_of("mse", {"input": [1.0], "target": [0.0], "hvp": {"input": [1.0], "target": [2.0]}})
+    assert {name: array.tolist() for name, array in call.arrays.items()} == {
+        "input": [1.0],
+        "target": [0.0],
+        "hvp.input": [1.0],
+        "hvp.target": [2.0],
+    }

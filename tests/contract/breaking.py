@@ -1,4 +1,4 @@
-"""This file is what a new contract may not do to a client that was built on an old one.
+"""What a new contract may not do to a client that was built on an old one.
 
 A request may be understood in more ways than before and in none fewer. An answer may say less than it might
 have and nothing that it could not have said: a client that reads what the old contract named goes on reading.

@@ -1,4 +1,4 @@
-"""This file is the question whether one JSON Schema allows all that another allows, and where it does not.
+"""Whether one JSON Schema allows all that another allows, and where it does not.
 
 It errs on the side of a finding: two schemas that it cannot compare are reported unless they are equal.
 """

@@ -102,8 +102,8 @@ BREAKING: dict[str, tuple[Change, str]] = {
         "at unit: allowed optional, allows only required",
     ),
     "an option takes another type": (
-        lambda new: request(new)["hessian"].update(type="integer"),
-        "at hessian: allowed type boolean, allows only type integer",
+        lambda new: request(new)["check_finite"].update(type="integer"),
+        "at check_finite: allowed type boolean, allows only type integer",
     ),
     "an option takes a smaller range": (
         lambda new: request(new)["delta"].update(maximum=10),

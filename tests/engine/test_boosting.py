@@ -11,10 +11,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lossd.api.entry import describe
+from lossd.api.catalogue import describe
+from lossd.declaration.loss import Boosting
 from lossd.engine import evaluate
 from lossd.losses import LOSSES, find
-from lossd.losses.spec import Boosting
 from lossd.message import Call
 
 SCORES = np.array([0.5, -1.0, 3.0, 0.25])

@@ -12,7 +12,7 @@ from lossd.message import Call
 
 RNG = np.random.default_rng(3)
 LOGITS = RNG.standard_normal((4, 3, 5))
-BELIEF = np.exp(LOGITS[::-1]) / np.exp(LOGITS[::-1]).sum(axis=1, keepdims=True)
+PROBABILITIES = np.exp(LOGITS[::-1]) / np.exp(LOGITS[::-1]).sum(axis=1, keepdims=True)
 FRACTIONS = RNG.uniform(0.1, 0.9, (4, 5))
 VECTORS = RNG.standard_normal((4, 5, 3))
 MODES = ["none", "sum", "mean", "weighted_mean"]
@@ -31,8 +31,12 @@ CASES = {
         {"input": FRACTIONS, "target": FRACTIONS[::-1], "weight": FRACTIONS},
         {"target": np.s_[0], "weight": np.s_[0]},
     ),
-    "one belief for all samples": ("cross_entropy", {"input": LOGITS, "target": BELIEF}, {"target": np.s_[:1]}),
-    "one belief for all positions": ("cross_entropy", {"input": LOGITS, "target": BELIEF}, {"target": np.s_[:, :, :1]}),
+    "one distribution for all samples": (
+        "cross_entropy", {"input": LOGITS, "target": PROBABILITIES}, {"target": np.s_[:1]},
+    ),
+    "one distribution for all positions": (
+        "cross_entropy", {"input": LOGITS, "target": PROBABILITIES}, {"target": np.s_[:, :, :1]},
+    ),
     "logits for all positions": (
         "cross_entropy", {"input": LOGITS, "target": LOGITS.argmax(axis=1)}, {"input": np.s_[:, :, :1]},
     ),
@@ -46,6 +50,14 @@ CASES = {
         "multi_quantile",
         {"input": VECTORS, "target": FRACTIONS, "quantiles": np.array([0.1, 0.5, 0.9])},
         {"target": np.s_[0]},
+    ),
+    "one length for all": (
+        "ctc",
+        {
+            "logits": VECTORS, "targets": np.ones((5, 2), int), "input_lengths": np.full(5, 4),
+            "target_lengths": np.full(5, 2),
+        },
+        {"target_lengths": np.s_[0], "input_lengths": np.s_[:1]},
     ),
 }  # fmt: skip
 

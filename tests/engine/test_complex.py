@@ -1,4 +1,4 @@
-"""Complex arguments: the loss of the residual's modulus, and a gradient in PyTorch's convention.
+"""Complex arguments: the loss of the absolute residual, and a gradient in PyTorch's convention.
 
 For a real loss L of z = x + iy that is dL/dx + i dL/dy, the direction of steepest ascent.
 """
@@ -17,29 +17,32 @@ RNG = np.random.default_rng(11)
 INPUT = RNG.standard_normal(6) + 1j * RNG.standard_normal(6)
 TARGET = RNG.standard_normal(6) + 1j * RNG.standard_normal(6)
 RESIDUAL = INPUT - TARGET
-MODULUS = np.abs(RESIDUAL)
-DIRECTION = RESIDUAL / MODULUS
+ABSOLUTE = np.abs(RESIDUAL)
+DIRECTION = RESIDUAL / ABSOLUTE
 
-# Loss to its value and its slope, as functions of the modulus, at delta = beta = 1.
+# Loss to its value and its slope, as functions of the absolute residual, at delta = beta = 1.
 BY_HAND = {
-    "mse": (MODULUS**2, 2 * MODULUS),
-    "l1": (MODULUS, np.ones(6)),
-    "huber": (np.where(MODULUS < 1, MODULUS**2 / 2, MODULUS - 0.5), np.minimum(MODULUS, 1)),
-    "smooth_l1": (np.where(MODULUS < 1, MODULUS**2 / 2, MODULUS - 0.5), np.minimum(MODULUS, 1)),
-    "pseudo_huber": (np.sqrt(1 + MODULUS**2) - 1, MODULUS / np.sqrt(1 + MODULUS**2)),
+    "mse": (ABSOLUTE**2, 2 * ABSOLUTE),
+    "l1": (ABSOLUTE, np.ones(6)),
+    "huber": (np.where(ABSOLUTE < 1, ABSOLUTE**2 / 2, ABSOLUTE - 0.5), np.minimum(ABSOLUTE, 1)),
+    "smooth_l1": (np.where(ABSOLUTE < 1, ABSOLUTE**2 / 2, ABSOLUTE - 0.5), np.minimum(ABSOLUTE, 1)),
+    "log_cosh": (np.log(np.cosh(ABSOLUTE)), np.tanh(ABSOLUTE)),
+    "cauchy": (np.log(1 + ABSOLUTE**2) / 2, ABSOLUTE / (1 + ABSOLUTE**2)),
+    "fair": (ABSOLUTE - np.log(1 + ABSOLUTE), ABSOLUTE / (1 + ABSOLUTE)),
+    "pseudo_huber": (np.sqrt(1 + ABSOLUTE**2) - 1, ABSOLUTE / np.sqrt(1 + ABSOLUTE**2)),
 }
 
 
-def test_every_loss_of_a_modulus_is_listed():
-    listed = {loss.name for loss in LOSSES.values() if loss.modulus}
-    assert set(BY_HAND) == listed, "add to BY_HAND: value and slope as functions of the modulus"
+def test_every_loss_of_the_absolute_residual_is_listed():
+    listed = {loss.name for loss in LOSSES.values() if loss.of_residual}
+    assert set(BY_HAND) == listed, "add to BY_HAND: value and slope as functions of the absolute residual"
 
 
 @pytest.mark.parametrize("name", BY_HAND)
 @pytest.mark.parametrize(
     ("dtype", "real", "precision"), [("complex128", "float64", 1e-14), ("complex64", "float32", 1e-5)]
 )
-def test_value_and_gradient_are_those_of_the_modulus(name, dtype, real, precision):
+def test_value_and_gradient_are_those_of_the_absolute_residual(name, dtype, real, precision):
     value, slope = BY_HAND[name]
     call = Call(
         {"input": INPUT.astype(dtype), "target": TARGET.astype(dtype)},
@@ -85,6 +88,8 @@ def test_gradient_is_pytorch_s(name):
     losses = {
         "mse": functional.mse_loss, "l1": functional.l1_loss, "huber": functional.huber_loss,
         "smooth_l1": functional.smooth_l1_loss, "pseudo_huber": lambda r, _: ((1 + r * r).sqrt() - 1).mean(),
+        "log_cosh": lambda r, _: r.cosh().log().mean(),
+        "cauchy": lambda r, _: (1 + r * r).log().mean() / 2, "fair": lambda r, _: (r - (1 + r).log()).mean(),
     }  # fmt: skip
     given = torch.tensor(INPUT, requires_grad=True)
     distance = (given - torch.tensor(TARGET)).abs()
@@ -127,7 +132,7 @@ def test_weights_of_complex_residuals_are_real(name):
 def test_the_derivative_with_respect_to_a_setting_is_real():
     call = Call({"input": INPUT, "target": TARGET}, {"gradient": ["delta"], "reduction": "sum"})
     slope = evaluate(find("huber"), call).gradient["sum"]["delta"]
-    np.testing.assert_allclose(slope, np.maximum(MODULUS - 1, 0).sum(), rtol=1e-14)
+    np.testing.assert_allclose(slope, np.maximum(ABSOLUTE - 1, 0).sum(), rtol=1e-14)
     assert slope.dtype == np.float64
 
 
@@ -207,17 +212,17 @@ INF, NAN = np.inf, np.nan
 
 
 @pytest.mark.parametrize(
-    ("residual", "modulus", "direction"),
+    ("residual", "absolute", "direction"),
     [
         (complex(INF, 1), INF, 1), (complex(1, -INF), INF, -1j), (complex(-INF, INF), INF, (-1 + 1j) * 0.5**0.5),
         (complex(NAN, 1), NAN, complex(NAN, NAN)), (complex(1, NAN), NAN, complex(NAN, NAN)),
         (complex(INF, NAN), INF, complex(NAN, NAN)),
     ],
 )  # fmt: skip
-def test_infinite_parts_outweigh_finite_ones_and_a_nan_leaves_no_direction(residual, modulus, direction):
+def test_infinite_parts_outweigh_finite_ones_and_a_nan_leaves_no_direction(residual, absolute, direction):
     call = Call({"input": np.array([residual]), "target": np.zeros(1)}, {"gradient": True})
     answer = evaluate(find("l1"), call)
-    np.testing.assert_array_equal(answer.loss["mean"], modulus)
+    np.testing.assert_array_equal(answer.loss["mean"], absolute)
     found = answer.gradient["mean"]["input"][0]
     np.testing.assert_allclose(
         [found.real, found.imag], [complex(direction).real, complex(direction).imag], rtol=4e-16

@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
+from lossd.declaration.domain import OneOf
+from lossd.declaration.loss import Loss
+from lossd.declaration.samples import sample_call
 from lossd.engine import evaluate
+from lossd.fused import FUSED
 from lossd.losses import LOSSES
-from lossd.losses.samples import sample_call
-from lossd.losses.spec import Loss
 from lossd.message import Call
 
-TUNED = [loss for loss in LOSSES.values() if loss.tuned is not None]
+FUSED_LOSSES = [loss for loss in LOSSES.values() if loss.kernel in FUSED]
 
 
 def typical(loss: Loss, dtype: type) -> dict[str, np.ndarray]:
@@ -17,7 +19,7 @@ def typical(loss: Loss, dtype: type) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("loss", TUNED, ids=lambda loss: loss.name)
+@pytest.mark.parametrize("loss", FUSED_LOSSES, ids=lambda loss: loss.name)
 def test_the_gradient_over_its_argument_has_the_same_bits(loss: Loss, dtype: type) -> None:
     arrays = typical(loss, dtype)
     kept = evaluate(loss, Call(arrays, {"gradient": True}))
@@ -29,7 +31,7 @@ def test_the_gradient_over_its_argument_has_the_same_bits(loss: Loss, dtype: typ
         assert np.shares_memory(owned.gradient["mean"][name], spent[name])
 
 
-@pytest.mark.parametrize("loss", TUNED, ids=lambda loss: loss.name)
+@pytest.mark.parametrize("loss", FUSED_LOSSES, ids=lambda loss: loss.name)
 def test_arrays_that_are_not_owned_stay_as_they_are(loss: Loss) -> None:
     arrays = typical(loss, np.float64)
     before = {name: array.copy() for name, array in arrays.items()}
@@ -42,8 +44,10 @@ def overlapping(loss: Loss, dtype: type, shift: int) -> dict[str, np.ndarray]:
     """Return a typical call whose real arrays lie in one memory, each ``shift`` numbers after the one before."""
     arrays = typical(loss, dtype)
     real = [name for name, array in arrays.items() if array.dtype.kind == "f"]
-    # between 0 and 1, so that every loss takes it
+    # between 0 and 1, or labels, so that every loss takes it
     memory = np.random.default_rng(1).uniform(size=arrays[real[0]].size + 8 * abs(shift)).astype(dtype)
+    if any(isinstance(a.role.domain, OneOf) for a in loss.arguments):
+        memory = np.copysign(1, memory - dtype(0.5))
     for place, name in enumerate(real):
         first, size = shift * (place if shift > 0 else place - len(real)), arrays[name].size
         arrays[name] = memory[first : first + size].reshape(arrays[name].shape)
@@ -53,7 +57,7 @@ def overlapping(loss: Loss, dtype: type, shift: int) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("block_bytes", [64, 1 << 20])
 @pytest.mark.parametrize("shift", [0, 1, 7, -1, -7])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("loss", TUNED, ids=lambda loss: loss.name)
+@pytest.mark.parametrize("loss", FUSED_LOSSES, ids=lambda loss: loss.name)
 def test_arguments_that_share_memory_are_read_before_a_gradient_is_written(
     loss: Loss, dtype: type, shift: int, block_bytes: int
 ) -> None:

@@ -70,7 +70,7 @@ REFUSALS = {
     ),
     "classes of a real type": Refusal(
         "cross_entropy", {"input": [[0.0, 1.0], [1.0, 0.0]], "target": [1.0, 0.0]}, "target",
-        "whole numbers in [0, C) of an integer type (1, not 1.0), or numbers in [0, 1] of shape (C), (N, C) or",
+        "whole numbers in [0, C) of an integer type (1, not 1.0), or numbers in [0, 1] of shape (..., C)",
         "float64 values of shape (2,)",
     ),
     # shapes
@@ -101,7 +101,7 @@ REFUSALS = {
         "cross_entropy", ce(weight=[1.0, 1.0]), "weight", "C = 3 as in the other arrays", "2",
     ),
     "class weights' axes": Refusal("cross_entropy", ce(weight=[[1.0] * 3]), "weight", "shape (C)", "(1, 3)"),
-    "logits without classes": Refusal("cross_entropy", {"input": 1.0, "target": 0}, "input", "shape (C)", "()"),
+    "logits without classes": Refusal("cross_entropy", {"input": 1.0, "target": 0}, "input", "shape (..., C)", "()"),
     "logits of no class": Refusal(
         "cross_entropy", {"input": np.zeros((2, 0)), "target": np.zeros((2, 0))}, "input",
     ),
@@ -146,11 +146,11 @@ REFUSALS = {
         "multi_quantile", {"input": [[1.0, 2.0]], "target": [1.0], "quantiles": [0.5]}, "quantiles", "Q = 2", "1"
     ),
     "frames of four axes": Refusal(
-        "ctc", ctc(log_probs=np.zeros((4, 2, 1, 3))), "log_probs", "(T, N, C) or (T, C)",
+        "ctc", ctc(log_probs=np.zeros((4, 2, 1, 3))), "targets", "the 2 batch axes of log_probs, (2, 1)",
     ),
     "length of none": Refusal("ctc", ctc(target_lengths=2), "target_lengths", "(2,)", "()"),
-    "length that broadcasts": Refusal(
-        "ctc", ctc(target_lengths=2, broadcast=True), "target_lengths", "do not broadcast",
+    "lengths that do not broadcast": Refusal(
+        "ctc", ctc(target_lengths=[2, 2, 2], broadcast=True), "target_lengths", "batch shape (2,)", "do not broadcast",
     ),
     "padding out of proportion": Refusal(
         "ctc", {
@@ -182,10 +182,10 @@ REFUSALS = {
     "probability below 0": Refusal(
         "bce", mse(input=[0.5, 0.5], target=[0.0, -0.5]), "target[1]", "[0, 1]", "-0.5",
     ),
-    "belief above 1": Refusal(
+    "class probability above 1": Refusal(
         "cross_entropy", ce(target=[[0.0, 1.0, 0.0], [0.0, 0.0, 2.0]]), "target[1][2]", "numbers in [0, 1]", "2.0"
     ),
-    "belief that sums to 1.1": Refusal(
+    "probabilities that sum to 1.1": Refusal(
         "cross_entropy", ce(target=[[0.0, 1.0, 0.0], [0.1, 0.0, 1.0]], check_target="strict"), "target[1][:]",
         "probabilities that sum to 1", "1.1",
     ),
@@ -206,11 +206,13 @@ REFUSALS = {
         "ctc", ctc(targets=[[1, 0], [2, 1]]), "targets[0][1]", "other than blank, 0", "0",
     ),
     "symbol out of range": Refusal(
-        "ctc", ctc(targets=[[1, 2], [3, 1]]), "targets[1][0]", "a class in [0, 3)", "3",
+        "ctc", ctc(targets=[[1, 2], [3, 1]]), "targets[1][0]", "whole numbers in [0, 3) other than blank, 0", "3",
     ),
-    "concatenated symbol": Refusal("ctc", ctc(targets=[1, 2, 1, 9]), "targets[3]", "a class in [0, 3)", "9"),
+    "concatenated symbol": Refusal(
+        "ctc", ctc(targets=[1, 2, 1, 9]), "targets[3]", "whole numbers in [0, 3) other than blank, 0", "9",
+    ),
     "concatenated too short": Refusal("ctc", ctc(targets=[1, 2, 1]), "targets", "4 symbols, the sum of", "3"),
-    "blank out of range": Refusal("ctc", ctc(blank=3), "blank", "a class in [0, 3)", "3"),
+    "blank out of range": Refusal("ctc", ctc(blank=3), "blank", "whole numbers in [0, 3)", "3"),
     "frames too few": Refusal("ctc", ctc(input_lengths=[4, 5]), "input_lengths[1]", "[0, 4]", "5"),
     "labels too few": Refusal("ctc", ctc(target_lengths=[3, 2]), "target_lengths[0]", "[0, 2]", "3"),
     "negative length": Refusal("ctc", ctc(target_lengths=[2, -1]), "target_lengths[1]", "[0, 2]", "-1"),
@@ -268,7 +270,21 @@ REFUSALS = {
     "dice axis out of range": Refusal("dice", mse(axis=2), "axis", "axes of an array that has 1", "2"),
     "dice axis twice": Refusal("dice", mse(axis=[0, -1]), "axis", "every axis once", "[0, -1]"),
     "denominator 0": Refusal("mse", mse(denominator=0), "denominator", "a number > 0", "0"),
-    "hvp of nt_xent": Refusal("nt_xent", items(hvp=np.eye(4)), "hvp", "and not nt_xent"),
+    "hvp of ctc": Refusal("ctc", ctc(hvp=np.zeros((4, 2, 3))), "hvp", "and not ctc"),
+    "hvp of a name": Refusal(
+        "ctc", ctc() | {"hvp.log_probs": np.zeros((4, 2, 3))}, "hvp.log_probs", "and not ctc",
+    ),
+    "hvp of another argument": Refusal(
+        "mse", mse() | {"hvp.weight": [1.0, 1.0]}, "hvp.weight", "a direction for one of input, target",
+    ),
+    "hvp of another shape": Refusal("mse", mse() | {"hvp.target": [1.0]}, "hvp.target", "the shape of target"),
+    "hessian of labels": Refusal("cross_entropy", ce(hessian=["target"]), "hessian[0]", "one of input"),
+    "hessian of one name": Refusal("mse", mse(hessian="x"), "hessian", "one of input, target", "x"),
+    "hessian of a denominator": Refusal(
+        "mse", mse(weight=[1.0, 2.0], hessian="weight"), "hessian", "another reduction than mean",
+    ),
+    "classes on no axis": Refusal("cross_entropy", ce(class_axis=2), "class_axis", "an axis of an array"),
+    "classes on half an axis": Refusal("cross_entropy", ce(class_axis=0.5), "class_axis", "a whole number"),
     # nothing to average
     "empty batch": Refusal("mse", mse(input=[], target=[]), "reduction", "something to average", "a mean"),
     "all ignored": Refusal(
@@ -276,10 +292,6 @@ REFUSALS = {
     ),
     "all weigh zero": Refusal(
         "mse", mse(weight=[0.0, 0.0]), "reduction", "something to average", "all weigh zero",
-    ),
-    "too much work": Refusal(
-        "nt_xent", {"embeddings": np.ones((20_000, 1)), "labels": np.zeros(20_000, int)},
-        "", "smaller batches", "400000000",
     ),
 }  # fmt: skip
 

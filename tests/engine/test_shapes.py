@@ -21,10 +21,10 @@ def ask(name: str, options: dict | None = None, **arrays) -> Answer:
 @pytest.mark.parametrize(
     "batch", [(), (2,), (2, 3), (2, 3, 4), (2, 3, 4, 5), (1, 1), (2, 1), (1, 3)], ids=str
 )
-@pytest.mark.parametrize("form", ["index", "belief"])
+@pytest.mark.parametrize("form", ["index", "probabilities"])
 def test_classes_stand_behind_the_samples(name, batch, form):
     """(C), (N, C) and (N, C, d1, ..., dK) are as many rows of C, one after the other."""
-    if (name, form) == ("nll", "belief"):
+    if (name, form) == ("nll", "probabilities"):
         return  # it has none
     rows = int(np.prod(batch, dtype=int))
     flat = RNG.standard_normal((rows, 4))

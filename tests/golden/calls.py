@@ -62,6 +62,10 @@ def _differences(old: Any, new: Any, eps: float, at: str) -> Iterator[tuple[floa
         if old.get("data") != new.get("data") and "some" in old:
             yield 0.0, f"{at}: other bits"
         return
+    if _are_tensors(old) and _are_tensors(new) and len(old) == len(new):
+        for place, pair in enumerate(zip(old, new, strict=True)):
+            yield from _differences(*pair, eps, f"{at}[{place}]")
+        return
     if old == new:
         return
     try:
@@ -78,6 +82,11 @@ def _differences(old: Any, new: Any, eps: float, at: str) -> Iterator[tuple[floa
     finite = np.isfinite(one)
     size = np.abs(one[finite]).max(initial=np.finfo(np.float32).tiny)
     yield float(np.abs(one - other)[finite].max(initial=0) / (size * eps)), f"{at}: {new}, not {old}"
+
+
+def _are_tensors(value: Any) -> bool:
+    """Return whether it is a list of tensors, as the Open Inference Protocol has them, and not of numbers."""
+    return isinstance(value, list) and bool(value) and all(isinstance(entry, dict) for entry in value)
 
 
 def _draw(rng: np.random.Generator, values: str, shape: list[int], dtype: str) -> np.ndarray:

@@ -13,11 +13,11 @@ from typing import Any
 import ml_dtypes  # which makes bfloat16 a name of NumPy's
 import numpy as np
 
+from lossd.declaration.loss import Loss
+from lossd.declaration.samples import forms, sample_call
 from lossd.losses import LOSSES
-from lossd.losses.samples import forms, sample_call
-from lossd.losses.spec import Loss
 from lossd.message import Array
-from lossd.wire.open_inference_tensor import json_tensor
+from lossd.wire.open_inference.tensor import json_tensor
 from lossd.wire.tensor import to_base64
 from tests.api.serving import InProcess
 from tests.golden.calls import ANSWERS, OK, Record, ask
@@ -57,14 +57,14 @@ def small(seed: int) -> Iterator[Record]:
 def _small_call(loss: Loss, rng: np.random.Generator) -> Record:
     every = forms(loss)
     form = every[rng.integers(len(every))]
-    several = "..." in next(iter(form.roles.values())).shape
+    several = next(iter(form.roles.values())).pattern.batched
     batch = BATCHES[rng.integers(len(BATCHES) if several else 2)]
     dtype = np.dtype(DTYPES[int(rng.choice(len(DTYPES), p=[0.4, 0.4, 0.1, 0.1]))])
     call = sample_call(loss, rng, form=form, batch=batch, draw_settings=bool(rng.integers(2)))
     options = dict(call.options)
     options["reduction"] = [*rng.permutation(REDUCTIONS)[: rng.integers(1, 4)].tolist()]
     given = [*form.roles]
-    possible = [n for n in loss.differentiable if n in given or n in loss.smooth]
+    possible = [n for n in loss.differentiable if n in given or n in loss.differentiable_settings]
     choices = [True, False, *([possible] if possible else [])]
     options["gradient"] = choices[rng.integers(len(choices))]
     for option in rng.permutation([*OPTIONS])[: rng.integers(0, 4)]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.api.serving import InProcess
@@ -37,3 +38,15 @@ def test_a_number_that_is_another_is_found(service: InProcess) -> None:
     _, answer = ask(service, record)
     answer["loss"]["mean"] *= 1.1
     assert [text for ulps, text in differences(record, answer) if ulps > ULPS]
+
+
+def test_a_number_of_a_tensor_that_is_another_is_found_and_one_a_place_off_is_let_be(
+    service: InProcess,
+) -> None:
+    record = next(record for record in RECORDS if record["path"].startswith("/v2") and record["eps"] < 1e-15)
+    _, answer = ask(service, record)
+    output = next(each for each in answer["outputs"] if each["datatype"] == "FP64" and np.any(each["data"]))
+    plain = output["data"]
+    for factor, found in ((1 + 2**-52, False), (1.1, True)):
+        output["data"] = [number * factor for number in plain]
+        assert any(ulps > ULPS for ulps, _ in differences(record, answer)) == found

@@ -1,4 +1,4 @@
-"""This file is what the tests do on a machine that lacks a language: they skip by its name, and in CI they fail."""
+"""What the tests do on a machine that lacks a language: they skip by its name, and in CI they fail."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The cases that every property is checked on: each loss, in each of its forms and in the shapes of its aliases, with
-its settings at their defaults and drawn, and over a batch of two axes where its arguments allow one.
+"""The cases that every property is checked on: each loss, in each of its forms, with its settings at their defaults
+and drawn, over a batch of two axes where its arguments allow one, and with its classes on every axis of such a batch.
 
 All is drawn from the declarations, so a new loss has its cases the moment it is declared.
 """
@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from lossd.declaration.loss import Loss
+from lossd.declaration.result import Normalizer
+from lossd.declaration.samples import SIZES, Form, core_places, forms, sample_call
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
-from lossd.losses.samples import Form, core_places, forms, sample_call
-from lossd.losses.spec import Loss
 from lossd.message import Answer, Array, Call
 
+CLASS_AXES = (0, -1)  # besides the default, 1
 REDUCTIONS = ["none", "sum", "mean", "batchmean", "weighted_mean"]
 ROWS = 6
 
@@ -31,27 +33,64 @@ class Case:
     call: Call
     batch: tuple[int, ...]
     drawn: bool
+    class_axis: int | None = None
 
     def __str__(self) -> str:
         settings = "drawn" if self.drawn else "default"
-        name = self.loss.alias.name if self.loss.alias else self.loss.name
-        return f"{name}-{self.form.name}-{settings}-{'x'.join(map(str, self.batch))}"
+        shape = "x".join(map(str, self.batch))
+        classes = "" if self.class_axis is None else f"-classes at {self.class_axis}"
+        return f"{self.loss.name}-{self.form.name}-{settings}-{shape}{classes}"
 
     __repr__ = __str__
 
     @property
     def differentiable(self) -> list[str]:
         """Return what of this call has a gradient; a default may lie at the edge of its range."""
-        given = [name for name, role in self.form.roles.items() if role.differentiable]
-        return given + list(self.loss.smooth if self.drawn else ())
+        given = [
+            name for name, role in self.form.roles.items() if role.differentiable and name not in self.held
+        ]
+        return given + list(self.loss.differentiable_settings if self.drawn else ())
+
+    @property
+    def real(self) -> list[str]:
+        """Return the arguments of this call that hold real numbers."""
+        return [
+            name
+            for name, role in self.form.roles.items()
+            if role.domain.kind == "real" and name not in self.held
+        ]
+
+    @property
+    def held(self) -> frozenset[str]:
+        """Return the arguments that derivatives take for constants under this call's settings."""
+        defaults = {name: default for name, (_, default) in self.loss.settings.items()}
+        return self.loss.held_under({**defaults, **self.call.options})
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """Return the shape of the unreduced loss: a whole batch may have a single one."""
+        value = self.loss.value
+        if not value.batched and not value.by_item:
+            return ()
+        return self.batch + tuple(SIZES[letter] for letter in value.letters if letter != "N")
 
     @property
     def first(self) -> str:
-        """Return the argument that ``gradient: true`` names first, which the Hessian is of."""
+        """Return the argument that ``gradient: true`` names first, which ``hessian: true`` is of."""
         return next(name for name in self.loss.gradient if name in self.call.arrays)
+
+    @property
+    def takes_axis(self) -> bool:
+        """Whether ``axis`` says where core axes stand, and not what to reduce over."""
+        return any("axis" in role.axes.values() for role in self.form.roles.values())
 
     def rng(self) -> np.random.Generator:
         return np.random.default_rng(7)
+
+    def draw(self, rng: np.random.Generator, batch: tuple[int, ...], **more: Any) -> Call:
+        """Draw another call of this form, settings and place of the classes; ``more`` is `sample_call`'s."""
+        drawn = sample_call(self.loss, rng, form=self.form, batch=batch, draw_settings=self.drawn, **more)
+        return drawn if self.class_axis is None else with_classes_at(self.form, drawn, self.class_axis)
 
 
 def cases_of(loss: Loss) -> Iterator[Case]:
@@ -62,21 +101,32 @@ def cases_of(loss: Loss) -> Iterator[Case]:
             for batch in batches:
                 rng = np.random.default_rng(1)
                 call = sample_call(loss, rng, form=form, batch=batch, draw_settings=drawn)
-                yield Case(loss, form, call, batch, drawn)
+                case = Case(loss, form, call, batch, drawn)
+                yield case
+                if len(batch) > 1 and "class_axis" in loss.settings:
+                    yield from (_with_class_axis(case, axis) for axis in CLASS_AXES)
 
 
 def _takes_any_batch(form: Form) -> bool:
-    return "..." in next(iter(form.roles.values())).shape
+    return next(iter(form.roles.values())).pattern.batched
 
 
-def in_other_shapes(loss: Loss) -> list[Loss]:
-    """Return a loss in the shapes that aliases give its arguments, but with its own defaults."""
-    return [loss.known_as(replace(alias, defaults={})) for alias in loss.aliases if alias.forms][:1]
+def _with_class_axis(case: Case, axis: int) -> Case:
+    call = with_classes_at(case.form, case.call, axis)
+    return replace(case, call=call, class_axis=axis)
 
 
-CASES = [
-    case for loss in LOSSES.values() for each in (loss, *in_other_shapes(loss)) for case in cases_of(each)
-]
+def with_classes_at(form: Form, call: Call, axis: int) -> Call:
+    """Return a call of classes on the default axis with them on another."""
+    roles = form.roles
+    arrays = {
+        name: np.moveaxis(array, roles[name].default_axis, axis) if roles[name].axes else array
+        for name, array in call.arrays.items()
+    }
+    return Call(arrays, {**call.options, "class_axis": axis})
+
+
+CASES = [case for loss in LOSSES.values() for case in cases_of(loss)]
 
 
 def with_names(call: Call, **changes: Any) -> Call:
@@ -98,9 +148,13 @@ def with_arrays(call: Call, arrays: Mapping[str, Array]) -> Call:
 def batch_axis(case: Case, name: str) -> int | None:
     """Return where the first axis of the batch stands in an array; None where all rows share it."""
     role, rank = case.form.roles[name], case.call.arrays[name].ndim
-    if role.extent == "shared":
+    if role.shared:
         return None
-    core = core_places(role, rank) if role.core else ()
+    if role.pattern.by_item:
+        return 0
+    core = core_places(role, rank) if role.pattern.core else ()
+    if "class_axis" in role.axes.values() and case.class_axis is not None:
+        core = (case.class_axis % rank,)
     return next(axis for axis in range(rank) if axis not in core)
 
 
@@ -115,6 +169,20 @@ def take(case: Case, name: str, array: Array, rows: Any) -> Array:
     """Return some rows of an argument, or of its gradient; what all rows share is left as it is."""
     axis = batch_axis(case, name) if name in case.form.roles else None
     return array if axis is None else np.take(array, rows, axis=axis)
+
+
+def normalizer_of(case: Case) -> Normalizer | None:
+    """Return what a loss declares that its mean divides by; of arguments with a row's core it says nothing."""
+    if case.loss.normalizer is None:
+        return None
+    given: dict[str, Any] = dict.fromkeys(case.loss.normalized_by)
+    for name in given.keys() & case.form.roles.keys():
+        role, array = case.form.roles[name], case.call.arrays[name]
+        if role.shared or role.pattern.by_item:
+            given[name] = array
+        elif not role.pattern.core:
+            given[name] = array.reshape(-1)
+    return case.loss.normalizer(**given)
 
 
 def assert_close(actual: Any, expected: Any, *, relative: float, absolute: float, of: str = "") -> None:

@@ -8,15 +8,25 @@ sign misses it by far.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
+import pytest
 
+from lossd.declaration.domain import OneOf
 from lossd.errors import InvalidCall
-from lossd.message import Array, Call
-from tests.losses.cases import REDUCTIONS, Case, ask, assert_close, with_names
+from lossd.message import Answer, Array, Call
+from tests.losses.cases import (
+    REDUCTIONS,
+    Case,
+    ask,
+    assert_close,
+    assert_same_bits,
+    normalizer_of,
+    with_names,
+)
 
 STEP = 1e-6
 TOLERANCE = {"relative": 1e-6, "absolute": 1e-6}
@@ -27,8 +37,8 @@ def check_gradient(case: Case) -> None:
     rng = case.rng()
     call = with_names(
         case.call,
-        upstream=rng.standard_normal(case.batch),
-        sample_weight=rng.uniform(0.5, 1.5, case.batch),
+        upstream=np.asarray(rng.standard_normal(case.values)),
+        sample_weight=np.asarray(rng.uniform(0.5, 1.5, case.values)),
         reduction=REDUCTIONS,
     )
     answer = ask(case, call, gradient=case.differentiable)
@@ -41,11 +51,11 @@ def check_gradient(case: Case) -> None:
 
 def check_gradient_along_axes(case: Case) -> None:
     """The gradient of a loss that keeps axes is that of the sum of what it keeps."""
-    if "axis" in case.loss.settings:
+    if case.takes_axis:
         return
     modes = ["sum", "mean", "weighted_mean"]
-    for axis in range(len(case.batch)):
-        weight = case.rng().uniform(0.5, 1.5, case.batch)
+    for axis in range(len(case.values)):
+        weight = case.rng().uniform(0.5, 1.5, case.values)
         call = with_names(case.call, axis=axis, reduction=modes, sample_weight=weight)
         answer = ask(case, call, gradient=case.differentiable)
         for name, index in _elements(case):
@@ -58,39 +68,88 @@ def check_gradient_along_axes(case: Case) -> None:
 
 
 def check_hessian(case: Case) -> None:
-    """The diagonal of the Hessian is the change of each element's gradient with that element."""
-    call = with_names(case.call, reduction=REDUCTIONS, upstream=case.rng().standard_normal(case.batch))
-    answer = ask(case, call, hessian=True)
-    for index in _places(case.call.arrays[case.first].shape):
-        expected = slope(partial(_gradients, case, index), call, case.first, index, case)
-        for reduction, change in zip(REDUCTIONS, expected, strict=True):
-            actual = answer.hessian[reduction][case.first][index]
-            assert_close(actual, change, **TOLERANCE, of=f"{reduction} {index}")
+    """The diagonal of the Hessian, of every argument, is the change of each gradient with its element."""
+    upstream = np.asarray(case.rng().standard_normal(case.values))
+    call = with_names(_in_every_reduction(case, case.real, "hessian", case.real), upstream=upstream)
+    answer = ask(case, call, hessian=case.real)
+    for name in case.real:
+        for index in _places(case.call.arrays[name].shape):
+            expected = slope(partial(_gradients, case, name, index), call, name, index, case)
+            for reduction, change in zip(REDUCTIONS, expected, strict=True):
+                assert list(answer.hessian[reduction]) == case.real
+                actual = answer.hessian[reduction][name][index]
+                assert_close(actual, change, **TOLERANCE, of=f"{reduction} {name}{index}")
+    first = ask(case, call, hessian=True)
+    for reduction in REDUCTIONS:
+        assert list(first.hessian[reduction]) == [case.first]
+        found, expected = (each.hessian[reduction][case.first] for each in (first, answer))
+        np.testing.assert_array_equal(found, expected)
 
 
 def check_hvp(case: Case) -> None:
-    """The Hessian times a direction is the change of the gradient along that direction."""
-    array = case.call.arrays[case.first]
-    direction = case.rng().standard_normal(array.shape)
-    call = with_names(case.call, reduction=REDUCTIONS)
+    """The Hessian times a direction, of every argument alone, is the change of the gradient along it."""
+    for name in case.real:
+        direction = np.asarray(case.rng().standard_normal(case.call.arrays[name].shape))
+        answer = _check_product(case, {name: direction})
+        if answer is not None and name == case.first:
+            assert_same_bits(ask(case, hvp=direction, reduction=REDUCTIONS), answer)
+
+
+def check_hvp_of_all_arguments(case: Case) -> None:
+    """The Hessian of all arguments together times their directions is the change of their gradients along these."""
+    rng = case.rng()
+    _check_product(
+        case, {name: np.asarray(rng.standard_normal(case.call.arrays[name].shape)) for name in case.real}
+    )
+
+
+def _check_product(case: Case, directions: Mapping[str, Array]) -> Answer | None:
+    asked = {f"hvp.{name}": direction for name, direction in directions.items()}
     try:
-        answer = ask(case, call, hvp=direction)
+        call = _in_every_reduction(case, directions, "hvp", asked)
+        answer = ask(case, call, **asked)
     except InvalidCall as refusal:
-        assert_refused(refusal, case)
-        return
+        _assert_not_offered(refusal, case)
+        return None
     ahead, behind = (
-        ask(case, call, gradient=[case.first], **{case.first: array + sign * STEP * direction})
-        for sign in (1, -1)
+        ask(case, _along(case, call, directions, sign * STEP), gradient=[*directions]) for sign in (1, -1)
     )
     for reduction in REDUCTIONS:
-        change = ahead.gradient[reduction][case.first] - behind.gradient[reduction][case.first]
-        assert_close(answer.hvp[reduction][case.first], change / (2 * STEP), **TOLERANCE, of=reduction)
+        assert list(answer.hvp[reduction]) == [*directions]
+        for name in directions:
+            change = (ahead.gradient[reduction][name] - behind.gradient[reduction][name]) / (2 * STEP)
+            assert_close(answer.hvp[reduction][name], change, **TOLERANCE, of=f"{reduction} {name}")
+    return answer
 
 
-def assert_refused(refusal: InvalidCall, case: Case) -> None:
+def _in_every_reduction(case: Case, names: Collection[str], kind: str, asked: Any) -> Call:
+    """Return the call with all reductions; where a mean divides by what is differentiated twice, by a fixed number.
+
+    Without that number such a mean is refused.
+    """
+    normalizer = normalizer_of(case)
+    if normalizer is None or not normalizer.gradient.keys() & set(names):
+        return with_names(case.call, reduction=REDUCTIONS)
+    derivatives = asked if kind == "hvp" else {kind: asked}
+    for reduction in ("mean", "weighted_mean"):
+        with pytest.raises(InvalidCall, match=f"expected another reduction than {reduction}") as refusal:
+            ask(case, reduction=reduction, **derivatives)
+        assert [fault.at for fault in refusal.value.faults] == [kind]
+    return with_names(case.call, reduction=REDUCTIONS, denominator=2.5)
+
+
+def _assert_not_offered(refusal: InvalidCall, case: Case) -> None:
     """A loss may offer no Hessian-vector product, but no loss of one number against another may lack it."""
-    assert [fault.at for fault in refusal.faults] == ["hvp"]
-    assert case.form.roles[case.first].core, f"{case.loss.name} is pointwise and offers no hvp"
+    (fault,) = refusal.faults
+    assert fault.at.partition(".")[0] == "hvp"
+    assert "a loss and arguments that have one" in fault.expected
+    assert case.form.roles[case.first].pattern.core, f"{case.loss.name} is pointwise and offers no hvp"
+
+
+def _along(case: Case, call: Call, directions: Mapping[str, Array], step: float) -> Call:
+    for name, direction in directions.items():
+        call = _with(call, name, np.asarray(case.call.arrays[name] + step * direction), case)
+    return call
 
 
 def _elements(case: Case) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -120,7 +179,13 @@ def _moved(call: Call, name: str, index: tuple[int, ...], step: float, case: Cas
         return with_names(call, **{name: call.options.get(name, default) + step})
     array = call.arrays[name].copy()
     array[index] += step
-    return with_names(call, **{name: array})
+    return _with(call, name, array, case)
+
+
+def _with(call: Call, name: str, array: Array, case: Case) -> Call:
+    """Put an array in place that may be between the few numbers that its argument takes."""
+    between = isinstance(case.form.roles[name].domain, OneOf)
+    return with_names(call, **{name: array}, **({"check_target": "none"} if between else {}))
 
 
 def _totals(case: Case, call: Call) -> list[float]:
@@ -128,9 +193,15 @@ def _totals(case: Case, call: Call) -> list[float]:
     return [np.vdot(loss["none"], call.arrays["upstream"]), *(loss[name] for name in REDUCTIONS[1:])]
 
 
-def _gradients(case: Case, index: tuple[int, ...], call: Call) -> list[float]:
-    found = ask(case, call, gradient=[case.first]).gradient
-    return [found[reduction][case.first][index] for reduction in REDUCTIONS]
+def _gradients(case: Case, name: str, index: tuple[int, ...], call: Call) -> list[float]:
+    found = ask(case, call, gradient=[name]).gradient
+    return [found[reduction][name][index] for reduction in REDUCTIONS]
 
 
-PROPERTIES = (check_gradient, check_gradient_along_axes, check_hessian, check_hvp)
+PROPERTIES = (
+    check_gradient,
+    check_gradient_along_axes,
+    check_hessian,
+    check_hvp,
+    check_hvp_of_all_arguments,
+)

@@ -21,6 +21,7 @@ from tests.losses.cases import (
     assert_close,
     assert_same_bits,
     batch_axis,
+    normalizer_of,
     take,
     take_rows,
     with_names,
@@ -34,10 +35,10 @@ def check_identities(case: Case) -> None:
     """Sum is the sum of none; every average is a sum over its denominator; count counts."""
     answer = ask(case, reduction=REDUCTIONS)
     loss = {name: np.asarray(value) for name, value in answer.loss.items()}
-    assert loss["none"].shape == case.batch
-    assert answer.count == prod(case.batch)
+    assert loss["none"].shape == case.values
+    assert answer.count == prod(case.values)
     assert_close(loss["sum"], loss["none"].sum(), **TOLERANCE, of="sum")
-    assert_close(loss["batchmean"], loss["sum"] / case.batch[0], **TOLERANCE, of="batchmean")
+    assert_close(loss["batchmean"], loss["sum"] / (case.values or (1,))[0], **TOLERANCE, of="batchmean")
     assert_close(loss["weighted_mean"], _total(case, answer) / answer.denominator, **TOLERANCE)
     for name in AVERAGES:
         single = ask(case, reduction=name)
@@ -45,28 +46,32 @@ def check_identities(case: Case) -> None:
         assert np.ndim(single.denominator) == 0
         scaled = _scaled_total(case, answer) if name == "mean" else _total(case, answer)
         assert_close(single.loss[name], scaled / single.denominator, **TOLERANCE, of=name)
+        normalizer = normalizer_of(case)
+        counted = normalizer is None or normalizer.value is None
+        divisor = answer.count if counted else float(np.sum(normalizer.value))
+        assert_close(single.denominator, divisor, **TOLERANCE, of=f"denominator of {name}")
 
 
 def check_sample_weight(case: Case) -> None:
     """A sample's weight multiplies its loss; the weighted mean divides by the weights, the mean does not."""
-    weight = case.rng().uniform(0.5, 1.5, case.batch)
+    weight = np.asarray(case.rng().uniform(0.5, 1.5, case.values))
     plain, weighed = (ask(case, reduction=REDUCTIONS, **extra) for extra in ({}, {"sample_weight": weight}))
     none = plain.loss["none"] * weight
     assert_close(weighed.loss["none"], none, **TOLERANCE, of="none")
     assert_close(weighed.loss["sum"], none.sum(), **TOLERANCE, of="sum")
     means = ask(case, reduction="mean", sample_weight=weight)
     assert means.denominator == ask(case, reduction="mean").denominator
-    ones = ask(case, reduction=REDUCTIONS, sample_weight=np.ones(case.batch))
+    ones = ask(case, reduction=REDUCTIONS, sample_weight=np.ones(case.values))
     for name in REDUCTIONS:
         assert_close(ones.loss[name], plain.loss[name], **TOLERANCE, of=name)
     # Twice all weights is the same weighted mean: it is a mean.
-    twice = ask(case, reduction="weighted_mean", sample_weight=2 * weight)
+    twice = ask(case, reduction="weighted_mean", sample_weight=np.asarray(2 * weight))
     assert_close(twice.loss["weighted_mean"], weighed.loss["weighted_mean"], **TOLERANCE)
 
 
 def check_upstream(case: Case) -> None:
     """The gradient of none with an upstream is the gradient of the sum weighed by it; ones by default."""
-    upstream = case.rng().standard_normal(case.batch)
+    upstream = np.asarray(case.rng().standard_normal(case.values))
     names = case.differentiable
     none = ask(case, reduction="none", gradient=names, upstream=upstream).gradient["none"]
     weighed = ask(case, reduction="sum", gradient=names, sample_weight=upstream).gradient["sum"]
@@ -78,9 +83,9 @@ def check_upstream(case: Case) -> None:
 
 def check_axis(case: Case) -> None:
     """A reduction over some axes keeps the others, and over all axes is the whole."""
-    if "axis" in case.loss.settings:
+    if case.takes_axis:
         return
-    rank = len(case.batch)
+    rank = len(case.values)
     none = ask(case, reduction="none").loss["none"]
     for axis in [*range(-rank, rank), list(range(rank))]:
         answer = ask(case, reduction=["sum", "weighted_mean"], axis=axis)
@@ -94,7 +99,7 @@ def check_axis(case: Case) -> None:
 
 def check_shards(case: Case) -> None:
     """With the whole's denominator, the losses and gradients of shards add up to the whole's."""
-    if case.loss.coupled:
+    if case.loss.whole_batch:
         return
     names = case.differentiable
     whole = ask(case, reduction="mean")
@@ -114,7 +119,7 @@ def check_shards(case: Case) -> None:
 
 def check_empty(case: Case) -> None:
     """A mean over nothing is an error, or NaN or zero on request; a sum over nothing is zero."""
-    nothing = {"mask": np.zeros(case.batch, bool), "gradient": case.differentiable}
+    nothing = {"mask": np.zeros(case.values, bool), "gradient": case.differentiable}
     for name in AVERAGES:
         with pytest.raises(InvalidCall) as refused:
             ask(case, reduction=name, **nothing)
@@ -150,7 +155,8 @@ def check_samples_may_be_permuted(case: Case) -> None:
     asked = {"reduction": ["none", "mean"], "gradient": case.differentiable}
     before = ask(case, **asked)
     after = evaluate(case.loss, with_names(take_rows(case, order), **asked))
-    assert_close(after.loss["none"], np.take(before.loss["none"], order, axis=0), **TOLERANCE)
+    none = before.loss["none"]
+    assert_close(after.loss["none"], np.take(none, order, axis=0) if case.values else none, **TOLERANCE)
     assert_close(after.loss["mean"], before.loss["mean"], **TOLERANCE)
     for reduction, gradients in before.gradient.items():
         for name, gradient in gradients.items():
@@ -165,10 +171,10 @@ def _total(case: Case, answer: Answer) -> float:
 
 def _scaled_total(case: Case, answer: Answer) -> float:
     """Return the sum of the losses, each times the factor its loss declares for the mean."""
-    if case.loss.mean_scale is None:
+    normalizer = normalizer_of(case)
+    if normalizer is None or normalizer.scale is None:
         return _total(case, answer)
-    scale = case.loss.mean_scale(case.call.arrays, case.call.options)
-    return float(np.vdot(answer.loss["none"], scale))
+    return float(np.vdot(answer.loss["none"], normalizer.scale))
 
 
 PROPERTIES = (

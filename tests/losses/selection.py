@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lossd.declaration.domain import Index
 from lossd.engine import evaluate
 from lossd.errors import InvalidCall
-from lossd.losses.domain import Index
 from lossd.message import Array, Call
 from tests.losses.cases import (
     Case,
@@ -32,11 +32,12 @@ def check_mask(case: Case) -> None:
     asked = {"reduction": MODES, "gradient": names}
     expected = evaluate(case.loss, with_names(take_rows(case, rows), **asked))
     actual = evaluate(case.loss, with_names(_spoilt(case, others), mask=mask, **asked))
-    assert actual.count == expected.count == mask.sum()
+    assert actual.count == expected.count == (mask.sum() if case.values else 1)
     for mode in MODES[1:]:
         assert_close(actual.loss[mode], expected.loss[mode], **TOLERANCE, of=mode)
-    assert_close(actual.loss["none"][rows], expected.loss["none"], **TOLERANCE, of="none")
-    assert not actual.loss["none"][others].any()
+    none = actual.loss["none"]
+    assert_close(none[rows] if case.values else none, expected.loss["none"], **TOLERANCE, of="none")
+    assert not case.values or not none[others].any()
     for mode in MODES:
         for name in names:
             found, true = actual.gradient[mode][name], expected.gradient[mode][name]
@@ -48,7 +49,7 @@ def check_mask(case: Case) -> None:
 
 def check_no_weight(case: Case) -> None:
     """A sample that weighs nothing adds nothing, whatever numbers it holds."""
-    if case.loss.coupled:
+    if case.loss.whole_batch:
         return
     mask, rows, others = _selection(case)
     names = [name for name in case.differentiable if name in case.form.roles]
@@ -57,7 +58,7 @@ def check_no_weight(case: Case) -> None:
     spoilt = {
         name: _with_nan(case, name, others)
         for name, role in case.form.roles.items()
-        if not role.domain.integer and batch_axis(case, name) is not None
+        if role.domain.kind == "real" and batch_axis(case, name) is not None
     }
     call = with_names(with_arrays(case.call, spoilt), sample_weight=mask.astype(float), **asked)
     actual = evaluate(case.loss, call)
@@ -73,7 +74,7 @@ def check_no_weight(case: Case) -> None:
 
 def check_mask_denominator(case: Case) -> None:
     """What a mask leaves out leaves the denominator too; a mask of ones changes nothing."""
-    ones = ask(case, mask=np.ones(case.batch, np.int64))
+    ones = ask(case, mask=np.ones(case.values, np.int64))
     plain = ask(case)
     assert_close(ones.loss["mean"], plain.loss["mean"], **TOLERANCE)
     mask, rows, _ = _selection(case)
@@ -84,12 +85,12 @@ def check_mask_denominator(case: Case) -> None:
 def check_nan_propagates(case: Case) -> None:
     """NaN in a sample is NaN in its loss and in the sum, and reaches no other sample's loss or gradient."""
     for name, role in case.form.roles.items():
-        if role.domain.integer or batch_axis(case, name) is None:
+        if role.domain.kind != "real" or batch_axis(case, name) is None:
             continue
         call = with_arrays(case.call, {name: _with_nan(case, name, [2])})
         answer = evaluate(case.loss, with_names(call, reduction=["none", "sum"], gradient=[case.first]))
         assert np.isnan(answer.loss["sum"])
-        if not case.loss.coupled:
+        if not case.loss.whole_batch:
             gradient, rest = answer.gradient["none"][case.first], np.delete(np.arange(case.batch[0]), 2)
             assert np.isnan(answer.loss["none"][2]).all(), name
             assert np.isfinite(answer.loss["none"][rest]).all()
@@ -100,7 +101,7 @@ def check_finite_is_demanded(case: Case) -> None:
     """On request the first NaN or infinity is an error at its place."""
     ask(case, check_finite=True)
     for name, role in case.form.roles.items():
-        if role.domain.integer:
+        if role.domain.kind != "real":
             continue
         array = case.call.arrays[name].copy()
         place = tuple(size - 1 for size in array.shape)
@@ -114,7 +115,8 @@ def check_finite_is_demanded(case: Case) -> None:
 def _selection(case: Case) -> tuple[Array, Array, Array]:
     """Return a mask along the first axis, and the numbers of what it takes and of what it leaves out."""
     kept = np.arange(case.batch[0]) % 3 != 1
-    mask = np.broadcast_to(kept.reshape(-1, *[1] * (len(case.batch) - 1)), case.batch)
+    whole = case.batch if case.loss.whole_batch else case.values
+    mask = np.broadcast_to(kept.reshape(-1, *[1] * (len(whole) - 1)), whole)
     return mask, np.flatnonzero(kept), np.flatnonzero(~kept)
 
 
@@ -124,11 +126,11 @@ def _spoilt(case: Case, rows: Array) -> Call:
     for name, role in case.form.roles.items():
         if batch_axis(case, name) is None:
             continue
-        if not role.domain.integer:
+        if role.domain.kind == "real":
             spoilt[name] = _with_nan(case, name, rows)
         elif isinstance(role.domain, Index):
             spoilt[name] = case.call.arrays[name].copy()
-            spoilt[name][rows] = 99
+            np.moveaxis(spoilt[name], batch_axis(case, name), 0)[rows] = 99
     return with_arrays(case.call, spoilt)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from lossd.losses.alignments import LIMITS, align, by_probabilities
-from lossd.losses.log_alignments import by_logarithms
-from lossd.losses.paths import Alignments, Paths
+from lossd.losses.sequence.alignments import LIMITS, align, by_probabilities
+from lossd.losses.sequence.log_alignments import by_logarithms
+from lossd.losses.sequence.paths import Alignments, Paths
 
 EXACT = LIMITS[np.dtype(np.float64)]
 

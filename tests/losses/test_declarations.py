@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lossd.declaration.alias import NOT_OFFERED
+from lossd.declaration.loss import Loss
 from lossd.engine import Options, evaluate, request_model
 from lossd.errors import InvalidCall, UnknownLoss
-from lossd.losses import FAMILIES, LOSSES, find
-from lossd.losses.alias import NOT_OFFERED
-from lossd.losses.spec import Loss
+from lossd.losses import LOSSES, MODULES, find
 from lossd.message import Call
 from tests.losses.cases import CASES, ask
 
@@ -45,7 +45,7 @@ def test_every_name_finds_it(loss):
     assert find(loss.name) is loss
     for alias in loss.aliases:
         found = find(alias.name)
-        assert (found.name, found.kernel, found.tuned) == (loss.name, loss.kernel, loss.tuned)
+        assert (found.name, found.kernel) == (loss.name, loss.kernel)
         assert (found is loss) == alias.is_plain
         assert found.alias == (None if alias.is_plain else alias)
 
@@ -107,22 +107,22 @@ def test_it_says_what_it_is(loss):
     assert loss.summary.endswith("."), "the first line of the docstring is a sentence"
     assert loss.formula.startswith(r"\ell")
     assert loss.source
-    assert loss.family in {family.__name__.rpartition(".")[2] for family in FAMILIES}
+    assert loss.family in {module.__name__.split(".")[2] for module in MODULES}
     assert set(loss.gradient) <= set(loss.differentiable)
     assert loss.tensors.isdisjoint(loss.settings)
     assert {"sample_weight", "mask", "upstream", "hvp"} <= loss.tensors
-    assert all(argument.shape and argument.domain for argument in loss.arguments + loss.vectors)
+    assert all(argument.shape and argument.domain for argument in loss.arguments)
 
 
 @every_loss
 def test_its_model_documents_every_argument_and_setting(loss):
     schema = request_model(loss).model_json_schema()
     json.dumps(schema)
-    own = {argument.name for argument in loss.arguments + loss.vectors} | set(loss.settings)
+    own = {argument.name for argument in loss.arguments} | set(loss.settings)
     assert own | {"reduction", "gradient", "sample_weight", "mask", "denominator"} <= set(
         schema["properties"]
     )
-    needed = {a.name for a in loss.arguments + loss.vectors if not a.optional} - set(loss.one_of)
+    needed = {a.name for a in loss.arguments if not a.optional} - set(loss.one_of)
     assert set(schema.get("required", [])) == needed
     for name in own:
         described = schema["properties"][name]
@@ -160,7 +160,9 @@ def test_the_kernel_has_every_derivative_that_is_declared(loss):
 
     call = example_call(loss)
     evaluate(replace(loss, kernel=recording), call)
-    needed = {name for name in loss.differentiable if name in call.arrays or name in loss.smooth}
+    needed = {
+        name for name in loss.differentiable if name in call.arrays or name in loss.differentiable_settings
+    }
     missing = needed - found[0].gradient.keys()
     assert not missing, f"{loss.name}: expected {missing} in the gradient that the kernel returns"
 

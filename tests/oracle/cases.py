@@ -1,4 +1,4 @@
-"""This file is what every loss is held against its oracle on: inputs of every size,
+"""The inputs on which every loss is compared with its oracle: of every size,
 saturated and masked.
 
 A case is arrays with one row per first index, and settings. Arrays are drawn for a type, so that "huge" and
@@ -7,21 +7,15 @@ A case is arrays with one row per first index, and settings. Arrays are drawn fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
+from tests.oracle import cases_of_scores, cases_of_vectors
+from tests.oracle.case import Case, Drawn
+from tests.oracle.cases_of_structure import STRUCTURED
 
-class Case(NamedTuple):
-    """Arguments and settings of one call."""
-
-    name: str
-    arrays: Mapping[str, Any]
-    settings: Mapping[str, Any] = {}
-
-
-Drawn = Iterator[Case]
 Limits = np.finfo
 
 
@@ -118,13 +112,15 @@ def _cross_entropy(rng: np.random.Generator, limits: Any) -> Drawn:
     for eps in (0.1, 1.0):
         arrays = {"input": finite, "target": finite.argmin(1), "weight": weight}
         yield Case(f"smoothed {eps}", arrays, {"label_smoothing": eps})
-    belief = rng.dirichlet(np.ones(4), len(x)) * ~np.isinf(x)
-    yield Case("belief", {"input": x, "target": belief / belief.sum(1, keepdims=True)})
+    probabilities = rng.dirichlet(np.ones(4), len(x)) * ~np.isinf(x)
+    yield Case("probabilities", {"input": x, "target": probabilities / probabilities.sum(1, keepdims=True)})
     certain = np.eye(4)[best]
-    yield Case("certain belief", {"input": x, "target": certain, "weight": weight})
+    yield Case("certain class probabilities", {"input": x, "target": certain, "weight": weight})
     soft = rng.dirichlet(np.ones(4), len(finite))
     yield Case(
-        "smoothed belief", {"input": finite, "target": soft, "weight": weight}, {"label_smoothing": 0.3}
+        "smoothed class probabilities",
+        {"input": finite, "target": soft, "weight": weight},
+        {"label_smoothing": 0.3},
     )
     yield from _cross_entropy_at_the_edges(rng, limits)
 
@@ -422,6 +418,10 @@ CASES: Mapping[str, Callable[..., Drawn]] = {
     "huber": _regression([{}, {"delta": 0.5}], "delta", 1e3),
     "smooth_l1": _regression([{}, {"beta": 0.25}, {"beta": 0.0}], "beta", 1e3, weighable=False),
     "pseudo_huber": _regression([{}, {"delta": 0.25}], "delta", 1e3, weighable=False),
+    "log_cosh": _regression([{}], weighable=False),
+    "cauchy": _regression([{}, {"scale": 0.25}], "scale", 1e3, weighable=False),
+    "fair": _regression([{}, {"c": 0.25}], "c", 1e3, weighable=False),
+    **cases_of_scores.CASES,
     "cross_entropy": _cross_entropy,
     "nll": _nll,
     "bce": _bce,
@@ -431,6 +431,8 @@ CASES: Mapping[str, Callable[..., Drawn]] = {
     "triplet_margin": _triplet_margin,
     "nt_xent": _nt_xent,
     "ctc": _ctc,
+    **cases_of_vectors.CASES,
+    **STRUCTURED,
 }
 
 
@@ -448,7 +450,7 @@ def draw_cases(name: str, dtype: Any) -> list[Case]:
     with np.errstate(over="ignore", under="ignore"):
         return [
             case._replace(arrays={key: _cast(array, dtype) for key, array in case.arrays.items()})
-            for case in draw(rng, Limits(dtype))
+            for case in (Case(*drawn) for drawn in draw(rng, Limits(dtype)))
         ]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from lossd.losses import LOSSES
 from tests.oracle.cases import Case
 from tests.oracle.exact import MP, Number, numbers
-from tests.oracle.truth import COUPLED, SHARED, oracle_of, split_rows
+from tests.oracle.truth import WHOLE_BATCH, oracle_of, shared_in, split_rows
 
 # Steps of a relative difference, and how much more than in proportion a jump grows from one to the other.
 _STEPS = (MP.mpf(2) ** -90, MP.mpf(2) ** -110)
@@ -61,17 +61,18 @@ def rows_and_gradients(name: str, rowwise: bool, absolute: bool = False) -> Exac
             if len(known) > _MOST_KNOWN:
                 known.clear()
             found = oracle(**given, **settings)
-            known[key] = [_row(truth, added) for truth in (found if name in COUPLED else [found])]
+            known[key] = [_row(truth, added) for truth in (found if name in WHOLE_BATCH else [found])]
         return known[key]
 
     def exact(arrays: Numbers, settings: Numbers) -> Results:
         parts = split_rows(name, {key: array.tolist() for key, array in arrays.items()})
         rows = [row for part in parts for row in rows_of(part, settings)]
-        values = [row.value for row in rows]
+        values = [value for row in rows for value in row.values]
+        shared = shared_in(name, arrays)
         found = {"value": values if rowwise else [MP.fsum(values)]}
         for key in rows[0].gradient:
-            if key in LOSSES[name].smooth or (key in arrays and _is_real(arrays[key])):
-                by_row = name not in COUPLED and key in arrays and key not in SHARED.get(name, set())
+            if key in LOSSES[name].differentiable_settings or (key in arrays and _is_real(arrays[key])):
+                by_row = name not in WHOLE_BATCH and key in arrays and key not in shared
                 slopes = [row.gradient[key] for row in rows]
                 found[key] = (
                     [number for part in slopes for number in part]
@@ -86,15 +87,13 @@ def rows_and_gradients(name: str, rowwise: bool, absolute: bool = False) -> Exac
 class _Row(NamedTuple):
     """What an oracle says of a row, its addends added up."""
 
-    value: Number
+    values: list[Number]
     gradient: Mapping[str, list[Number]]
 
 
 def _row(truth: Any, added: Callable[[Any], Number]) -> _Row:
-    gradient = {
-        key: [added(addends) for addends in _leaves(nested)] for key, nested in truth.gradient.items()
-    }
-    return _Row(added(truth.value), gradient)
+    gradient = {key: [added(addends) for addends in leaves(nested)] for key, nested in truth.gradient.items()}
+    return _Row([added(addends) for addends in leaves(truth.value)], gradient)
 
 
 def unexplained(
@@ -115,7 +114,7 @@ def unexplained(
         if not condition:
             return {}
     reached = {(key, place): [middle[key][place]] for key, place in condition}
-    for wide in _wide_steps(arrays, settings, limits):
+    for wide in _wide_steps((*_moves(arrays, settings), *_turns(arrays, settings, limits)), limits):
         try:
             moved = exact(*wide)
         except TypeError:  # past the end of the domain, where a logarithm is complex
@@ -154,10 +153,15 @@ def _slopes(
     yield found
 
 
-def _wide_steps(arrays: Numbers, settings: Numbers, limits: Any) -> Iterator[Any]:
+def turned(arrays: Numbers, settings: Numbers, limits: Any) -> Iterator[Any]:
+    """Yield inputs with a comparison as far off as rounding may take it."""
+    return _wide_steps(_turns(arrays, settings, limits), limits)
+
+
+def _wide_steps(moves: Iterable[Any], limits: Any) -> Iterator[Any]:
     """Yield inputs of which one number is as far off as rounding may take it on its way to a comparison."""
     step = _WIDE * MP.mpf(float(limits.eps))
-    for move in (*_moves(arrays, settings), *_shifts(arrays, settings)):
+    for move in moves:
         yield move(step)
         yield move(-step)
 
@@ -178,23 +182,18 @@ def _moves(arrays: Numbers, settings: Numbers) -> Iterator[Any]:
             yield lambda step, name=name: (arrays, {**settings, name: settings[name] * (1 + step)})
 
 
-def _shifts(arrays: Numbers, settings: Numbers) -> Iterator[Any]:
-    """Yield functions as `_moves` does, of steps as large as all that a margin or a tie is compared with."""
+def _turns(arrays: Numbers, settings: Numbers, limits: Any) -> Iterator[Any]:
+    """Yield functions as `_moves` does, that move what a row compares by steps as large as all its numbers."""
     if "margin" not in settings:
         return
-    real = {name: array for name, array in arrays.items() if _is_real(array)}
-    sizes = [abs(x) for array in real.values() for x in array.reshape(-1)] + [abs(settings.get("eps", 0))]
-    size = MP.fsum(sizes)
-    yield lambda step: (arrays, {**settings, "margin": settings["margin"] + step * size})
-    for name, array in real.items():
-        for place in np.ndindex(array.shape):
-
-            def shifted(step: Number, name: str = name, place: tuple[int, ...] = place) -> Any:
-                moved = arrays[name].copy()
-                moved[place] += step * size
-                return {**arrays, name: moved}, settings
-
-            yield shifted
+    real = [array for array in arrays.values() if _is_real(array)]
+    tiny = MP.mpf(float(limits.tiny))  # below it rounding does not shrink with the numbers
+    for row in range(min(map(len, real))):
+        numbers = [x for array in real for x in np.asarray(array[row], dtype=object).reshape(-1)]
+        size = MP.fsum([*numbers, settings.get("eps", 0), tiny], absolute=True)
+        yield lambda step, size=size: (arrays, {**settings, "margin": settings["margin"] + step * size})
+        if settings.get("swap"):
+            yield lambda step, size=size: (arrays, {**settings, "lead": step * size})
 
 
 def _moved(array: Any, place: tuple[int, ...], step: Number) -> Any:
@@ -214,9 +213,10 @@ def _signature(given: Any) -> Any:
     return tuple(map(_signature, given)) if isinstance(given, list) else given
 
 
-def _leaves(nested: Any) -> Iterator[Any]:
+def leaves(nested: Any) -> Iterator[Any]:
+    """Yield the addends of each number of a nested list."""
     if isinstance(nested, tuple):
         yield nested
         return
     for part in nested:
-        yield from _leaves(part)
+        yield from leaves(part)

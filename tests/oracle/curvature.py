@@ -10,7 +10,7 @@ import numpy as np
 from tests.oracle.condition import Exact, Numbers
 from tests.oracle.exact import MP, Number
 
-_STEP = MP.mpf(2) ** -200  # of the smallest number of the call
+_STEP = MP.mpf(2) ** -200  # of the smallest number of the call, or 1
 _DIGITS = 400  # more than what lies between the largest number of the call and the smallest, or 1
 _SAME = MP.mpf(10) ** -25
 
@@ -22,9 +22,8 @@ def hessian_diagonal(
     with MP.workdps(digits(arrays, settings)):
         found = []
         for number in numbers:
-            direction = np.full(arrays[name].shape, MP.mpf(0), dtype=object)
-            direction.reshape(-1)[number] = MP.mpf(1)
-            found.append(_along(exact, arrays, settings, name, direction)[number])
+            direction = _axis(arrays[name], number)
+            found += _along(exact, arrays, settings, name, direction, [number])
         return found
 
 
@@ -33,8 +32,19 @@ def hessian_vector(
 ) -> list[Number | None]:
     """Return some elements of the Hessian times a direction; None where the two sides of one disagree."""
     with MP.workdps(digits(arrays, settings)):
-        found = _along(exact, arrays, settings, name, direction)
-        return [found[number] for number in numbers]
+        return _along(exact, arrays, settings, name, direction, list(numbers))
+
+
+def jumps(sizes: Exact, arrays: Numbers, settings: Numbers, name: str, number: int) -> bool:
+    """Return whether the sizes of a slope's addends jump there: the slope may be smooth where the addends are not."""
+    with MP.workdps(digits(arrays, settings)):
+        step, direction = _STEP * _least(arrays, settings), _axis(arrays[name], number)
+        here, near, far = (
+            sizes({**arrays, name: arrays[name] + direction * by}, settings)[name][number]
+            for by in (MP.mpf(0), step / 2, step)
+        )
+        # What does not jump grows to half of it.
+        return bool(abs(near - here) > abs(far - here) * 3 / 4)
 
 
 def digits(arrays: Numbers, settings: Numbers) -> int:
@@ -45,27 +55,34 @@ def digits(arrays: Numbers, settings: Numbers) -> int:
 
 
 def _along(
-    exact: Exact, arrays: Numbers, settings: Numbers, name: str, direction: Any
+    exact: Exact, arrays: Numbers, settings: Numbers, name: str, direction: Any, numbers: list[int]
 ) -> list[Number | None]:
-    """Differentiate the gradient along a direction, from both sides."""
+    """Differentiate some elements of the gradient along a direction, from both sides."""
     step = _STEP * _least(arrays, settings)
     here = exact(arrays, settings)[name]
     sides = []
     for signed in (step, -step, step / 2):  # at a jump the last is twice the first
         try:
-            moved = exact({**arrays, name: arrays[name] + signed * direction}, settings)[name]
+            moved = exact({**arrays, name: arrays[name] + direction * signed}, settings)[name]
         except TypeError:  # past the end of the domain, where a logarithm is complex
-            return [None] * len(here)
-        sides.append([(there - at) / signed for there, at in zip(moved, here, strict=True)])
+            return [None] * len(numbers)
+        sides.append([(moved[i] - here[i]) / signed for i in numbers])
     return [
         a if max(abs(a - b), abs(a - c)) <= _SAME * abs(a) + step else None
         for a, b, c in zip(*sides, strict=True)
     ]
 
 
+def _axis(array: Any, number: int) -> Any:
+    """Return the direction along which one element of an array grows."""
+    direction = np.full(array.shape, MP.mpf(0), dtype=object)
+    direction.reshape(-1)[number] = MP.mpf(1)
+    return direction
+
+
 def _least(arrays: Numbers, settings: Numbers) -> Number:
-    """Return the smallest size of a number that is not 0."""
-    return min(_sizes(arrays, settings), default=MP.mpf(1))
+    """Return the smallest size of a number that is not 0, or 1, at which exponentials change."""
+    return min([*_sizes(arrays, settings), MP.mpf(1)])
 
 
 def _sizes(arrays: Numbers, settings: Mapping[str, Any]) -> list[Number]:

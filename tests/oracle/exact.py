@@ -1,4 +1,4 @@
-"""This file is how an answer is held against the exact one: in units in the last place.
+"""Compares an answer with the exact one: in units in the last place.
 
 An exact result is given as its addends, so that the error allowed is known too: a few units in the last
 place of what is added up. Where nothing cancels there is one addend, and the bound is relative.
@@ -7,6 +7,7 @@ place of what is added up. Where nothing cancels there is one addend, and the bo
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,18 @@ def times(factor: Number, value: Number) -> Number:
 
 def exp(value: Number) -> Number:
     """Return the exponential, as 0 where no floating-point type can tell it from 0."""
-    return MP.mpf(0) if value < -20_000 else MP.exp(value)
+    return MP.mpf(0) if value < -20_000 else exp_of_any(value)
+
+
+def exp_of_any(value: Number) -> Number:
+    """Return the exponential, of numbers of any size."""
+    return MP.mpf(0) if value == MP.ninf else _exp(value, MP.prec)
+
+
+@lru_cache(maxsize=1024)
+def _exp(value: Number, precision: int) -> Number:
+    """Return the exponential, which is asked for again for all inputs but the one that has changed."""
+    return MP.exp(value)
 
 
 def ulps_off(got: Any, addends: Addends) -> float:

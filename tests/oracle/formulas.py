@@ -1,4 +1,4 @@
-"""This file is the regression and classification losses of one row, restated in exact arithmetic.
+"""The regression and classification losses of one row, restated in exact arithmetic.
 
 Each follows the source that its loss names, number by number, and knows nothing of arrays or of our kernels.
 Gradients are written out, not derived; `test_formulas.py` holds them against numerical differentiation.
@@ -65,14 +65,52 @@ def pseudo_huber(*, input, target, delta=1.0) -> Truth:
     return Truth((d * excess,), gradient)
 
 
+def log_cosh(*, input, target) -> Truth:
+    r = input - target
+    size = abs(r)
+    tail = exp(-2 * size)
+    value = MP.log1p(2 * MP.sinh(size / 2) ** 2) if size < 1 else size - MP.log(2) + MP.log1p(tail)
+    slope = MP.sign(r) * (MP.tanh(size) if size < 1 else (1 - tail) / (1 + tail))
+    return Truth((value,), {"input": (slope,), "target": (-slope,)})
+
+
+def cauchy(*, input, target, scale=1.0) -> Truth:
+    r, c = input - target, MP.mpf(scale)
+    u = (r / c) ** 2
+    w = u / (1 + u)
+    slope, by_scale = r / (1 + u), c * (_sum_of_powers(w) if u < 1 else MP.log1p(u) - w)
+    return Truth((c * c / 2 * MP.log1p(u),), {"input": (slope,), "target": (-slope,), "scale": (by_scale,)})
+
+
+def _sum_of_powers(w: Number) -> Number:
+    """Return -log(1 - w) - w = w^2/2 + w^3/3 + ..."""
+    if w < MP.mpf(10) ** -60:  # beyond two terms are more digits than are needed
+        return w * w / 2 + w**3 / 3 + w**4 / 4
+    with MP.workdps(MP.dps + 130):
+        return -MP.log1p(-w) - w
+
+
+def fair(*, input, target, c=1.0) -> Truth:
+    r, c = input - target, MP.mpf(c)
+    u = abs(r) / c
+    if u < MP.mpf(10) ** -60:
+        lag, by_c = u * u / 2 - u**3 / 3 + u**4 / 4, u**3 / 3 - u**4 / 2
+    else:
+        with MP.workdps(MP.dps + 200):
+            lag = u - MP.log1p(u)
+            by_c = 2 * lag - u * u / (1 + u)
+    slope = r / (1 + u)
+    return Truth((c * c * lag,), {"input": (slope,), "target": (-slope,), "c": (c * by_c,)})
+
+
 def cross_entropy(*, input, target, weight=None, ignore_index=-100, label_smoothing=0.0) -> Truth:
     classes = range(len(input))
     if target == ignore_index:
         nothing = [(MP.mpf(0),) for _ in classes]
         return Truth((MP.mpf(0),), {"input": nothing, "weight": nothing})
-    belief = target if isinstance(target, list) else [MP.mpf(c == target) for c in classes]
+    probabilities = target if isinstance(target, list) else [MP.mpf(c == target) for c in classes]
     eps, w = MP.mpf(label_smoothing), weight or [MP.mpf(1)] * len(input)
-    q = [times(1 - eps, belief[c]) + eps / len(input) for c in classes]
+    q = [times(1 - eps, probabilities[c]) + eps / len(input) for c in classes]
     a = [times(q[c], w[c]) for c in classes]
     log_s, s, rest = _softmax(input)
     pull = [MP.fsum(a[j] for j in classes if j != c) for c in classes]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from tests.oracle.exact import MP, Number, times
+from tests.oracle.exact import MP, Number, exp_of_any, times
 from tests.oracle.formulas import Truth
 
 Frames = Sequence[Sequence[Number]]
@@ -59,7 +59,7 @@ def _ctc(
 ) -> Truth:
     name, every = ("log_probs", log_probs) if logits is None else ("logits", logits)
     given, labels, classes = every[:input_lengths], targets[:target_lengths], range(len(every[0]))
-    weigh = [[_exp(x) for x in frame] for frame in given]
+    weigh = [[exp_of_any(x) for x in frame] for frame in given]
     if logits is not None:
         weigh = [_shares(frame) for frame in weigh]
     total, through = masses(weigh, labels, blank)
@@ -193,8 +193,3 @@ def _cancelling(
 def _shares(frame: Sequence[Number]) -> list[Number]:
     whole = MP.fsum(frame)
     return [weight / whole for weight in frame]
-
-
-def _exp(value: Number) -> Number:
-    """Return the exponential, of numbers of any size."""
-    return MP.mpf(0) if value == MP.ninf else MP.exp(value)

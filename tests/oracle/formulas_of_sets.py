@@ -45,13 +45,14 @@ def dice(*, input, target, axis=None, smooth=1e-7) -> Truth:
     )
 
 
-def triplet_margin(*, anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, swap=False) -> Truth:
+def triplet_margin(*, anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, swap=False, lead=0) -> Truth:
+    """Return the truth; the anchor may lead the positive on the way to the negative, as rounding may have it."""
     near, pull = _distance(anchor, positive, p, eps)
     far, push = _distance(anchor, negative, p, eps)
     other, aside = _distance(positive, negative, p, eps)
     chosen = MP.mpf(1)  # which of the two distances is the lesser; a tie is shared
     if swap:
-        chosen = MP.mpf(1) if far < other else MP.mpf(0) if other < far else MP.mpf(1) / 2
+        chosen = MP.mpf(1 - MP.sign(far - other - lead)) / 2
         far = min(far, other)
     reach = (MP.mpf(margin), near, -far)
     on = MP.mpf(MP.fsum(reach) >= 0)  # at the margin the gradient passes

@@ -14,19 +14,24 @@ import numpy as np
 from lossd.losses import LOSSES
 from lossd.message import Answer, Call
 from tests.oracle.cases import entry
-from tests.oracle.exact import MP, Number
+from tests.oracle.exact import MP, Number, exp
 from tests.oracle.truth import oracle_of
 
-# The declared functions of the residual's modulus, and their settings.
-NAMES = tuple(name for name, loss in LOSSES.items() if loss.modulus)
-SETTING = {name: LOSSES[name].smooth[0] for name in NAMES if LOSSES[name].smooth}
-# The second derivative, of the modulus and the setting; where it jumps the slope has a kink.
+# The declared functions of the absolute residual, and their settings.
+NAMES = tuple(name for name, loss in LOSSES.items() if loss.of_residual)
+SETTING = {
+    name: LOSSES[name].differentiable_settings[0] for name in NAMES if LOSSES[name].differentiable_settings
+}
+# The second derivative, of the absolute residual and the setting; where it jumps the slope has a kink.
 CURVATURE: Mapping[str, Callable[[Number, Number], Number]] = {
-    "mse": lambda modulus, setting: MP.mpf(2),
-    "l1": lambda modulus, setting: MP.mpf(0),
-    "huber": lambda modulus, delta: MP.mpf(modulus < delta),
-    "smooth_l1": lambda modulus, beta: 1 / beta if modulus < beta else MP.mpf(0),
-    "pseudo_huber": lambda modulus, delta: (delta / MP.hypot(modulus, delta)) ** 3,
+    "mse": lambda absolute, setting: MP.mpf(2),
+    "l1": lambda absolute, setting: MP.mpf(0),
+    "huber": lambda absolute, delta: MP.mpf(absolute < delta),
+    "smooth_l1": lambda absolute, beta: 1 / beta if absolute < beta else MP.mpf(0),
+    "log_cosh": lambda absolute, setting: 4 * exp(-2 * absolute) / (1 + exp(-2 * absolute)) ** 2,
+    "cauchy": lambda absolute, scale: (1 - (absolute / scale) ** 2) / (1 + (absolute / scale) ** 2) ** 2,
+    "fair": lambda absolute, c: (c / (absolute + c)) ** 2,
+    "pseudo_huber": lambda absolute, delta: (delta / MP.hypot(absolute, delta)) ** 3,
 }
 DIVIDED_BY_WEIGHT = ("mse", "l1")
 COMPLEX = {np.dtype(np.float32): np.dtype(np.complex64), np.dtype(np.float64): np.dtype(np.complex128)}
@@ -113,26 +118,26 @@ def exact(value: Any) -> Any:
     """Return a number as it is, complex or real."""
     if np.iscomplexobj(value):
         return MP.mpc(MP.mpf(float(value.real)), MP.mpf(float(value.imag)))
-    return MP.mpf(float(value))
+    return value if isinstance(value, MP.mpf) else MP.mpf(float(value))
 
 
 class Row:
-    """The exact loss of one row, without its weights: value, slope of the modulus, curvature, and their sizes."""
+    """The exact loss of one row, without its weights: value, slope, curvature, and their sizes."""
 
     def __init__(self, name: str, input: Any, target: Any, setting: float) -> None:
         residual = exact(input) - exact(target)
-        self.modulus = modulus = abs(residual)
-        self.direction = residual / modulus if modulus else modulus
+        self.absolute = absolute = abs(residual)
+        self.direction = residual / absolute if absolute else absolute
         given = {SETTING[name]: setting} if name in SETTING else {}
-        truth = oracle_of(name)(input=modulus, target=MP.mpf(0), **given)
+        truth = oracle_of(name)(input=absolute, target=MP.mpf(0), **given)
         self.value, self.slope = MP.fsum(truth.value), MP.fsum(truth.gradient["input"])
         by_setting = truth.gradient[SETTING[name]] if given else (MP.mpf(0),)
         self.by_setting, self.by_setting_size = MP.fsum(by_setting), 2 * MP.fsum(by_setting, absolute=True)
-        self.value_size = self.value + self.slope * modulus + MP.mpf(setting) * self.by_setting_size
+        self.value_size = self.value + self.slope * absolute + MP.mpf(setting) * self.by_setting_size
         second = entry(CURVATURE, name, "CURVATURE in tests/oracle/residuals.py: its second derivative")
         near, step = MP.mpf(setting), MP.mpf(2) ** -22
-        self.curvature = second(modulus, near)
-        sides = [second(modulus * (1 + side), near) for side in (-step, step)]
+        self.curvature = second(absolute, near)
+        sides = [second(absolute * (1 + side), near) for side in (-step, step)]
         # Whether the rounding of the residual may cross a jump.
         self.kink = abs(sides[0] - sides[1]) > max(sides) / 2
 
@@ -149,8 +154,10 @@ def truths(name: str, call: Call, answer: Answer) -> Iterator[Found]:
     )
     taken = [bool(m) for m in flat.get("mask", ones)]
     for mode, loss in answer.loss.items():
-        mass = weight if name in DIVIDED_BY_WEIGHT else [MP.mpf(1)] * len(rows)
-        divisor, share = _divisor(mode, mass, sample, taken, given["input"].shape, options.get("denominator"))
+        normalizer = weight if name in DIVIDED_BY_WEIGHT else [MP.mpf(1)] * len(rows)
+        divisor, share = _divisor(
+            mode, normalizer, sample, taken, given["input"].shape, options.get("denominator")
+        )
         if not divisor:
             continue
         factor = [s / divisor * t for s, t in zip(sample, taken, strict=True)]
@@ -192,7 +199,7 @@ def truths(name: str, call: Call, answer: Answer) -> Iterator[Found]:
 
 
 def _divisor(
-    mode: str, mass: Any, sample: Any, taken: Any, shape: Any, own: float | None
+    mode: str, normalizer: Any, sample: Any, taken: Any, shape: Any, own: float | None
 ) -> tuple[Number, Any]:
     """Return what a reduction divides by, and its derivative with respect to each row's weight, if any."""
     if mode in ("none", "sum"):
@@ -201,8 +208,8 @@ def _divisor(
         return MP.mpf(own), None
     if mode == "batchmean":
         return MP.mpf(shape[0] if shape else 1), None
-    share = sample if mode == "weighted_mean" else [MP.mpf(1)] * len(mass)
-    return MP.fsum(m * s for m, s, t in zip(mass, share, taken, strict=True) if t), share
+    share = sample if mode == "weighted_mean" else [MP.mpf(1)] * len(normalizer)
+    return MP.fsum(m * s for m, s, t in zip(normalizer, share, taken, strict=True) if t), share
 
 
 def _each(where: str, found: Any, values: list[Any], sizes: list[Number]) -> Iterator[Found]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,27 +9,29 @@ import pytest
 
 from lossd.engine import evaluate
 from lossd.errors import InvalidCall
+from lossd.fused import FUSED
 from lossd.losses import LOSSES
-from lossd.losses.scratch import Scratch
-from lossd.losses.stable import softmax
-from lossd.losses.sums import total_of_any_sign
 from lossd.message import Answer, Call
+from lossd.numerics.scratch import Scratch
+from lossd.numerics.stable import softmax
+from lossd.numerics.sums import total_of_any_sign
+from tests.fused.unfused import unfused
 from tests.oracle.exact import MP
 
 NAN, INF = np.nan, np.inf
-FUSED = pytest.mark.parametrize("fused", [True, False], ids=["fused", "unfused"])
+EITHER_KERNEL = pytest.mark.parametrize("fused", [True, False], ids=["fused", "unfused"])
 TYPES = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
 
 
 def ask(name: str, fused: bool = True, **given: Any) -> Answer:
     """Evaluate a loss, with its fused kernel or without."""
-    loss = LOSSES[name] if fused else replace(LOSSES[name])
+    loss = LOSSES[name] if fused else unfused(LOSSES[name])
     arrays = {key: np.asarray(value) for key, value in given.items() if key in loss.tensors}
     options = {key: value for key, value in given.items() if key not in arrays}
     return evaluate(loss, Call(arrays, {"gradient": True, "reduction": "sum", **options}))
 
 
-@FUSED
+@EITHER_KERNEL
 @pytest.mark.parametrize(
     ("logit", "value"),
     [(NAN, NAN), (-INF, NAN), (INF, 0.0), (3.0, 0.0)],
@@ -158,13 +159,12 @@ SHARING = {
 def test_a_fused_kernel_reads_its_arguments_before_it_writes_over_them(case, taken, shift):
     name, memory = SHARING[case][0], SHARING[case][1].copy()
     given = {"input": memory[shift:], "target": memory[: len(memory) - shift]}
-    fused = LOSSES[name].tuned
-    assert fused is not None
+    fused = FUSED[LOSSES[name].kernel][0].function
     out = np.empty(len(memory) - shift)
     apart = {key: array.copy() for key, array in given.items()}
     with np.errstate(all="ignore"):
-        value = fused.kernel(**apart, scale=np.float64(0.5), out=out, scratch=Scratch())
-        again = fused.kernel(**given, scale=np.float64(0.5), out=given[taken], scratch=Scratch())
+        value = fused(**apart, scale=np.float64(0.5), out=out, scratch=Scratch())
+        again = fused(**given, scale=np.float64(0.5), out=given[taken], scratch=Scratch())
     assert again == value
     np.testing.assert_array_equal(given[taken], out)
 
@@ -174,17 +174,16 @@ def test_a_fused_kernel_reads_its_arguments_before_it_writes_over_them(case, tak
 )
 @pytest.mark.parametrize("name", ["cross_entropy", "nll"])
 def test_a_fused_kernel_of_classes_writes_over_its_input(name, logits):
-    fused = LOSSES[name].tuned
-    assert fused is not None
+    fused = FUSED[LOSSES[name].kernel][0].function
     x, target, out = np.array([logits, [0.5, -1, 2]]), np.array([0, 2]), np.empty((2, 3))
     with np.errstate(all="ignore"):
-        value = fused.kernel(x.copy(), target, scale=np.float64(0.5), out=out, scratch=Scratch())
-        again = fused.kernel(x, target, scale=np.float64(0.5), out=x, scratch=Scratch())
+        value = fused(x.copy(), target, scale=np.float64(0.5), out=out, scratch=Scratch())
+        again = fused(x, target, scale=np.float64(0.5), out=x, scratch=Scratch())
     assert again == value
     np.testing.assert_array_equal(x, out)
 
 
-@FUSED
+@EITHER_KERNEL
 @pytest.mark.parametrize("rows", [3, 300, 4096])
 def test_values_of_either_sign_cancel_without_a_trace(rows, fused):
     picked = np.resize(np.array([1e8, -1e8, 1], np.float32), rows)
@@ -195,7 +194,7 @@ def test_values_of_either_sign_cancel_without_a_trace(rows, fused):
 
 
 @TYPES
-@FUSED
+@EITHER_KERNEL
 def test_a_small_part_of_a_sum_of_exponentials_keeps_its_digits(dtype, fused):
     """A power that is subnormal has few digits; over a sum that is small too it may be an ordinary probability."""
     x = np.array([[-40.5, -41, -100]] if dtype is np.float32 else [[-344, -344.5, -725]], dtype)
@@ -207,7 +206,7 @@ def test_a_small_part_of_a_sum_of_exponentials_keeps_its_digits(dtype, fused):
 
 
 @TYPES
-@FUSED
+@EITHER_KERNEL
 def test_a_mean_of_heavy_classes_is_finite(dtype, fused):
     """Weights that take each row's loss out of the type's range are divided out of the mean."""
     weight = np.full(2, 1e38 if dtype is np.float32 else 1e305, dtype)

@@ -16,7 +16,7 @@ RNG = np.random.default_rng(7)
 PLAIN = RNG.standard_normal((ROWS, CLASSES))
 TARGET = RNG.integers(0, CLASSES, ROWS)
 IS_TRUE = np.arange(CLASSES) == TARGET[:, None]
-# Each is a block that leads the tuned kernel another way, in one of the types at least.
+# Each is a block that leads the fused kernel another way, in one of the types at least.
 LOGITS = {
     "plain": PLAIN,
     "far from zero": PLAIN + 1e4,

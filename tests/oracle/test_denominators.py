@@ -1,4 +1,4 @@
-"""What a mean divides by, and cross entropy's smoothing, weights and beliefs, in loops of plain ``math``."""
+"""What a mean divides by, and cross entropy's smoothing, weights and probabilities, in loops of plain ``math``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lossd.message import Call
 
 X = [[0.5, -1.0, 2.0], [1.5, 0.0, -0.5], [-2.0, 0.25, 1.0], [0.0, 0.0, 3.0]]
 LABELS = [2, 0, 1, 1]
-BELIEFS = [[0.2, 0.3, 0.5], [1.0, 0.0, 0.0], [0.6, 0.4, 0.0], [0.1, 0.1, 0.8]]
+PROBABILITIES = [[0.2, 0.3, 0.5], [1.0, 0.0, 0.0], [0.6, 0.4, 0.0], [0.1, 0.1, 0.8]]
 W = [0.5, 2.0, 0.75]
 SMOOTHING = pytest.mark.parametrize("eps", [0.0, 0.1, 1.0])
 WEIGHTS = pytest.mark.parametrize("w", [None, W], ids=["unweighted", "weighted"])
@@ -43,7 +43,7 @@ def test_cross_entropy_of_labels(eps, w, ignore_index):
         else 0.0
         for s_n, t, k in zip(s, LABELS, taken, strict=True)
     ]
-    mass = fsum(weight[t] for t, k in zip(LABELS, taken, strict=True) if k)
+    denominator = fsum(weight[t] for t, k in zip(LABELS, taken, strict=True) if k)
     slope = [
         [
             k * ((1 - eps) * weight[t] * (s_n[c] - (c == t)) + eps / 3 * (s_n[c] * sum(weight) - weight[c]))
@@ -55,12 +55,12 @@ def test_cross_entropy_of_labels(eps, w, ignore_index):
     answer = run("cross_entropy", ["none", "sum", "mean"], **given, gradient=True)
     np.testing.assert_allclose(answer.loss["none"], values, rtol=1e-14)
     np.testing.assert_allclose(answer.loss["sum"], fsum(values), rtol=1e-14)
-    np.testing.assert_allclose(answer.loss["mean"], fsum(values) / mass, rtol=1e-14)
+    np.testing.assert_allclose(answer.loss["mean"], fsum(values) / denominator, rtol=1e-14)
     np.testing.assert_allclose(answer.gradient["sum"]["input"], slope, rtol=1e-13, atol=1e-16)
     np.testing.assert_allclose(
-        answer.gradient["mean"]["input"], np.array(slope) / mass, rtol=1e-13, atol=1e-16
+        answer.gradient["mean"]["input"], np.array(slope) / denominator, rtol=1e-13, atol=1e-16
     )
-    assert answer.denominator == mass
+    assert answer.denominator == denominator
     assert answer.count == sum(taken)
 
 
@@ -69,14 +69,14 @@ def test_cross_entropy_of_labels(eps, w, ignore_index):
 def test_cross_entropy_of_beliefs(eps, w):
     weight, classes = w or [1.0] * 3, range(3)
     s = [softmax(x) for x in X]
-    soft = [[(1 - eps) * t + eps / 3 for t in belief] for belief in BELIEFS]
+    soft = [[(1 - eps) * t + eps / 3 for t in probabilities] for probabilities in PROBABILITIES]
     rows = list(zip(s, soft, strict=True))
     values = [-fsum(weight[c] * q[c] * log(s_n[c]) for c in classes) for s_n, q in rows]
     slope = [
         [s_n[c] * fsum(weight[j] * q[j] for j in classes) - weight[c] * q[c] for c in classes]
         for s_n, q in rows
     ]
-    given = {"input": X, "target": BELIEFS, "weight": w, "label_smoothing": eps}
+    given = {"input": X, "target": PROBABILITIES, "weight": w, "label_smoothing": eps}
     answer = run("cross_entropy", ["none", "mean"], **given, gradient=True)
     np.testing.assert_allclose(answer.loss["none"], values, rtol=1e-14)
     np.testing.assert_allclose(answer.loss["mean"], fsum(values) / 4, rtol=1e-14)
@@ -95,10 +95,10 @@ def test_pixels_are_samples(name):
         scores = [float(x[place[0], c, *place[1:]]) for c in range(3)]
         likely = log(softmax(scores)[t[place]]) if name == "cross_entropy" else scores[t[place]]
         values[place] = -W[t[place]] * likely if t[place] != 2 else 0.0
-    mass = fsum(W[label] for label in t.ravel() if label != 2)
+    denominator = fsum(W[label] for label in t.ravel() if label != 2)
     np.testing.assert_allclose(answer.loss["none"], values, rtol=1e-14)
-    np.testing.assert_allclose(answer.loss["mean"], fsum(values.ravel()) / mass, rtol=1e-14)
-    assert answer.denominator == pytest.approx(mass, rel=1e-15)
+    np.testing.assert_allclose(answer.loss["mean"], fsum(values.ravel()) / denominator, rtol=1e-14)
+    assert answer.denominator == pytest.approx(denominator, rel=1e-15)
 
 
 R, T4 = [1.0, 3.0, -2.0, 0.5], [0.0, 0.0, 0.0, 0.0]

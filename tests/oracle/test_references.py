@@ -139,7 +139,7 @@ def test_the_ctc_gradient_is_of_what_was_given(given, gradient):
 def test_a_ctc_target_that_is_no_symbol_is_refused(targets, concatenated):
     frames = [[[0.0, 0.0, 0.0]]] * 4
     with pytest.raises(
-        InvalidCall, match=r"expected a class in \[0, 3\) other than blank, 0, got -?\d"
+        InvalidCall, match=r"expected whole numbers in \[0, 3\) other than blank, 0, got -?\d"
     ) as caught:
         run(
             "ctc",
@@ -212,3 +212,43 @@ def test_a_triplet_of_odd_degree_measures_sizes_of_differences(p):
     got, by, _ = run("triplet_margin", **vectors, p=p, eps=0.0, margin=9.0, gradient=True)
     np.testing.assert_allclose(got, [float(9 + near - far)], rtol=1e-14)
     assert np.isfinite(by["anchor"]).all()
+
+
+@EASY
+@pytest.mark.parametrize(("dtype", "far"), [(np.float32, 89.0), (np.float64, 710.0)])
+def test_soft_margin_of_a_hopeless_sample_is_finite(dtype, far, reduction):
+    """PyTorch: inf, gradient nan."""
+    got, by, _ = run(
+        "soft_margin", input=[-far], target=[1.0], dtype=dtype, reduction=reduction, gradient=True
+    )
+    assert got == far
+    assert by["input"] == -1
+
+
+@EASY
+@pytest.mark.parametrize(
+    ("x", "t", "log_target"), [(-inf, -inf, True), (0.5, -inf, True), (-inf, 0.0, False), (0.5, 0.0, False)]
+)
+def test_what_has_no_probability_adds_nothing_to_kl_div(x, t, log_target, reduction):
+    """PyTorch: nan, but for the last."""
+    given = {"input": [x], "target": [t], "log_target": log_target}
+    got, by, _ = run("kl_div", **given, reduction=reduction, gradient=True)
+    assert got == 0
+    assert by["input"] == 0
+
+
+@EASY
+def test_a_count_of_0_has_a_gradient(reduction):
+    """PyTorch: nan, of the logarithm of 0 in Stirling's approximation, which is not taken there."""
+    given = {"input": [0.5], "target": [0.0], "full": True, "gradient": ["target"]}
+    _, by, _ = run("poisson_nll", **given, reduction=reduction)
+    assert by["target"] == -0.5
+
+
+def test_a_variance_for_each_row_broadcasts():
+    """By hand: (log 4 + 4 / 4) / 2, (log 4 + 16 / 4) / 2, (log 1 + 1) / 2 and 0."""
+    given = {"input": [[2.0, 4.0], [1.0, 0.0]], "target": [[0.0, 0.0], [0.0, 0.0]], "var": [[4.0], [1.0]]}
+    got, by, _ = run("gaussian_nll", **given, gradient=["var"])
+    log_2 = np.log(2)
+    np.testing.assert_allclose(got, [[log_2 + 0.5, log_2 + 2], [0.5, 0]], rtol=1e-15)
+    np.testing.assert_allclose(by["var"], [[-0.375], [0.5]], rtol=1e-15)  # sums of (1 - r^2 / v) / (2 v)

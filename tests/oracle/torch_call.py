@@ -1,7 +1,8 @@
-"""This file is how PyTorch is asked the same as we are: one call, its value and its gradients."""
+"""Asks PyTorch the same as the engine: one call, its value and its gradients."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,24 @@ import torch
 from torch.nn import functional
 
 torch.set_num_threads(1)  # its idle workers spin, and slow whatever runs next
+
+# What its users pass as functions.
+DISTANCES = {
+    "cosine": lambda u, v: 1 - functional.cosine_similarity(u, v, dim=-1),
+    "squared": lambda u, v: (u - v).square().sum(-1),
+    "manhattan": lambda u, v: (u - v).abs().sum(-1),
+}
+
+
+def _triplet_margin_with_distance(*, distance: str = "euclidean", **given: Any) -> torch.Tensor:
+    return functional.triplet_margin_with_distance_loss(**given, distance_function=DISTANCES.get(distance))
+
+
+def _kl_div(**given: Any) -> torch.Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that its mean is not batchmean
+        return functional.kl_div(**given)
+
 
 FUNCTIONS = {
     "mse": functional.mse_loss,
@@ -20,8 +39,19 @@ FUNCTIONS = {
     "nll": functional.nll_loss,
     "bce": functional.binary_cross_entropy,
     "bce_with_logits": functional.binary_cross_entropy_with_logits,
+    "soft_margin": functional.soft_margin_loss,
+    "hinge_embedding": functional.hinge_embedding_loss,
+    "margin_ranking": functional.margin_ranking_loss,
+    "poisson_nll": functional.poisson_nll_loss,
+    "gaussian_nll": functional.gaussian_nll_loss,
+    "kl_div": _kl_div,
     "triplet_margin": functional.triplet_margin_loss,
     "ctc": functional.ctc_loss,
+    "multi_margin": functional.multi_margin_loss,
+    "multilabel_margin": functional.multilabel_margin_loss,
+    "multilabel_soft_margin": functional.multilabel_soft_margin_loss,
+    "cosine_embedding": functional.cosine_embedding_loss,
+    "triplet_margin_with_distance": _triplet_margin_with_distance,
 }
 
 

@@ -1,4 +1,4 @@
-"""This file is random calls for every loss that PyTorch has, with its argument names, options and shapes.
+"""Random calls of every loss that PyTorch has, with its argument names, options and shapes.
 
 `DRAWS` draws a call; `GRADIENTS` says which arguments PyTorch differentiates: it refuses weights that enter
 through its own kernels. A draw is of float64 numbers that float32 holds too, so both types see the same call.
@@ -99,10 +99,10 @@ def _cross_entropy(rng: Rng) -> Drawn:
         return drawn._replace(settings={**drawn.settings, **smoothing})
     shape, _ = _class_shape(rng)
     classes = shape[0] if len(shape) == 1 else shape[1]
-    belief = _uniform(rng, shape)
+    probabilities = _uniform(rng, shape)
     if some(rng, 0.7):
-        belief = belief / belief.sum(axis=min(1, len(shape) - 1), keepdims=True)
-    arrays = {"input": _normal(rng, shape), "target": belief.astype(np.float32).astype(float)}
+        probabilities = probabilities / probabilities.sum(axis=min(1, len(shape) - 1), keepdims=True)
+    arrays = {"input": _normal(rng, shape), "target": probabilities.astype(np.float32).astype(float)}
     return Drawn(arrays | _class_weight(rng, classes), smoothing)
 
 
@@ -128,6 +128,52 @@ def _factor(rng: Rng, shape: Shape, name: str) -> dict[str, np.ndarray]:
     return {name: _uniform(rng, _broadcastable(rng, shape), 0.1, 3)} if some(rng, 0.4) else {}
 
 
+def _signs(rng: Rng, shape: Shape) -> np.ndarray:
+    return np.asarray(rng.choice([-1.0, 1.0], shape))
+
+
+def _soft_margin(rng: Rng) -> Drawn:
+    shape = _shape(rng)
+    return Drawn({"input": _normal(rng, shape), "target": _signs(rng, shape)})
+
+
+def _hinge_embedding(rng: Rng) -> Drawn:
+    drawn, margin = _soft_margin(rng), _number(rng, -1, 3)
+    x = drawn.arrays["input"]
+    drawn.arrays["input"] = np.where(rng.random(x.shape) < 0.1, margin, x)  # kinks
+    return drawn._replace(settings={"margin": margin} if some(rng, 0.7) else {})
+
+
+def _margin_ranking(rng: Rng) -> Drawn:
+    arrays = _residual(rng, weighable=False)
+    scores = {"input1": arrays["input"], "input2": arrays["target"]}
+    settings = {"margin": _number(rng, -1, 3)} if some(rng) else {}
+    return Drawn({**scores, "target": _signs(rng, scores["input1"].shape)}, settings)
+
+
+def _poisson_nll(rng: Rng) -> Drawn:
+    shape, log_input, full = _shape(rng), some(rng), some(rng)
+    x = _uniform(rng, shape, -3, 3) if log_input else _uniform(rng, shape, 0.1, 9)
+    # Where a count is 0 its gradient is nan there if full: test_torch_edges.py.
+    counts = np.asarray(rng.poisson(2, shape) + float(full))
+    settings = {"log_input": log_input, "full": full, "eps": float(rng.choice([1e-8, 0.25]))}
+    return Drawn({"input": x, "target": counts}, settings)
+
+
+def _gaussian_nll(rng: Rng) -> Drawn:
+    shape = _shape(rng)
+    variances = (*shape[:-1], 1) if some(rng, 0.3) and shape else shape
+    arrays = {"input": _uniform(rng, shape, -3, 3), "target": _uniform(rng, shape, -3, 3)}
+    arrays["var"] = _uniform(rng, variances, 0.1, 3)
+    return Drawn(arrays, {"full": some(rng), "eps": float(rng.choice([1e-6, 0.5]))} if some(rng) else {})
+
+
+def _kl_div(rng: Rng) -> Drawn:
+    shape, log_target = _shape(rng), some(rng)
+    target = _uniform(rng, shape, -5, 0) if log_target else _uniform(rng, shape, 0.01, 1)
+    return Drawn({"input": _uniform(rng, shape, -5, 0), "target": target}, {"log_target": log_target})
+
+
 def _triplet_margin(rng: Rng) -> Drawn:
     shape = (*_shape(rng, 2), int(rng.integers(1, 6)))
     arrays = {name: _normal(rng, shape) for name in ("anchor", "positive", "negative")}
@@ -148,6 +194,58 @@ def _ctc(rng: Rng) -> Drawn:
     return Drawn(arrays, {"blank": blank, "zero_infinity": True})
 
 
+def _multi_margin(rng: Rng) -> Drawn:
+    (rows, classes), lone = rng.integers(1, 7, 2).tolist(), some(rng, 0.1)
+    shape = (classes,) if lone else (rows, classes)
+    # Halves: many scores are at the margin.
+    halves = np.asarray(rng.integers(-4, 5, shape) / 2)
+    arrays = {"input": halves if some(rng, 0.3) else _normal(rng, shape)}
+    arrays["target"] = np.asarray(rng.integers(0, classes, shape[:-1]))
+    settings = {"p": int(rng.integers(1, 3)), "margin": float(rng.choice([1.0, 0.5, -0.5]))}
+    return Drawn(arrays | _class_weight(rng, classes), settings if some(rng, 0.7) else {})
+
+
+def _multilabel_margin(rng: Rng) -> Drawn:
+    (rows, classes), lone = rng.integers(1, 9, 2).tolist(), some(rng, 0.1)
+    shape = (classes,) if lone else (rows, classes)
+    halves = np.asarray(rng.integers(-4, 5, shape) / 2)
+    listed = rng.integers(0, classes, shape)
+    if some(rng, 0.7):
+        listed = rng.permuted(np.broadcast_to(np.arange(classes), shape), axis=-1)
+    listed = np.where(np.arange(classes) == rng.integers(0, classes + 1, (*shape[:-1], 1)), -1, listed)
+    return Drawn({"input": halves if some(rng, 0.3) else _normal(rng, shape), "target": listed})
+
+
+def _multilabel_soft_margin(rng: Rng) -> Drawn:
+    shape = (*_shape(rng, 2), int(rng.integers(1, 6)))
+    arrays = {"input": _normal(rng, shape), "target": _uniform(rng, shape)}
+    return Drawn(arrays | _class_weight(rng, shape[-1]))
+
+
+def _long_vectors(rng: Rng, shape: Shape, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Draw vectors so long that what PyTorch adds to their squares is lost."""
+    return {name: np.float32(rng.standard_normal(shape) * 1e4 + 1e3).astype(float) for name in names}
+
+
+def _cosine_embedding(rng: Rng) -> Drawn:
+    rows, size = rng.integers(1, 7, 2).tolist()
+    shape = (size,) if some(rng, 0.1) else (rows, size)
+    arrays = _long_vectors(rng, shape, ("input1", "input2"))
+    arrays["target"] = np.asarray(rng.choice([-1, 1], shape[:-1]))
+    return Drawn(arrays, {"margin": _number(rng, -0.5, 0.9)} if some(rng) else {})
+
+
+def _triplet_margin_with_distance(rng: Rng) -> Drawn:
+    drawn = _triplet_margin(rng)
+    settings = {"margin": drawn.settings["margin"], "swap": drawn.settings["swap"]}
+    distance = str(rng.choice(["euclidean", "cosine", "squared", "manhattan"]))
+    names = ("anchor", "positive", "negative")
+    arrays = drawn.arrays
+    if distance == "cosine":
+        arrays = _long_vectors(rng, arrays["anchor"].shape, names)
+    return Drawn(arrays, settings | {"distance": distance} if some(rng, 0.8) else settings)
+
+
 DRAWS: Mapping[str, Callable[[Rng], Drawn]] = {
     "mse": _mse,
     "l1": _mse,
@@ -157,16 +255,34 @@ DRAWS: Mapping[str, Callable[[Rng], Drawn]] = {
     "nll": _nll,
     "bce": _bce,
     "bce_with_logits": _bce_with_logits,
+    "soft_margin": _soft_margin,
+    "hinge_embedding": _hinge_embedding,
+    "margin_ranking": _margin_ranking,
+    "poisson_nll": _poisson_nll,
+    "gaussian_nll": _gaussian_nll,
+    "kl_div": _kl_div,
     "triplet_margin": _triplet_margin,
     "ctc": _ctc,
+    "multi_margin": _multi_margin,
+    "multilabel_margin": _multilabel_margin,
+    "multilabel_soft_margin": _multilabel_soft_margin,
+    "cosine_embedding": _cosine_embedding,
+    "triplet_margin_with_distance": _triplet_margin_with_distance,
+}
+
+
+_REFUSED: Mapping[str, set[str]] = {
+    "bce": {"weight"},
+    "bce_with_logits": {"weight", "pos_weight"},
+    "nll": {"weight"},
+    "multi_margin": {"weight"},
+    "soft_margin": {"target"},
 }
 
 
 def differentiable(name: str, arrays: Mapping[str, np.ndarray]) -> list[str]:
     """Return the arguments that PyTorch differentiates in this call."""
-    refused = {"bce": {"weight"}, "bce_with_logits": {"weight", "pos_weight"}, "nll": {"weight"}}.get(
-        name, set()
-    )
+    refused = _REFUSED.get(name, set())
     if name == "cross_entropy" and arrays["target"].dtype.kind == "i":
         refused = {"weight"}
     return [key for key, array in arrays.items() if array.dtype.kind == "f" and key not in refused]

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 from pydantic.fields import FieldInfo
 
-from lossd.losses.domain import REAL, Distribution, Interval
-from lossd.losses.samples import forms, sample_call
-from lossd.losses.spec import Loss, Role
+from lossd.declaration.domain import WEIGHT, Distribution, Interval, OneOf
+from lossd.declaration.loss import Loss
+from lossd.declaration.role import Role
+from lossd.declaration.samples import forms, sample_call
+from lossd.declaration.signature import PLACING
 from tests.oracle.cases import Case
 from tests.oracle.truth import FRAMES
 
@@ -28,6 +30,9 @@ SETTINGS: Mapping[str, tuple[Any, ...]] = {
     "ignore_index": (-100, -100, 0, 1),
     "temperature": (1.0, 0.07, 0.5, 10.0, 1e-3, 1e4),
     "zero_infinity": (False, True),
+    "truncation_level": (30, 1, 2),
+    "stop_target_gradients": (False,),
+    "iterations": (1, 2, 3),
 }
 SIZES: Mapping[str, Callable[[np.random.Generator], int]] = {
     "C": lambda rng: int(rng.choice([1, 2, 2, 3, 4])),
@@ -36,6 +41,15 @@ SIZES: Mapping[str, Callable[[np.random.Generator], int]] = {
     "Q": lambda rng: int(rng.choice([1, 2, 3])),
     "S": lambda rng: int(rng.choice([1, 2])),
     "T": lambda rng: int(rng.choice([1, 2, 3])),
+    "L": lambda rng: int(rng.choice([1, 2, 3, 5])),
+    "K": lambda rng: int(rng.choice([1, 2, 3])),
+    "B": lambda rng: int(rng.choice([1, 2, 3])),
+}
+# An argument that is not negative, unless a setting says that it is a logarithm: up to what, for infinities of either
+# sign in a sum say nothing.
+LOGARITHMIC: Mapping[str, tuple[str, str, float]] = {
+    "poisson_nll": ("input", "log_input", 1e4),
+    "kl_div": ("target", "log_target", 80.0),
 }
 # ctc's sample labels are 1 to 3.
 FIXED: Mapping[str, Mapping[str, int]] = {"ctc": {"C": 4}}
@@ -47,19 +61,31 @@ def draw_call(loss: Loss, rng: np.random.Generator, dtype: Any) -> Case:
     form = ways[rng.integers(len(ways))]
     sizes = {name: size(rng) for name, size in SIZES.items()} | FIXED.get(loss.name, {})
     rows = int(rng.choice([1, 1, 2, 3, 5]))
+    if rows == 2 and loss.name in WHOLE_BATCH:
+        rows = 4  # two items are always on a line
     call = sample_call(loss, rng, form=form, batch=(rows,), sizes=sizes, dtype=dtype)
-    profile = PROFILES[rng.integers(len(PROFILES))] if not loss.coupled else scaled_rows
+    profile = WHOLE_BATCH.get(loss.name, scaled_rows)
+    vectors = any("D" in role.pattern.letters for role in form.roles.values())
+    if not (loss.whole_batch and vectors):
+        profile = PROFILES[rng.integers(len(PROFILES))]
     arrays: dict[str, np.ndarray] = {}
     with np.errstate(all="ignore"):
         for name, role in form.roles.items():
             array = _array(role, call.arrays[name], profile, rng, dtype)
             near = [other for other in arrays.values() if _alike(other, array)]
-            if near and role.domain == REAL and rng.random() < 0.3:
+            if near and _is_free(role) and rng.random() < 0.3:
                 array = _nudged(near[0], rng)
             # Exponentials of larger numbers have too many digits for a sum over all paths.
             arrays[name] = np.clip(np.moveaxis(array, 1, 0), -1e4, 1e4) if name in FRAMES else array
-    settings = {name: _setting(name, field, rng) for name, field in loss.settings.items()}
-    axes = {role.axes: 1 for role in form.roles.values() if isinstance(role.axes, str)}
+    for constraint in loss.constraints:
+        constraint.repair(arrays)
+    settings = {
+        name: _setting(name, field, rng) for name, field in loss.settings.items() if name not in PLACING
+    }
+    if loss.name in LOGARITHMIC:
+        key, setting, most = LOGARITHMIC[loss.name]
+        arrays[key] = np.minimum(arrays[key], dtype(most)) if settings[setting] else abs(arrays[key])
+    axes = {setting: 1 for role in form.roles.values() if role.flattened for setting in role.axes.values()}
     if "target" in arrays and arrays["target"].dtype.kind == "f":
         settings.pop("ignore_index", None)  # probabilities have no index to ignore
     settings = {name: value for name, value in settings.items() if name not in axes and value is not None}
@@ -95,6 +121,12 @@ def scaled_rows(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) ->
     return np.asarray(vectors * any_size(rng, shape[:1], dtype)[:, None])
 
 
+def scaled_columns(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Draw dimensions of any scale: correlations do not depend on it, but have the errors of the farthest item."""
+    items = rng.integers(-3, 4, shape) if rng.random() < 0.3 else rng.standard_normal(shape)
+    return np.asarray(items * any_size(rng, shape[1:], dtype))
+
+
 def far_logits(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Draw what an exponential over- or underflows at."""
     return np.asarray(rng.uniform(-800, 800, shape) * rng.choice([0.02, 0.1, 0.2, 1]))
@@ -107,6 +139,7 @@ def mixed(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.nd
     return np.asarray(np.take_along_axis(ways, chosen[None], axis=0)[0])
 
 
+WHOLE_BATCH: Mapping[str, Draw] = {"barlow_twins": scaled_columns}
 PROFILES: tuple[Draw, ...] = (ordinary, tied, any_size, one_scale, far_logits, mixed)
 
 
@@ -145,16 +178,16 @@ def distributions(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) 
 def _array(role: Role, drawn: np.ndarray, profile: Draw, rng: np.random.Generator, dtype: Any) -> np.ndarray:
     """Draw the values of one argument in the shape of its sample."""
     domain, shape = role.domain, drawn.shape
-    if domain.integer:
-        return drawn
+    if domain.kind != "real" or isinstance(domain, OneOf):
+        return drawn.astype(dtype) if domain.kind == "real" else drawn
     limit = float(np.finfo(dtype).max)
     if isinstance(domain, Distribution):
         values = distributions(rng, shape, dtype)
-    elif isinstance(domain, Interval) and domain.typical is not None:
+    elif isinstance(domain, Interval) and domain.typical is not None and not _is_free(role):
         values = weights(rng, shape, dtype)
     elif _bounded(role):
         values = fractions(rng, shape, dtype)
-        if domain.open:  # type: ignore[attr-defined]
+        if domain.closed != "both":  # type: ignore[attr-defined]
             values = np.clip(values, np.finfo(dtype).tiny, 1 - np.finfo(dtype).eps)
     else:
         values = profile(rng, shape, dtype)
@@ -163,6 +196,11 @@ def _array(role: Role, drawn: np.ndarray, profile: Draw, rng: np.random.Generato
 
 def _bounded(role: Role) -> bool:
     return isinstance(role.domain, Interval) and not role.domain.unbounded
+
+
+def _is_free(role: Role) -> bool:
+    """Return whether an array that is no weight may hold any number."""
+    return isinstance(role.domain, Interval) and role.domain.unbounded and role.domain != WEIGHT
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> bool:
@@ -178,9 +216,12 @@ def _nudged(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _setting(name: str, field: tuple[Any, Any], rng: np.random.Generator) -> Any:
     """Draw a setting: its default, one of those worth a look, or any number within its bounds."""
     hint, default = field
+    info = FieldInfo.from_annotation(hint)
+    if get_origin(info.annotation) is Literal:
+        choices = get_args(info.annotation)
+        return choices[rng.integers(len(choices))]
     if name in SETTINGS:
         return SETTINGS[name][rng.integers(len(SETTINGS[name]))]
-    info = FieldInfo.from_annotation(hint)
     if info.annotation is bool:
         return bool(rng.integers(2))
     if info.annotation is not float or rng.random() < 0.4:

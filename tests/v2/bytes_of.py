@@ -1,4 +1,4 @@
-"""This file is how the tests write requests and read answers: by the text of the protocol."""
+"""Writes requests and reads answers for tests, by the text of the protocol."""
 
 from __future__ import annotations
 

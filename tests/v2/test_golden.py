@@ -11,7 +11,8 @@ import pytest
 
 from lossd.errors import InvalidCall
 from lossd.message import Call
-from lossd.wire.open_inference import Inference, Output, decode_inference, encode_inference
+from lossd.wire.open_inference.request import Inference, Output, decode_inference
+from lossd.wire.open_inference.response import encode_inference
 from tests.v2.bytes_of import CODES, tensor, written
 from tests.wire.sameness import assert_same
 

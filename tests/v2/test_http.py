@@ -13,9 +13,9 @@ import httpx
 import numpy as np
 import pytest
 
+from lossd.api.error_boundary import ErrorBoundary
 from lossd.api.health import Health
 from lossd.api.log import open_log
-from lossd.api.observe import Observe
 from lossd.settings import Settings
 from tests.api.serving import InProcess, Served, raw_request, read_response, serve
 from tests.v2.bytes_of import LENGTH, outputs_in, tensor, written
@@ -198,7 +198,7 @@ def test_a_fault_of_ours_is_a_500_without_internals():
 
     async def ask() -> httpx.Response:
         log = open_log(Settings(), io.BytesIO())
-        transport = httpx.ASGITransport(Observe(broken, log=log, health=Health()))
+        transport = httpx.ASGITransport(ErrorBoundary(broken, log=log, health=Health()))
         async with httpx.AsyncClient(transport=transport, base_url="http://lossd") as client:
             return await client.post(INFER)
 

@@ -10,7 +10,7 @@ import pytest
 
 from lossd.errors import BodyTooLarge, InvalidCall, MalformedBody
 from lossd.wire import Limits
-from lossd.wire.open_inference import decode_inference, read_header_length
+from lossd.wire.open_inference.request import decode_inference, read_header_length
 from tests.v2.bytes_of import tensor
 
 F = tensor("a", "FP32", [2], [1, 2])
@@ -260,7 +260,7 @@ def test_a_length_inside_the_json_is_refused():
 # body -> a part of the message
 NOT_JSON = {
     "empty": (b"", "an empty body"),
-    "a list": (b"[]", "a JSON array"),
+    "a list": (b"[]", "a list"),
     "a repeated key": (b'{"inputs": [{"name": "a", "name": "b"}]}', '"name" again'),
     "NaN": (b'{"inputs": [{"name": "a", "data": [NaN]}]}', "the bare token NaN"),
     "deep": (b'{"inputs":' + b"[" * 2000 + b"]" * 2000 + b"}", "levels of nesting"),

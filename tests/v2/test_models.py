@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lossd.declaration.loss import Loss
+from lossd.declaration.samples import forms, sample_call
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
-from lossd.losses.samples import forms, sample_call
-from lossd.losses.spec import Loss
 from lossd.message import Call
 from tests.v2.bytes_of import CODES, LENGTH, outputs_in, tensor, written
 
@@ -62,7 +62,7 @@ def test_infer_gives_the_engines_bits(service, loss, form, dtype):
 def test_metadata_lists_the_arguments_and_what_can_be_differentiated(service, loss: Loss):
     metadata = service.request("GET", f"/v2/models/{loss.name}").json()
     assert (metadata["name"], metadata["versions"], metadata["platform"]) == (loss.name, ["1"], "lossd")
-    assert [entry["name"] for entry in metadata["inputs"]] == [a.name for a in loss.arguments + loss.vectors]
+    assert [entry["name"] for entry in metadata["inputs"]] == [a.name for a in loss.arguments]
     outputs = ["loss", *(f"gradient.{name}" for name in loss.differentiable)]
     assert [entry["name"] for entry in metadata["outputs"]] == outputs
 

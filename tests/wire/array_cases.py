@@ -19,9 +19,21 @@ def safetensors(header: bytes, data: bytes = b"") -> bytes:
     return struct.pack("<Q", len(header)) + header + data
 
 
+def messagepack_tensor(
+    dtype=b"\xa7float32", shape=b"\x91\x02", data=b"\xc4\x08" + ONE_MINUS_TWO, name=b"\xa5input"
+) -> bytes:
+    """Write a map of one array."""
+    return b"\x81" + name + b"\x83\xa5dtype" + dtype + b"\xa5shape" + shape + b"\xa4data" + data
+
+
 def npy(descr: str, shape: str, data: bytes, *, order: str = "False") -> bytes:
-    """Write an array in version 1 of .npy, its header padded to 64 bytes with what stands before it."""
+    """Write an array in version 1 of .npy, its header padded to 64 bytes with what stands before it.
+
+    NumPy leaves room for the first size to grow to 21 digits.
+    """
     text = f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}".encode()
+    if shape != "()":
+        text += b" " * (21 - len(shape[1:].partition(",")[0]))
     text += b" " * (-(len(text) + 11) % 64) + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
 
@@ -34,7 +46,7 @@ def deflated(content: bytes) -> bytes:
 def member(content: bytes, *, packed: bytes | None = None, **said) -> dict:
     """Describe a member of an archive; ``said`` replaces what its headers say."""
     fields = {
-        "flags": 0x800,
+        "flags": 0,
         "method": 0 if packed is None else 8,
         "crc": zlib.crc32(content),
         "size": len(content),
@@ -43,7 +55,9 @@ def member(content: bytes, *, packed: bytes | None = None, **said) -> dict:
     return {**fields, "packed": len(data), "data": data, **said}
 
 
-def archive(*files: tuple[str, dict], entries: int | None = None, behind: bytes = b"") -> bytes:
+def archive(
+    *files: tuple[str, dict], entries: int | None = None, behind: bytes = b"", comment: int = 0
+) -> bytes:
     """Write an archive as the ZIP specification lays it out."""
     body, directory = b"", b""
     for name, said in files:
@@ -52,12 +66,21 @@ def archive(*files: tuple[str, dict], entries: int | None = None, behind: bytes 
         common = struct.pack("<5H3LH", 20, said["flags"], said["method"], 0, 0x21, *sizes)
         begin = said.get("begin", len(body))
         directory += (
-            b"PK\1\2" + struct.pack("<H", 20) + common + struct.pack("<4H2L", 0, 0, 0, 0, 0, begin) + text
+            b"PK\1\2"
+            + struct.pack("<H", 20)
+            + common
+            + struct.pack("<4H2L", 0, 0, 0, 0, 0o600 << 16, begin)
+            + text
         )
         body += b"PK\3\4" + common + struct.pack("<H", 0) + said.get("local_name", text) + said["data"]
     count = len(files) if entries is None else entries
-    end = struct.pack("<4H2LH", 0, 0, count, count, len(directory), len(body), 0)
+    end = struct.pack("<4H2LH", 0, 0, count, count, len(directory), len(body), comment)
     return body + directory + b"PK\5\6" + end + behind
+
+
+def single(content: bytes, **said) -> bytes:
+    """Write an archive of one member."""
+    return archive(("input.npy", member(content, **said)))
 
 
 CALL = Call({"input": np.array([1, -2], np.float32), "weight": np.array(0.5)}, {})
@@ -112,7 +135,7 @@ GOLDEN = {
 
 F32 = np.array([1, -2], np.float32)
 
-UNUSUAL = b"""{"shape":(2L,),'fortran_order':False,"descr":"<f4"}\n"""
+UNUSUAL = b"""{"shape":(2, ),'fortran_order':False,"descr":"<f4"}\n"""
 FLOATS = npy("'<f4'", "(2,)", ONE_MINUS_TWO)
 
 # media type -> name -> bytes that are only read, and the arrays and options they mean

@@ -1,4 +1,4 @@
-"""This file is how a body is received: each byte is copied once, into one buffer."""
+"""Receives bodies: each byte is copied once, into one buffer."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ async def read_arrays(
 
 def _room(size: int, aligned: int) -> memoryview:
     """Reserve a buffer; it is not zeroed, so its pages appear as bytes arrive."""
-    room = np.empty(size + ALIGNMENT, np.uint8)
-    start = -(room.ctypes.data + aligned) % ALIGNMENT
-    return room[start : start + size].data
+    buffer = np.empty(size + ALIGNMENT, np.uint8)
+    start = -(buffer.ctypes.data + aligned) % ALIGNMENT
+    return buffer[start : start + size].data
 
 
 async def _fill(receive: Receive, part: bytes, body: memoryview) -> memoryview:

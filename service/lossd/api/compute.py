@@ -1,4 +1,4 @@
-"""This file is where and how long a call computes: on the event loop or in the pool, until its deadline."""
+"""Runs work in the pool, until its deadline passes or its caller leaves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from starlette.types import Receive
 
 from lossd.api.exchange import CallerGone, Exchange
 from lossd.errors import DeadlineExceeded, malformed
-from lossd.settings import Settings
 
 Checkpoint = Callable[[], None]
 Result = TypeVar("Result")
@@ -44,22 +43,6 @@ def until(deadline: float) -> Checkpoint:
             raise DeadlineExceeded("expected to finish before the deadline (Request-Timeout), got no further")
 
     return checkpoint
-
-
-async def compute(
-    work: Callable[[Checkpoint, int], Result],
-    *,
-    size: int,
-    settings: Settings,
-    pool: ThreadPoolExecutor,
-    deadline: float,
-    receive: Receive,
-) -> Result:
-    """Run ``work`` with a checkpoint and a number of threads: here if its body is small, else in the pool."""
-    if size <= settings.inline_body_bytes:
-        return work(until(deadline), 1)
-    threads = settings.threads
-    return await in_pool(pool, lambda check: work(check, threads), deadline=deadline, receive=receive)
 
 
 async def in_pool(

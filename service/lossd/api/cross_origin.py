@@ -6,8 +6,8 @@ to every response, a problem too. Without an origin in the settings it is not th
 
 from __future__ import annotations
 
-from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 REQUEST_HEADERS = (
     *("Accept", "Authorization", "Content-Encoding", "Content-Type", "Inference-Header-Content-Length"),
@@ -21,14 +21,15 @@ RESPONSE_HEADERS = ("Inference-Header-Content-Length", "Retry-After", "tracepare
 _MAX_AGE = 7200  # seconds; browsers keep an answer to a preflight no longer
 
 
-def add_cross_origin(app: Starlette, origins: tuple[str, ...]) -> None:
-    """Let pages of these origins call, if there are any; it stands in front of all layers."""
-    if origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_methods=("GET", "HEAD", "POST"),
-            allow_headers=REQUEST_HEADERS,
-            expose_headers=RESPONSE_HEADERS,
-            max_age=_MAX_AGE,
-        )
+def cross_origin(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
+    """Let pages of these origins call an application, if there are any."""
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=("GET", "HEAD", "POST"),
+        allow_headers=REQUEST_HEADERS,
+        expose_headers=RESPONSE_HEADERS,
+        max_age=_MAX_AGE,
+    )

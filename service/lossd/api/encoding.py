@@ -1,4 +1,4 @@
-"""This file is which content encoding a request has and which its answer gets.
+"""Chooses the content encodings of a request and of its answer.
 
 A request may always be compressed. An answer is only where the caller asks for it and it pays: text, and a lot
 of it. Nearly every HTTP client says that it accepts gzip, and arrays as bytes hardly become smaller.

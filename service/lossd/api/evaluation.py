@@ -1,26 +1,22 @@
-"""This file is ``POST /v1/losses/{name}``: bytes in, bytes out, past everything that a call does not need.
+"""``POST /v1/losses/{name}``: bytes in, bytes out, past everything that a call does not need.
 
-`Evaluation` is a plain ASGI application that also stands in the router, so that routing knows its path and
-method. `Shortcut` is the layer that sends the hot requests straight to it: it saves the router, dependency
-solving and response classes, half of the time that a small call takes.
+`Evaluation` is a plain ASGI application. It also stands in the router, so that routing knows its path and method.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from lossd.api.body import read_arrays, read_text
-from lossd.api.compute import Checkpoint, compute, deadline_of
+from lossd.api.calls import Calls, Decoded
+from lossd.api.compute import deadline_of
 from lossd.api.encoding import answer_encoding, unpacking
 from lossd.api.exchange import SCOPE_KEY, Exchange
 from lossd.api.negotiation import answer_codec, request_codec
-from lossd.engine import evaluate
 from lossd.losses import find
-from lossd.message import Call
+from lossd.message import Answer, Call
 from lossd.settings import Settings
 from lossd.wire import Codec, Limits, Parts
 from lossd.wire.content_encoding import compress
@@ -33,14 +29,14 @@ _SLICE = 1 << 18
 class Evaluation:
     """Evaluates the loss that the path names on the arrays of the body."""
 
-    def __init__(self, settings: Settings, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, settings: Settings, calls: Calls) -> None:
         self.settings = settings
+        self.calls = calls
         self.limits = Limits(
             max_elements=settings.max_elements,
             max_depth=settings.max_depth,
             max_bytes=settings.max_body_bytes,
         )
-        self.pool = pool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call."""
@@ -57,28 +53,25 @@ class Evaluation:
         read = read_text if reads.is_text else read_arrays
         body = await read(receive, int(claimed) if claimed is not None else None)
 
-        def follow(checkpoint: Checkpoint, threads: int) -> tuple[Parts, str | None]:
-            """Follow the call from bytes to bytes; the checkpoints between the steps may end it."""
+        def decode() -> Decoded:
             plain = unpack(body, self.limits.max_bytes) if unpack else body
             call = reads.decode_call(plain, loss.tensors, self.limits)
             if query := scope["query_string"]:
                 call = with_query(call, query, loss.tensors, self.limits)
-            exchange.elements = sum([array.size for array in call.arrays.values()])
-            checkpoint()
             # Nobody else has the body: what may be written in it, the engine may write over.
-            call = Call(call.arrays, call.options, owned=True)
-            answer = evaluate(loss, call, threads=threads, checkpoint=checkpoint)
-            checkpoint()
+            return Decoded(Call(call.arrays, call.options, owned=True))
+
+        def encode(answer: Answer, call: Call) -> tuple[Parts, str | None]:
             return self._packed(writes.encode_answer(answer, call), writes, headers)
 
-        parts, encoding = await compute(
-            follow,
-            # What is packed says little about the work in it.
-            size=self.settings.inline_body_bytes + 1 if unpack or reads.is_compressed else len(body),
-            settings=self.settings,
-            pool=self.pool,
-            deadline=deadline,
+        parts, encoding = await self.calls.answer(
+            loss,
+            decode,
+            encode,
+            exchange=exchange,
             receive=receive,
+            deadline=deadline,
+            size=None if unpack or reads.is_compressed else len(body),
         )
         if encoding is None:
             await send_answer(send, writes.media_type, parts)
@@ -91,31 +84,6 @@ class Evaluation:
             return parts, None
         encoding = answer_encoding(headers.get(b"accept-encoding", b""))
         return (parts, None) if encoding is None else (compress(parts, encoding), encoding)
-
-
-class Hot(NamedTuple):
-    """Paths that are asked for most, by how they begin and end, and what answers a POST to them."""
-
-    prefix: str
-    suffix: str
-    app: ASGIApp
-
-
-class Shortcut:
-    """Send a POST to a hot path straight to what answers it, anything else on to the router."""
-
-    def __init__(self, app: ASGIApp, *, hot: Sequence[Hot]) -> None:
-        self.app = app
-        self.hot = hot
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Let one or the other answer."""
-        if scope["type"] == "http" and scope["method"] == "POST":
-            path = scope["path"]
-            for prefix, suffix, app in self.hot:
-                if path.startswith(prefix) and path.endswith(suffix):
-                    return app(scope, receive, send)
-        return self.app(scope, receive, send)
 
 
 async def send_answer(send: Send, media_type: str, parts: Parts, *more: tuple[bytes, bytes]) -> None:

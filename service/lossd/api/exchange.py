@@ -1,12 +1,13 @@
-"""This file is one request and its response as the layers in front see them: what the log line will tell.
+"""One request and its response as the layers in front see them: what the log line will tell.
 
-`Observe` opens an exchange and puts it into the ASGI scope; the layers behind it fill it in.
+`ErrorBoundary` opens an exchange and puts it into the ASGI scope; the layers behind it fill it in.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from random import getrandbits
 from typing import Any
 
@@ -32,6 +33,7 @@ class Exchange:
         status: Status of the response, 0 until it starts.
         bytes_in, bytes_out: Sizes of the two bodies so far.
         problem: Why the request failed, for the log.
+        reserve: Counts bytes that the request will need beside its body among those in flight, until it ends.
     """
 
     __slots__ = (
@@ -43,6 +45,7 @@ class Exchange:
         "loss",
         "problem",
         "request_id",
+        "reserve",
         "started",
         "status",
         "traceparent",
@@ -62,6 +65,7 @@ class Exchange:
         self.bytes_in = 0
         self.bytes_out = 0
         self.problem = ""
+        self.reserve: Callable[[int], None] = lambda size: None
 
     def response_headers(self) -> list[tuple[bytes, bytes]]:
         """Return the headers that every response carries."""

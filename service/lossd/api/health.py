@@ -1,4 +1,4 @@
-"""This file is whether the server wants more work, and how it turns work away before SIGTERM ends it."""
+"""Whether the server wants more work, and how it turns work away before SIGTERM ends it."""
 
 from __future__ import annotations
 

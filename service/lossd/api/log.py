@@ -1,4 +1,4 @@
-"""This file is how lossd logs: one structured record a line on one stream, its own and everyone else's."""
+"""The log: one structured record a line on one stream, for lossd and the libraries that it uses."""
 
 from __future__ import annotations
 

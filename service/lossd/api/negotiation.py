@@ -1,4 +1,4 @@
-"""This file is which format a request has and which its answer gets: ``Content-Type`` and ``Accept``."""
+"""Chooses the formats of a request and of its answer: ``Content-Type`` and ``Accept``."""
 
 from __future__ import annotations
 

@@ -11,14 +11,15 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from lossd.api import problems
-from lossd.api.entry import request_schema
+from lossd.api.catalogue import request_schema
 from lossd.api.evaluation import PREFIX
 from lossd.api.v2.contract import add_open_inference
+from lossd.declaration.loss import Loss
 from lossd.engine import evaluate
 from lossd.errors import MOST_FAULTS
 from lossd.losses import LOSSES
-from lossd.losses.spec import Loss
-from lossd.wire import CODECS, json_codec
+from lossd.wire import CODECS
+from lossd.wire.json import codec as json_codec
 
 Schema = dict[str, Any]
 
@@ -38,10 +39,17 @@ DESCRIPTION = "Losses and their gradients over HTTP: arrays in, values and gradi
 FAMILIES = {
     "regression": "How far a predicted number is from the true one.",
     "classification": "How far scores or probabilities are from the true class.",
+    "likelihood": "How unlikely a target is under a predicted distribution.",
+    "divergence": "How far one distribution is from another.",
+    "boxes": "How far a predicted box is from covering the true one.",
     "quantile": "Predictions that are too low a given share of the time.",
     "overlap": "How far a predicted region is from covering the true one.",
     "embedding": "Distances between vectors: like near like, far from the rest.",
-    "sequence": "Labels of a sequence of frames, without their alignment.",
+    "ranking": "The order of lists: relevant items first.",
+    "reinforcement": "How far estimated values are from the returns that followed.",
+    "sequence": "Labels or tags of a sequence.",
+    "survival": "The time until an event, which may be censored.",
+    "transport": "What it costs to move one distribution to another.",
 }
 
 

@@ -1,4 +1,4 @@
-"""This file is how an error looks to the caller: one shape for every status, and no internals.
+"""How an error looks to the caller: one shape for every status, and no internals.
 
 The shape is RFC 9457's, but for paths whose callers were written for another protocol: `FORMS`.
 """
@@ -102,6 +102,11 @@ def _(error: LossdError) -> Problem:
     headers = {"retry-after": str(error.retry_after)} if isinstance(error, Overloaded) else {}
     kind = _kind(type(error))
     return Problem(error.status, error.title, kind, str(error), error.faults, headers, error.left_out)
+
+
+@problem_of.register
+def _(error: MemoryError) -> Problem:
+    return problem_of(Overloaded("the server is out of memory; retry later"))
 
 
 @problem_of.register

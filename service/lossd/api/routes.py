@@ -1,4 +1,4 @@
-"""This file is the slow routes: the catalogue, health, the kinds of problem, and the way in."""
+"""The ordinary routes: the catalogue, health, the kinds of problem, and the redirect to the documentation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
 from lossd.api import problems
-from lossd.api.entry import LossEntry, LossSummary, describe, summarise
+from lossd.api.catalogue import LossEntry, LossSummary, describe, summarise
 from lossd.api.health import Health
 from lossd.losses import LOSSES, find
 

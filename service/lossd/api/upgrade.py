@@ -1,4 +1,4 @@
-"""This file is how a request is read whose caller offers to change to another protocol, as if it did not.
+"""Reads a request whose caller offers to change to another protocol as if it did not offer.
 
 Java's HTTP client offers HTTP/2 in the head of a plain request. A server may ignore the offer (RFC 9110, section
 7.8). httptools stops there instead: it takes the request to have no body, and would read the body's bytes as the

@@ -13,7 +13,7 @@ from lossd.client.methods import ALIASES, ARRAYS, GENERAL_ARRAYS
 from lossd.errors import invalid
 from lossd.message import Array, Call
 from lossd.wire.codec import ANSWER_LIMITS, Budget
-from lossd.wire.json_tensor import read_array
+from lossd.wire.json.array import read_array
 from lossd.wire.tensor import BFLOAT16, DTYPES
 
 _NOT_NUMBERS = "OSU"  # NumPy's kinds of objects, bytes and text
@@ -32,7 +32,9 @@ def call_of(loss: str, values: Mapping[str, Any]) -> Call:
     for name, value in values.items():
         if value is None:
             continue
-        if name in names or (known is None and hasattr(value, "__array__") and np.ndim(value)):
+        if name == "hvp" and isinstance(value, Mapping):
+            arrays |= {f"hvp.{of}": as_array(direction, f"hvp.{of}") for of, direction in value.items()}
+        elif name in names or (known is None and hasattr(value, "__array__") and np.ndim(value)):
             arrays[name] = as_array(value, name)
         elif name == "dtype":
             options[name] = _dtype_name(value)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lossd.losses.spec import Loss
+    from lossd.declaration.loss import Loss
     from lossd.message import Array, Call
 
 HELP = "evaluate a loss without a server"
@@ -83,7 +83,7 @@ def _from_json(arguments: argparse.Namespace) -> tuple[Loss, Call]:
     from lossd.errors import MalformedBody
     from lossd.losses import find
     from lossd.wire import CODECS, Limits
-    from lossd.wire.json_document import read_object
+    from lossd.wire.json.document import read_object
 
     file = _file(arguments.more)
     if (array := find_file(file, "")) and array.path.suffix != ".json":
@@ -153,7 +153,7 @@ def _array(name: str, words: list[str]) -> Array:
     """Read an array from a file, or as JSON; several words are the numbers of a list."""
     from lossd.commands.files import READERS, find_file, read_file
     from lossd.wire.codec import ANSWER_LIMITS, Budget
-    from lossd.wire.json_tensor import read_array
+    from lossd.wire.json.array import read_array
 
     if not words:
         raise Misuse(f"expected a value after --{name}, got none")

@@ -23,7 +23,7 @@ from numpy.lib.npyio import NpzFile
 from lossd.errors import Fault, LossdError
 from lossd.message import Array
 from lossd.wire.codec import ANSWER_LIMITS, Budget
-from lossd.wire.json_tensor import read_array
+from lossd.wire.json.array import read_array
 
 
 class UnreadableFile(Exception):

@@ -1,4 +1,4 @@
-"""This file is ``lossd healthcheck``: one request to /readyz, from a process that imports little."""
+"""``lossd healthcheck``: one request to /readyz, from a process that imports little."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lossd.api.entry import LossEntry
+    from lossd.api.catalogue import LossEntry
 
 HELP = "list the losses, or describe one"
 DESCRIPTION = "List every loss with its family and summary, or say all about one."
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table or the one entry."""
-    from lossd.api.entry import describe, summarise
+    from lossd.api.catalogue import describe, summarise
     from lossd.losses import LOSSES, find
 
     if arguments.name is None:
@@ -50,7 +50,8 @@ def _page(entry: LossEntry) -> str:
         for each in entry.arguments
     ]
     settings = [
-        (name, _default(schema), schema.get("description", "")) for name, schema in entry.settings.items()
+        (name, _default(schema), _plain(schema.get("description", "")))
+        for name, schema in entry.settings.items()
     ]
     aliases = [
         (each.name, each.framework, _plain(each.difference) or "the same") for each in entry.alias_details

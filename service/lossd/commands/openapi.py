@@ -1,4 +1,4 @@
-"""This file is ``lossd openapi``: the contract on standard output."""
+"""``lossd openapi``: the contract on standard output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how work is cut into blocks and spread over threads.
+"""Cuts the rows of a call into blocks, and spreads these over threads.
 
 A block's buffers fit in a core's cache, where NumPy runs four to six times faster than in memory.
 The cut depends on shapes and types alone, and results are gathered in block order: the bits of
@@ -7,6 +7,7 @@ an answer are the same for any number of threads.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +17,11 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
-from lossd.engine.arrange import Arranged
+from lossd.engine.bind import Bound, BoundArray
 from lossd.engine.layout import Block, cut
+from lossd.engine.lists import cut_lists, power_of_two
 from lossd.message import Array
+from lossd.numerics.tiles import checkpoints
 
 Result = TypeVar("Result")
 Checkpoint = Callable[[], None]
@@ -26,30 +29,50 @@ Checkpoint = Callable[[], None]
 # Bytes of the widest argument's block. Half as many would fit a second-level cache of 1 MiB better; but the calls of
 # twice as many blocks cost as much as that saves, and between threads, which wait for each other's calls, more.
 BLOCK_BYTES = 1024 * 1024
-# Fewer blocks than this are not worth waking a thread.
+# Smallest number of blocks worth a second thread.
 LEAST_BLOCKS = 2
 
 
-def block_rows(arranged: Arranged, block_bytes: int = BLOCK_BYTES) -> int:
-    """Return how many rows make a block."""
-    widest = 1
-    for placed in arranged.placed.values():
-        if placed.core and placed.rows is not None and arranged.count:
-            widest = max(widest, placed.array.size // arranged.count)
-    return max(1, block_bytes // (widest * arranged.computing.itemsize))
+def block_rows(bound: Bound, block_bytes: int = BLOCK_BYTES) -> int:
+    """Return how many rows make a block: a power of two, so that a caller can cut a batch where blocks are cut."""
+    widest = max([1, *(_row_elements(given, bound) for given in bound.arrays.values())])
+    return power_of_two(block_bytes // (widest * bound.computing.itemsize))
 
 
-def cut_blocks(
-    arranged: Arranged, selected: Array | None, block_bytes: int = BLOCK_BYTES, least_rows: int = 1
-) -> list[Block]:
-    """Cut the rows that take part into blocks, in order."""
-    size = max(least_rows, block_rows(arranged, block_bytes))
-    if selected is not None:
-        return [selected[first : first + size] for first in range(0, len(selected), size)]
-    if arranged.count <= size:
-        return [slice(0, arranged.count)] if arranged.count else []
-    periods = {p.rows.period for p in arranged.placed.values() if p.rows is not None}
-    return list(cut(arranged.count, size, max(periods)))
+def cut_blocks(bound: Bound, rows: Array | None, size: int) -> list[Block]:
+    """Cut the rows into blocks of ``size``, in order, each without those that take no part.
+
+    Args:
+        bound: The call.
+        rows: Numbers of the rows that take part; all if None.
+        size: A power of two.
+    """
+    if bound.loss.whole_batch:
+        whole: Block = slice(0, bound.count) if rows is None else rows
+        return [whole] if (bound.count if rows is None else len(rows)) else []
+    if bound.lists is not None:
+        return cut_lists(bound.lists, size, rows)
+    if bound.count <= size:
+        every: list[Block] = [slice(0, bound.count)] if bound.count else []
+    else:
+        every = list(
+            cut(bound.count, size, max(g.rows.period for g in bound.arrays.values() if g.rows is not None))
+        )
+    return every if rows is None else [part for block in every if len(part := _selected(rows, block))]
+
+
+def _selected(rows: Array, block: Block) -> Array:
+    assert isinstance(block, slice)
+    first, last = np.searchsorted(rows, (block.start, block.stop))
+    return rows[first:last]
+
+
+def _row_elements(given: BoundArray, bound: Bound) -> int:
+    if given.rows is None or not bound.count:
+        return 1
+    if bound.lists is not None:
+        return math.prod(given.role.pattern.core_shape(bound.sizes))
+    return math.prod(given.array.shape[axis] for axis in given.core)
 
 
 @cache
@@ -83,9 +106,11 @@ def run_blocks(
 
 
 def _one(work: Callable[[Block], Result], block: Block, checkpoint: Checkpoint | None) -> Result:
-    if checkpoint is not None:
-        checkpoint()
-    return work(block)
+    if checkpoint is None:
+        return work(block)
+    checkpoint()
+    with checkpoints(checkpoint):
+        return work(block)
 
 
 class _Shared(Generic[Result]):

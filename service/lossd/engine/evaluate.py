@@ -1,24 +1,41 @@
-"""This file is the engine's flow: prepare the call, run its blocks, answer."""
+"""The engine's flow: validate, bind, plan, run, reduce, answer."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from lossd.engine.arrange import Arranged
+from lossd.declaration.loss import Loss
+from lossd.engine.answer import answer
+from lossd.engine.bind import with_arrays
 from lossd.engine.blocks import BLOCK_BYTES, Checkpoint, one_blas_thread
-from lossd.engine.derivatives import in_own_shape, in_own_type, through_denominator
-from lossd.engine.fused import run_recipe
-from lossd.engine.general import Result, run_general
-from lossd.engine.plan import Plan, Scale
-from lossd.engine.precision import rounded, rounding_to
-from lossd.engine.prepare import Prepared, prepare
-from lossd.engine.reduce import REDUCTIONS, count, sum_over_axes
-from lossd.losses.spec import Loss
-from lossd.message import Answer, Array, Call
+from lossd.engine.check import check_finite, check_shared, names_to_check
+from lossd.engine.concatenated import Starts, padded
+from lossd.engine.cost import Estimate
+from lossd.engine.fused import run_fused
+from lossd.engine.fused_plan import fused_plan
+from lossd.engine.known import Known, known_call
+from lossd.engine.limits import CostLimits
+from lossd.engine.plan import make_plan
+from lossd.engine.run import Job, run
+from lossd.engine.selection import select
+from lossd.message import Answer, Call
 
-_NOT_DISTRIBUTIONS = "target: some rows of probabilities do not sum to 1"
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call that was validated and bound, and whose cost is known; nothing is computed yet."""
+
+    call: Call
+    known: Known
+    starts: Starts
+    block_bytes: int
+
+    @property
+    def estimate(self) -> Estimate:
+        """What the call costs."""
+        return self.known.estimate
 
 
 def evaluate(
@@ -28,6 +45,7 @@ def evaluate(
     threads: int = 1,
     checkpoint: Checkpoint | None = None,
     block_bytes: int = BLOCK_BYTES,
+    limits: CostLimits | None = None,
 ) -> Answer:
     """Evaluate a loss: its value for every reduction asked for, and the derivatives of that value.
 
@@ -36,57 +54,64 @@ def evaluate(
         call: Arrays by argument, settings and options; their meaning is in `Options` and in the loss.
         threads: How many threads may work; the answer's bits do not depend on it.
         checkpoint: Called between blocks; what it raises ends the work.
-        block_bytes: Size of the widest argument's block; a kernel that is not tuned gets a quarter of it.
+        block_bytes: Size of the widest argument's block; a kernel that is not fused gets a quarter of it.
+        limits: What the call may cost; anything if None.
 
     Raises:
-        InvalidCall: An array, a setting or an option is not what the loss means; the faults say where.
+        InvalidCall: An array, a setting or an option is not what the loss means, or the call would cost more than it
+            may; the errors say where.
+    """
+    return run_call(prepare(loss, call, limits=limits, block_bytes=block_bytes), threads, checkpoint)
+
+
+def prepare(
+    loss: Loss, call: Call, *, limits: CostLimits | None = None, block_bytes: int = BLOCK_BYTES
+) -> Prepared:
+    """Validate and bind a call, and estimate its cost; the arguments are those of `evaluate`.
+
+    Raises:
+        InvalidCall: As `evaluate` does, but for values that the blocks check.
+    """
+    with np.errstate(all="ignore"):
+        call, starts = padded(loss, call)
+        return Prepared(call, known_call(loss, call, block_bytes, limits), starts, block_bytes)
+
+
+def run_call(prepared: Prepared, threads: int = 1, checkpoint: Checkpoint | None = None) -> Answer:
+    """Compute the answer of a prepared call; the arguments are those of `evaluate`.
+
+    Raises:
+        InvalidCall: A value is outside its argument's domain, or the loss does not offer a derivative.
     """
     one_blas_thread()
+    known, call = prepared.known, prepared.call
     with np.errstate(all="ignore"):  # overflow and NaN are answers here
-        prepared = prepare(loss, call, block_bytes)
-        if prepared.recipe is not None:
-            return run_recipe(
-                prepared.recipe, call.arrays, owned=call.owned, threads=threads, checkpoint=checkpoint
+        if known.fused is not None and all(index.valid(call.arrays) for index in known.indices):
+            return run_fused(
+                known.fused, call.arrays, owned=call.owned, threads=threads, checkpoint=checkpoint
             )
-        result = run_general(loss, prepared, threads=threads, checkpoint=checkpoint, block_bytes=block_bytes)
-        return _answer(loss, prepared, result)
+        return _run_by_values(prepared, threads, checkpoint)
 
 
-def _answer(loss: Loss, prepared: Prepared, result: Result) -> Answer:
-    """Divide the sums, correct what the denominators depend on, and sort the derivatives."""
-    arranged, plan = prepared.arranged, prepared.plan
-    values = {name: _value(name, plan, result, prepared.empty) for name in plan.scales}
-    found: dict[str, dict[str, dict[str, Array]]] = {"gradient": {}, "hessian": {}, "hvp": {}}
-    for (kind, reduction, name), array in result.derivatives.items():
-        array = in_own_shape(array, name, arranged)
-        if kind == "gradient" and loss.mass is not None and name == loss.mass.of:
-            array = through_denominator(array, loss, arranged, plan, reduction, values[reduction])
-        found[kind].setdefault(reduction, {})[name] = in_own_type(array, name, arranged)
-    warnings = plan.warnings if result.distributions else (*plan.warnings, _NOT_DISTRIBUTIONS)
-    typed = {name: _typed(value, arranged) for name, value in values.items()}
-    return Answer(typed, count(plan.weights), plan.denominator, warnings=warnings, **found)
-
-
-def _value(name: str, plan: Plan, result: Result, empty: str) -> Any:
-    """Return a reduction's result in float64 or wider: a number, or an array where axes are left."""
-    scale, value = plan.scales[name], result.values[name]
-    if REDUCTIONS[name].keeps_rows:
-        return value.reshape(plan.weights.batch)
-    if plan.weights.axes is not None:
-        value = sum_over_axes(value, plan.weights)
-    return _divide(value, scale, empty)
-
-
-def _divide(value: Any, scale: Scale, empty: str) -> Any:
-    divisor = scale.divisor
-    if not isinstance(divisor, np.ndarray) and divisor:
-        return value / divisor
-    quotient = np.divide(value, divisor)
-    return np.where(np.equal(divisor, 0), 0.0 if empty == "zero" else np.nan, quotient)
-
-
-def _typed(value: Any, arranged: Arranged) -> Any:
-    """Return a result in the answer's type; a complex call has a real loss."""
-    if isinstance(value, np.ndarray) and value.ndim:
-        return rounded(value, arranged.real)
-    return rounding_to(arranged.real)(value)
+def _run_by_values(prepared: Prepared, threads: int, checkpoint: Checkpoint | None) -> Answer:
+    """Answer a call whose values decide how, or that no fused kernel covers."""
+    known, call = prepared.known, prepared.call
+    request = known.request.of_arrays(call.arrays)
+    options = request.options
+    if options.check_finite:
+        check_finite(call.arrays)
+    bound = known.bound
+    if bound.lists is None:
+        bound = with_arrays(bound, request.arrays, broadcast=options.broadcast, starts=prepared.starts)
+    plan, checked = known.plan, known.checked
+    if plan is None or not all(index.valid(call.arrays) for index in known.indices):
+        checked = names_to_check(bound, options.check_target)
+        check_shared(bound, checked)
+        plan = make_plan(request, bound, select(request, bound))
+        fused = fused_plan(bound, plan, checked, prepared.block_bytes)
+        if fused is not None:
+            return run_fused(fused, call.arrays, owned=call.owned, threads=threads, checkpoint=checkpoint)
+    else:
+        check_shared(bound, checked)
+    job = Job(bound, plan, checked, options.check_target == "strict", known.estimate.block_rows)
+    return answer(request, bound, plan, run(job, threads=threads, checkpoint=checkpoint))

@@ -1,4 +1,4 @@
-"""This file is the fast way: a loss's tuned kernel, for the calls that it can take.
+"""Runs a loss's fused kernel, for the calls that it covers.
 
 One pass over a block writes the scaled gradient and returns the sum of the values; nothing else
 leaves the cache.
@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from lossd.engine.arrange import Arranged
+from lossd.declaration.result import evaluated
+from lossd.engine.bind import Bound
 from lossd.engine.blocks import Checkpoint, run_blocks
 from lossd.engine.check import check_block
+from lossd.engine.fused_plan import FusedPlan, InputPlan
 from lossd.engine.layout import Block, FlatRows, Rows, empty_rows, rows_of
 from lossd.engine.precision import WIDE, Number, in_range, rounded
-from lossd.engine.recipe import Input, Recipe
-from lossd.losses.scratch import Scratch
-from lossd.losses.spec import forced
 from lossd.message import Answer, Array
+from lossd.numerics.scratch import Scratch
 
 
 class _OfThread(threading.local):
@@ -35,107 +35,109 @@ class _OfThread(threading.local):
 _of_thread = _OfThread()
 
 
-def run_recipe(
-    recipe: Recipe,
+def run_fused(
+    fused: FusedPlan,
     arrays: Mapping[str, Array],
     *,
     owned: bool,
     threads: int = 1,
     checkpoint: Checkpoint | None = None,
 ) -> Answer:
-    """Answer a call by the tuned kernel.
+    """Answer a call by a fused kernel.
 
     Args:
-        recipe: What follows from the call's shapes.
+        fused: What follows from the call's shapes.
         arrays: The call's arrays.
         owned: Whether a gradient may take the place of the argument it is of.
         threads: How many threads may work.
         checkpoint: Called between blocks.
     """
-    plan = recipe.plan
-    plain, others = _see(recipe, arrays)
-    gradient, into = _make_room(recipe, arrays if owned else {}) if plan.gradient else ({}, [])
-    if recipe.in_place and into and not others and len(recipe.blocks) == 1:
+    plan = fused.plan
+    plain, others = _split_inputs(fused, arrays)
+    gradient, outputs = _allocate(fused, arrays if owned else {}) if plan.wanted.gradient else ({}, [])
+    if fused.in_place and outputs and not others and len(fused.blocks) == 1:
         # A view of each block would cost a small call more than its numbers do.
-        total = _run_kernel(recipe, dict(plain), [room.array for room in into])
+        if checkpoint is not None:
+            checkpoint()
+        total = _run_kernel(fused, dict(plain), [output.array for output in outputs])
     else:
-        work = partial(_run_block, recipe, plain, others, into)
-        parts = run_blocks(work, recipe.blocks, threads, checkpoint)
+        work = partial(_run_block, fused, plain, others, outputs)
+        parts = run_blocks(work, fused.blocks, threads, checkpoint)
         total = sum(parts, 0.0)
         if total == inf:  # of parts that may be finite
             total = sum(parts, WIDE(0))
-    found = {recipe.reduction: gradient} if gradient else {}
-    value = recipe.real(total / recipe.divisor)
+    found = {fused.reduction: gradient} if gradient else {}
+    value = fused.real(total / fused.divisor)
     return Answer(
-        {recipe.reduction: value}, recipe.arranged.count, plan.denominator, found, warnings=plan.warnings
+        {fused.reduction: value}, fused.bound.count, plan.denominator, found, warnings=plan.warnings
     )
 
 
 def _run_block(
-    recipe: Recipe,
+    fused: FusedPlan,
     plain: list[tuple[str, Array]],
-    others: list[tuple[str, Rows, Input]],
-    into: list[Rows],
+    others: list[tuple[str, Rows, InputPlan]],
+    outputs: list[Rows],
     block: Block,
 ) -> Number:
     """Run the kernel on one block."""
     given = {name: rows[block] for name, rows in plain}
-    for name, source, how in others:
-        given[name] = _read(source, how, block, recipe.arranged)
-    if into and recipe.in_place:
-        return _run_kernel(recipe, given, [room.array[block] for room in into])
-    out = [_of_thread.scratch.empty(name, given[name]) for name in recipe.loss.gradient]
-    value = _run_kernel(recipe, given, out)
-    if into:
-        for room, values in zip(into, out, strict=True):
-            room.write(block, values)
+    for name, source, planned in others:
+        given[name] = _read(source, planned, block, fused.bound)
+    if outputs and fused.in_place:
+        return _run_kernel(fused, given, [output.array[block] for output in outputs])
+    out = [_of_thread.scratch.empty(name, given[name]) for name in fused.bound.loss.gradient]
+    value = _run_kernel(fused, given, out)
+    if outputs:
+        for output, values in zip(outputs, out, strict=True):
+            output.write(block, values)
     return value
 
 
-def _run_kernel(recipe: Recipe, given: dict[str, Array], out: list[Array]) -> Number:
+def _run_kernel(fused: FusedPlan, given: dict[str, Array], out: list[Array]) -> Number:
     try:
-        return recipe.kernel(
-            **given, **recipe.settings, out=out[0] if len(out) == 1 else out, scratch=_of_thread.scratch
+        return fused.kernel(
+            **given, **fused.settings, out=out[0] if len(out) == 1 else out, scratch=_of_thread.scratch
         )
     except FloatingPointError:  # before anything was written to ``out``
-        compute = partial(_run_reference, recipe, given)
-        total, gradients = in_range(compute, recipe.arranged.computing)
-        for place, gradient in zip(out, gradients, strict=True):
-            place[...] = rounded(gradient, place.dtype)
+        compute = partial(_run_reference, fused, given)
+        total, gradients = in_range(compute, fused.bound.computing)
+        for output, gradient in zip(out, gradients, strict=True):
+            output[...] = rounded(gradient, output.dtype)
         return total
 
 
 def _run_reference(
-    recipe: Recipe, given: Mapping[str, Array], dtype: np.dtype[Any]
+    fused: FusedPlan, given: Mapping[str, Array], dtype: np.dtype[Any]
 ) -> tuple[Number, list[Array]]:
     """Return a block's sum of values and scaled gradients, by the loss's own kernel in ``dtype``."""
-    loss, plan = recipe.loss, recipe.plan
-    arguments: dict[str, Array | None] = dict.fromkeys(a.name for a in loss.arguments)
+    loss, plan = fused.bound.loss, fused.plan
+    arguments: dict[str, Array | None] = dict.fromkeys(loss.by_name)
     for name, array in given.items():
         arguments[name] = array if array.dtype.kind in "iu" else array.astype(dtype)
-    terms = loss.kernel(**arguments, **plan.settings)
-    factor = plan.scales[recipe.reduction].gradient
-    gradients = [forced(terms.gradient[name]) * dtype.type(factor) for name in loss.gradient]
-    return np.add.reduce(terms.value, dtype=np.result_type(dtype, np.float64)), gradients
+    result = loss.kernel(**arguments, **plan.settings)
+    factor = plan.scales[fused.reduction].gradient
+    gradients = [evaluated(result.gradient[name]) * dtype.type(factor) for name in loss.gradient]
+    return np.add.reduce(result.value, dtype=np.result_type(dtype, np.float64)), gradients
 
 
-def _make_room(recipe: Recipe, spent: Mapping[str, Array]) -> tuple[dict[str, Array], list[Rows]]:
+def _allocate(fused: FusedPlan, spent: Mapping[str, Array]) -> tuple[dict[str, Array], list[Rows]]:
     """Allocate the gradients, or take the place of arguments that are ``spent``, and see them by rows."""
-    storage = recipe.arranged.storage
+    storage = fused.bound.storage
     arrays: dict[str, Array] = {}
     rows: list[Rows] = []
-    for name in recipe.plan.gradient:
-        how = recipe.inputs[name]
-        shape = how.placed.array.shape
-        if how.shape is None:
-            arrays[name], room = empty_rows(
-                shape, how.placed.core, storage, flat_core=how.placed.role.flat_core, zero=False
+    for name in fused.plan.wanted.gradient:
+        planned = fused.inputs[name]
+        shape = planned.given.array.shape
+        if planned.shape is None:
+            arrays[name], output = empty_rows(
+                shape, planned.given.core, storage, flattened=planned.given.role.flattened, zero=False
             )
         else:
             taken = name in spent and _can_hold(spent[name], storage) and _is_apart(name, spent)
             arrays[name] = spent[name] if taken else np.empty(shape, storage)
-            room = FlatRows(arrays[name].reshape(how.shape))
-        rows.append(room)
+            output = FlatRows(arrays[name].reshape(planned.shape))
+        rows.append(output)
     return arrays, rows
 
 
@@ -154,30 +156,30 @@ def _is_apart(name: str, arrays: Mapping[str, Array]) -> bool:
     return not any([np.may_share_memory(own, other) for key, other in arrays.items() if key != name])
 
 
-def _see(
-    recipe: Recipe, arrays: Mapping[str, Array]
-) -> tuple[list[tuple[str, Array]], list[tuple[str, Rows, Input]]]:
-    """See the arguments by rows: those that the kernel can take as they are, and those to be read."""
+def _split_inputs(
+    fused: FusedPlan, arrays: Mapping[str, Array]
+) -> tuple[list[tuple[str, Array]], list[tuple[str, Rows, InputPlan]]]:
+    """Split the arguments, by rows, into those that the kernel can take as they are, and those to be read."""
     plain: list[tuple[str, Array]] = []
-    others: list[tuple[str, Rows, Input]] = []
-    for name, how in recipe.inputs.items():
+    others: list[tuple[str, Rows, InputPlan]] = []
+    for name, planned in fused.inputs.items():
         array = arrays[name]
-        if how.shape is None:
-            others.append((name, rows_of(array, how.placed.core, how.placed.role.flat_core), how))
+        if planned.shape is None:
+            others.append((name, rows_of(array, planned.given.core, planned.given.role.flattened), planned))
             continue
-        rows = array.reshape(how.shape)
+        rows = array.reshape(planned.shape)
         flags = rows.flags
-        if how.as_stored and flags.c_contiguous and flags.aligned:
+        if planned.as_stored and flags.c_contiguous and flags.aligned:
             plain.append((name, rows))
         else:
-            others.append((name, FlatRows(rows), how))
+            others.append((name, FlatRows(rows), planned))
     return plain, others
 
 
-def _read(source: Rows, how: Input, block: Block, arranged: Arranged) -> Array:
+def _read(source: Rows, planned: InputPlan, block: Block, bound: Bound) -> Array:
     """Return a block of an argument, checked."""
-    if not how.checked:
-        return source.read(block, how.dtype)
+    if not planned.checked:
+        return source.read(block, planned.dtype)
     values = source.read(block, None)
-    check_block(how.placed, values, block, arranged)
-    return values if values.dtype is how.dtype else np.ascontiguousarray(values, how.dtype)
+    check_block(planned.given, values, block, bound)
+    return values if values.dtype is planned.dtype else np.ascontiguousarray(values, planned.dtype)

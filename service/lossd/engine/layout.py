@@ -1,4 +1,4 @@
-"""This file is how an array of any layout is read and written by rows.
+"""Reads and writes arrays of any layout by rows.
 
 A kernel wants ``(rows, *core)``; a caller's array has its core axes anywhere, as the classes of
 ``(N, C, d1, ..., dK)``. Rows are numbered over the batch in C order. A block of rows is a slice, or an
@@ -98,59 +98,78 @@ class SlabRows:
         return self.array[outer : block.stop // self.period]
 
 
-def shape_by_rows(shape: tuple[int, ...], core: Sequence[int], flat_core: bool) -> tuple[int, ...] | None:
+@dataclass(frozen=True, slots=True)
+class BroadcastRows:
+    """An array that is broadcast to more elements than should be copied: a block at a time is."""
+
+    array: Array  # (*batch, *core), a view with repeated elements
+    batch: tuple[int, ...]
+
+    period = 1
+
+    def read(self, block: Block, dtype: np.dtype[Any] | None) -> Array:
+        """Return a contiguous copy."""
+        rows = np.arange(block.start, block.stop) if isinstance(block, slice) else block
+        return np.ascontiguousarray(self.array[np.unravel_index(rows, self.batch)], dtype)
+
+    def write(self, block: Block, values: Array) -> None:
+        """Refuse: its elements are not its own."""
+        raise TypeError("a broadcast array is only read")
+
+
+def shape_by_rows(shape: tuple[int, ...], core: Sequence[int], flattened: bool) -> tuple[int, ...] | None:
     """Return ``(rows, *core)`` of an array whose core axes stand last in order, or None where they do not."""
     before = len(shape) - len(core)
     if tuple(core) != tuple(range(before, len(shape))):
         return None
     lengths = shape[before:]
-    return (math.prod(shape[:before]), *((math.prod(lengths),) if flat_core else lengths))
+    return (math.prod(shape[:before]), *((math.prod(lengths),) if flattened else lengths))
 
 
-def rows_of(array: Array, core: Sequence[int], flat_core: bool = False) -> Rows:
+def rows_of(array: Array, core: Sequence[int], flattened: bool = False) -> Rows:
     """See ``array`` by rows, as a view where its strides allow one.
 
     Args:
         array: Of any shape.
         core: Places of its core axes, in the order a kernel wants them.
-        flat_core: Whether the core axes become one.
+        flattened: Whether the core axes become one.
     """
-    last = shape_by_rows(array.shape, core, flat_core)
+    last = shape_by_rows(array.shape, core, flattened)
     if last is not None:
         return FlatRows(array.reshape(last))
     core_shape = tuple([array.shape[axis] for axis in core])
-    if flat_core:
+    if flattened:
         core_shape = (math.prod(core_shape),)
     batch = [axis for axis in range(array.ndim) if axis not in core]
     behind = [axis for axis in batch if axis > min(core)]
     moved = array.transpose(*batch, *core)
     count = math.prod(array.shape[axis] for axis in batch)
     inner = math.prod(array.shape[axis] for axis in behind)
-    if flat_core or len(behind) == len(batch) or inner <= 1:
+    if flattened or len(behind) == len(batch) or inner <= 1:
         return FlatRows(moved.reshape(count, *core_shape))
     return SlabRows(moved.reshape(count // inner, inner, *core_shape))
 
 
 def empty_rows(
-    shape: tuple[int, ...], core: Sequence[int], dtype: np.dtype[Any], *, flat_core: bool, zero: bool
+    shape: tuple[int, ...], core: Sequence[int], dtype: np.dtype[Any], *, flattened: bool, zero: bool
 ) -> tuple[Array, Rows]:
     """Return a new array of ``shape``, and a view of it by rows to write to."""
     allocate = np.zeros if zero else np.empty
     array = allocate(shape, dtype)
-    rows = rows_of(array, core, flat_core)
+    rows = rows_of(array, core, flattened)
     if np.may_share_memory(rows.array, array):
         return array, rows
     # No view exists: store it with the core axes last, and hand out the transpose.
     order = [axis for axis in range(len(shape)) if axis not in core] + list(core)
     moved = allocate([shape[axis] for axis in order], dtype)
     last = range(len(order) - len(core), len(order))
-    return moved.transpose(np.argsort(order)), rows_of(moved, last, flat_core)
+    return moved.transpose(np.argsort(order)), rows_of(moved, last, flattened)
 
 
 def cut(rows: int, rows_per_block: int, period: int) -> list[slice]:
-    """Cut rows into blocks of about ``rows_per_block``, whole periods or within one."""
+    """Cut rows into blocks of about ``rows_per_block``, a power of two: of rows, of whole periods, or within one."""
     if period > 1 and rows_per_block >= period:
-        rows_per_block -= rows_per_block % period
+        rows_per_block = period * (1 << ((rows_per_block // period).bit_length() - 1))
     elif period > 1:
         return [
             slice(start + first, start + min(first + rows_per_block, period))

@@ -1,7 +1,7 @@
-"""This file is how the losses of many rows become the result a caller asked for.
+"""How the values of many rows become the result that a caller asked for.
 
-Every reduction is linear: a result is the sum of the rows' values, each times its own factor, divided
-by a denominator. So a gradient is the rows' partial derivatives times the same factors, and one
+Every reduction is linear: a result is the sum of the values, each times its own factor, divided
+by a denominator. So a gradient is the values' partial derivatives times the same factors, and one
 pass over the data serves value and gradient, for any number of reductions.
 """
 
@@ -22,22 +22,22 @@ from lossd.message import Array
 
 @dataclass(frozen=True)
 class Weights:
-    """What weighs the rows of a call; an absent one is one everywhere.
+    """What weighs the values of a call; an absent one is one everywhere.
 
     Attributes:
-        batch: The shape of the unreduced loss.
-        selected: Flat indices of the rows that take part; all if None.
-        sample: The caller's weight of each row, ``(rows,)``.
-        mass: What each row adds to the denominator of the mean.
-        mean_scale: Factor on each row's value in the mean.
+        shape: The shape of the unreduced loss.
+        selected: Flat indices of the values that count; all if None.
+        sample: The caller's weight of each value, flat as all that follow.
+        normalizer: What each value adds to the denominator of the mean.
+        mean_scale: Factor on each value in the mean.
         axes: The axes to reduce over; all if None.
         denominator: The caller's own.
     """
 
-    batch: tuple[int, ...]
+    shape: tuple[int, ...]
     selected: Array | None = None
     sample: Array | None = None
-    mass: Array | None = None
+    normalizer: Array | None = None
     mean_scale: Array | None = None
     axes: tuple[int, ...] | None = None
     denominator: Number | None = None
@@ -45,30 +45,30 @@ class Weights:
 
 @dataclass(frozen=True)
 class Reduction:
-    """How one reduction weighs rows.
+    """How one reduction weighs values.
 
     Attributes:
-        keeps_rows: Whether every row's value is kept.
+        keeps_values: Whether every value is kept.
         divisor: What the sum is divided by: a number, an array where axes are left, or None for 1.
-        mean_scaled: Whether each row's value is multiplied by the loss's `Weights.mean_scale`.
-        weighs_mass: Gives what the divisor multiplies each row's mass with, None for 1; absent where
-            the divisor does not depend on the mass.
+        mean_scaled: Whether each value is multiplied by the loss's `Weights.mean_scale`.
+        normalizer_weight: Gives what the divisor multiplies each value's normalizer with, None for 1; absent where
+            the divisor does not depend on it.
     """
 
-    keeps_rows: bool = False
+    keeps_values: bool = False
     divisor: Callable[[Weights], Number | Array] | None = None
     mean_scaled: bool = False
-    weighs_mass: Callable[[Weights], Array | None] | None = None
+    normalizer_weight: Callable[[Weights], Array | None] | None = None
 
 
 def count(weights: Weights) -> int:
-    """Return how many rows take part."""
-    return math.prod(weights.batch) if weights.selected is None else len(weights.selected)
+    """Return how many values count."""
+    return math.prod(weights.shape) if weights.selected is None else len(weights.selected)
 
 
 def sum_over_axes(values: Array, weights: Weights) -> Array:
-    """Sum ``(rows,)`` over the caller's axes, in float64 or wider; the axes that are left remain."""
-    summed = partial(np.add.reduce, values.reshape(weights.batch), axis=weights.axes)
+    """Sum flat values over the caller's axes, in float64 or wider; the axes that are left remain."""
+    summed = partial(np.add.reduce, values.reshape(weights.shape), axis=weights.axes)
     total: Array
     try:
         with trap(underflow=False):
@@ -79,7 +79,7 @@ def sum_over_axes(values: Array, weights: Weights) -> Array:
 
 
 def of_selected(values: Array, weights: Weights) -> Array:
-    """Clear what belongs to rows that take no part, in ``(rows,)``."""
+    """Clear what belongs to values that do not count, flat."""
     if weights.selected is None:
         return values
     kept = np.zeros_like(values)
@@ -87,12 +87,12 @@ def of_selected(values: Array, weights: Weights) -> Array:
     return kept
 
 
-def _mass_sum(weights: Weights, sample: Array | None) -> Number | Array:
-    """Sum the rows' mass, times their weight if one is given, over the rows that take part."""
-    if weights.axes is None and sample is None and weights.mass is None:
+def _normalizer_sum(weights: Weights, sample: Array | None) -> Number | Array:
+    """Sum the values' normalizers, times their weight if one is given, over those that count."""
+    if weights.axes is None and sample is None and weights.normalizer is None:
         return float(count(weights))
-    factors = [f.astype(np.result_type(f, np.float64)) for f in (weights.mass, sample) if f is not None]
-    whole = of_selected(reduce(np.multiply, factors or [np.ones(math.prod(weights.batch))]), weights)
+    factors = [f.astype(np.result_type(f, np.float64)) for f in (weights.normalizer, sample) if f is not None]
+    whole = of_selected(reduce(np.multiply, factors or [np.ones(math.prod(weights.shape))]), weights)
     if weights.axes is None:
         total: Any = np.add.reduce(whole)
         return total if total.dtype == WIDE else float(total)
@@ -100,18 +100,21 @@ def _mass_sum(weights: Weights, sample: Array | None) -> Number | Array:
 
 
 def _batch_size(weights: Weights) -> float:
-    return float(weights.batch[0]) if weights.batch else 1.0
+    return float(weights.shape[0]) if weights.shape else 1.0
 
 
 REDUCTIONS: Mapping[str, Reduction] = {
-    "none": Reduction(keeps_rows=True),
+    "none": Reduction(keeps_values=True),
     "sum": Reduction(),
     "mean": Reduction(
-        divisor=lambda weights: _mass_sum(weights, None), mean_scaled=True, weighs_mass=lambda weights: None
+        divisor=lambda weights: _normalizer_sum(weights, None),
+        mean_scaled=True,
+        normalizer_weight=lambda weights: None,
     ),
     "batchmean": Reduction(divisor=_batch_size),
     "weighted_mean": Reduction(
-        divisor=lambda weights: _mass_sum(weights, weights.sample), weighs_mass=lambda weights: weights.sample
+        divisor=lambda weights: _normalizer_sum(weights, weights.sample),
+        normalizer_weight=lambda weights: weights.sample,
     ),
 }
 
@@ -126,7 +129,7 @@ def widened(weights: Weights) -> Weights:
     return replace(
         weights,
         sample=wide(weights.sample),
-        mass=wide(weights.mass),
+        normalizer=wide(weights.normalizer),
         mean_scale=wide(weights.mean_scale),
         denominator=None if own is None else WIDE(own),
     )

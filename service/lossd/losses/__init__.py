@@ -1,16 +1,32 @@
-"""The catalogue of losses. A new loss is one declaration in its family's module."""
+"""The catalogue of losses. A new loss is one declaration in a module of its family."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from lossd.declaration.alias import NOT_OFFERED
+from lossd.declaration.loss import Loss
 from lossd.errors import UnknownLoss
-from lossd.losses import classification, embedding, overlap, quantile, regression, sequence
-from lossd.losses.alias import NOT_OFFERED
-from lossd.losses.spec import Loss
+from lossd.losses.boxes import overlaps
+from lossd.losses.classification import binary, class_margins, focal, margins, multiclass
+from lossd.losses.divergence import kullback_leibler
+from lossd.losses.embedding import cosines, pairs, similarities, triplets, views
+from lossd.losses.likelihood import counts, normal
+from lossd.losses.overlap import dice
+from lossd.losses.quantile import pinball
+from lossd.losses.ranking import listwise, margin
+from lossd.losses.regression import residual, smooth
+from lossd.losses.reinforcement import returns
+from lossd.losses.sequence import crf, ctc
+from lossd.losses.survival import hazards
+from lossd.losses.transport import entropic
 from lossd.spelling import did_you_mean, names_near
 
-FAMILIES = (regression, classification, quantile, overlap, embedding, sequence)
+MODULES = (
+    *(residual, smooth, multiclass, binary, margins, class_margins, focal, pinball, counts, normal),
+    *(kullback_leibler, dice, overlaps, triplets, cosines, pairs, similarities, views, margin, listwise),
+    *(ctc, crf, hazards, returns, entropic),
+)
 
 
 def by_name(losses: Iterable[Loss]) -> dict[str, Loss]:
@@ -32,8 +48,8 @@ def by_name(losses: Iterable[Loss]) -> dict[str, Loss]:
     return named
 
 
-_DECLARED = dict.fromkeys(  # without a loss that another family imports
-    declared for family in FAMILIES for declared in vars(family).values() if isinstance(declared, Loss)
+_DECLARED = dict.fromkeys(  # without a loss that another module imports
+    declared for module in MODULES for declared in vars(module).values() if isinstance(declared, Loss)
 )
 _BY_ANY_NAME = by_name(_DECLARED)
 LOSSES: Mapping[str, Loss] = {declared.name: declared for declared in _DECLARED}
@@ -63,4 +79,4 @@ def _one_of_each(names: Iterable[str]) -> list[str]:
     return list(by_loss.values())[:_SUGGESTIONS]
 
 
-__all__ = ["FAMILIES", "LOSSES", "find"]
+__all__ = ["LOSSES", "MODULES", "find"]

@@ -1,11 +1,14 @@
-"""The wire formats: as which bytes a call comes in and an answer goes out."""
+"""The wire formats: the bytes of calls and answers."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from lossd.wire import json_codec, msgpack_codec, npz_codec, safetensors_codec
 from lossd.wire.codec import Body, Codec, Limits, Parts
 from lossd.wire.content_encoding import ENCODINGS
+from lossd.wire.json import codec as json_codec
+from lossd.wire.msgpack import codec as msgpack_codec
+from lossd.wire.npz import codec as npz_codec
+from lossd.wire.safetensors import codec as safetensors_codec
 
 __all__ = ["CODECS", "ENCODINGS", "Body", "Codec", "Limits", "Parts"]
 

@@ -1,4 +1,4 @@
-"""An answer as arrays with dotted names (``loss.mean``, ``gradient.mean.input``): what formats of arrays hold."""
+"""An answer as arrays with dotted names (``loss.mean``, ``gradient.mean.input``), for formats of arrays alone."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def from_arrays(arrays: Mapping[str, Array], warnings: str | bytes) -> Answer:
     Raises:
         MalformedBody: A name is unknown or missing, or does not hold what an answer has there.
     """
-    parts: dict[str, dict[str, Any]] = {kind: {} for kind in ("loss", *DERIVATIVES)}
+    parts: dict[str, dict[str, Any]] = {part: {} for part in ("loss", *DERIVATIVES)}
     for at, array in arrays.items():
-        kind, *path = at.split(".", 2)
-        if kind == "loss" and len(path) == 1:
-            parts[kind][path[0]] = array
-        elif kind in DERIVATIVES and len(path) == 2:
-            parts[kind].setdefault(path[0], {})[path[1]] = array
+        part, *path = at.split(".", 2)
+        if part == "loss" and len(path) == 1:
+            parts[part][path[0]] = array
+        elif part in DERIVATIVES and len(path) == 2:
+            parts[part].setdefault(path[0], {})[path[1]] = array
         elif at not in ("count", "denominator"):
             raise malformed(at[:80], "loss.<reduction>, gradient.<reduction>.<argument> ...", "another name")
     return Answer(

@@ -1,4 +1,4 @@
-"""An answer as one nested object, the shape that JSON and MessagePack share, and what an option may be in it."""
+"""An answer as one nested object: the form that JSON and MessagePack share."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 from lossd.errors import InvalidCall, MalformedBody, malformed
 from lossd.message import Answer, Array
+from lossd.wire.value import type_name
 
 DERIVATIVES = ("gradient", "hessian", "hvp")
-_NESTS = (list, dict)
 
 
 def to_document(answer: Answer) -> dict[str, Any]:
-    """Write an answer, its values as they are."""
+    """Return an answer as nested mappings, its values unchanged."""
     document: dict[str, Any] = {"loss": answer.loss}
     for derivative in DERIVATIVES:
         if by_reduction := getattr(answer, derivative):
@@ -68,29 +68,17 @@ def checked_denominator(value: Array) -> float | Array:
 def checked_warnings(value: Any) -> tuple[str, ...]:
     """Check that ``value`` is a list of strings."""
     if type(value) is not list or not all(type(line) is str for line in value):
-        raise malformed("warnings", "a list of strings", type(value).__name__)
+        raise malformed("warnings", "a list of strings", type_name(value))
     return tuple(value)
-
-
-def shallow(value: Any, name: str, depth: int) -> Any:
-    """Refuse an option nested so deeply that those who read it, recursively, would fail."""
-    level = [value] if type(value) in _NESTS else []
-    while level:
-        if depth == 0:
-            raise malformed(name[:40], "fewer levels of nesting", "deeper nesting")
-        depth -= 1
-        children = [child for item in level for child in (item.values() if type(item) is dict else item)]
-        level = [child for child in children if type(child) in _NESTS]
-    return value
 
 
 def _object(value: Any, at: str) -> Mapping[str, Any]:
     if type(value) is not dict:
-        raise malformed(at, "an object", type(value).__name__)
+        raise malformed(at, "an object", type_name(value))
     return value
 
 
 def _count(value: Any) -> int:
     if type(value) is not int:
-        raise malformed("count", "an integer", type(value).__name__)
+        raise malformed("count", "an integer", type_name(value))
     return value

@@ -1,7 +1,7 @@
-"""What every wire format must offer, and how much of it a call may hold.
+"""The protocol of a codec, and the limits on one call.
 
-A codec turns bytes into a `Call` and an `Answer` into bytes, and back for clients. It does no input or
-output and knows no loss and no HTTP: which names are arrays, and how large they may be, is told to it.
+A codec turns bytes into a `Call` and an `Answer` into bytes, and back for clients. It does no input or output and
+knows no loss and no HTTP: its caller names the arrays and their limits.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from lossd.message import Answer, Call
 
 Body = bytes | bytearray | memoryview
 Parts = Sequence[bytes | bytearray | memoryview]
-"""A body to send: its pieces in order, each of bytes, which nobody needs to join."""
+"""A body to send, as pieces of bytes in order, so that large arrays are not copied."""
 
-_SMALL = 1 << 14  # bytes that are quicker copied than sent apart
+MOST_NAMES = 256
+"""Arrays and options of one call together, in every format but JSON; no loss takes a tenth of them."""
+
+_SMALL = 1 << 14  # bytes; copying so few costs less than sending them apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Limits:
     Attributes:
         max_elements: Elements of all its arrays together; the default is 512 MiB of float64.
         max_depth: Dimensions of one array, and levels of nesting in one option.
-        max_bytes: Bytes that a compressed body may unfold to.
+        max_bytes: Bytes that a compressed body may have once decompressed.
     """
 
     max_elements: int = 2**26
@@ -37,7 +40,7 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 ANSWER_LIMITS = Limits(max_elements=2**62, max_depth=64, max_bytes=2**62)
-"""What a client allows an answer: it asked for it, and NumPy has 64 dimensions."""
+"""Limits on an answer that a client asked for: those of NumPy."""
 
 
 class Codec(Protocol):
@@ -45,7 +48,7 @@ class Codec(Protocol):
 
     Attributes:
         media_type: Its name in ``Content-Type`` and ``Accept``.
-        holds_options: Whether a body has room for the options of a call; if not, the query string has.
+        holds_options: Whether a body carries the options of a call; if not, the query string does.
         is_text: Whether its bodies are text, which compression makes much smaller.
         is_compressed: Whether a small body may hold large arrays.
     """
@@ -58,24 +61,24 @@ class Codec(Protocol):
     def decode_call(self, body: Body, tensors: frozenset[str], limits: Limits = ...) -> Call:
         """Read a request: the names in ``tensors`` as arrays, every other name as an option.
 
-        The arrays are views on the body where the format allows it. A format without room for options
-        leaves it to the engine to refuse an array that no loss knows.
+        The arrays are views on the body where the format allows it. In a format without options, every
+        name is an array, and the engine refuses those that no loss knows.
 
         Raises:
             MalformedBody: The bytes are not what the format says.
-            InvalidCall: The format is kept, but a name in ``tensors`` does not hold an array.
+            InvalidCall: The body is well-formed, but a name in ``tensors`` is not an array.
             BodyTooLarge: The arrays together exceed ``limits``.
         """
 
     def encode_call(self, call: Call) -> Parts:
-        """Write a request; without its options, if the format does not hold them.
+        """Write a request, without its options if the format has none.
 
         Raises:
             InvalidCall: An array has a dtype that the format lacks.
         """
 
     def encode_answer(self, answer: Answer, call: Call) -> Parts:
-        """Write the answer to ``call``, whose options may say how.
+        """Write the answer to ``call``, whose options may choose the encoding.
 
         Raises:
             NotAcceptable: An array has a dtype that the format lacks, or the answer is too large for it.
@@ -90,7 +93,7 @@ class Codec(Protocol):
 
 
 class Budget:
-    """The elements that the arrays of one call may still hold."""
+    """Counts down the elements that the arrays of one call may have."""
 
     __slots__ = ("left", "limits")
 
@@ -112,7 +115,7 @@ class Budget:
 
 
 def gather(pieces: Iterable[bytes | memoryview]) -> Parts:
-    """Join small neighbours, so that few parts are left and no large one is copied."""
+    """Join small neighbouring pieces, so that few parts are left and no large one is copied."""
     parts: list[bytes | bytearray | memoryview] = []
     small = bytearray()
     for piece in pieces:

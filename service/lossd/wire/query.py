@@ -1,4 +1,4 @@
-"""The options of a call in a query string, where a body has no room for them or its writer no wish.
+"""Options of a call in a query string, for formats without options and for callers who prefer it.
 
 ``?reduction=mean,none&delta=0.5``: a value that reads as JSON is that value, several with commas between them and
 a name given several times are a list, any other value is text.
@@ -14,9 +14,9 @@ import orjson
 
 from lossd.errors import invalid, malformed
 from lossd.message import Array, Call
-from lossd.wire.answer_document import shallow
 from lossd.wire.codec import Budget, Limits
-from lossd.wire.json_tensor import read_array
+from lossd.wire.json.array import read_array
+from lossd.wire.option import checked_option
 
 _MOST_PAIRS = 1000
 
@@ -38,7 +38,7 @@ def with_query(call: Call, query: bytes, tensors: frozenset[str], limits: Limits
         if name in tensors:
             arrays[name] = read_array(value, name, budget)
         else:
-            options[name] = shallow(value, name, limits.max_depth)
+            options[name] = checked_option(value, name, limits.max_depth)
     return Call(arrays, options, call.owned)
 
 

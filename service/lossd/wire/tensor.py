@@ -1,8 +1,7 @@
-"""The explicit form of an array: `dtype`, `shape` and raw little-endian bytes.
+"""Arrays in explicit form: `dtype`, `shape` and raw little-endian bytes.
 
-The bytes are viewed, never copied: an array that comes in as base64 lives in the buffer it was decoded
-into, and that buffer is writable, so the engine may reuse it. Everything is checked before anything is
-allocated.
+The bytes are viewed, never copied: an array that comes in as base64 uses the buffer it was decoded into, which is
+writable, so the engine may reuse it. Everything is checked before anything is allocated.
 """
 
 from __future__ import annotations
@@ -20,13 +19,14 @@ import pybase64
 from lossd.errors import invalid
 from lossd.message import Array
 from lossd.wire.codec import Body, Budget
+from lossd.wire.value import type_name
 
 BFLOAT16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
-"""The one dtype of the wire that NumPy does not have itself, and that few of its functions know."""
+"""The only dtype of the wire that NumPy lacks; few of its functions know it."""
 
 DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {
-        # By its code, which gives NumPy's own object: whoever compares by identity need not convert.
+        # By code, which gives NumPy's own dtype objects, so that comparison by identity holds.
         name: np.dtype(np.dtype(name).newbyteorder("<").str)
         for name in (
             *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
@@ -66,9 +66,9 @@ def check_fields(value: Mapping[str, Any], at: str) -> None:
 
 
 def dtype_named(name: object, at: str, dtypes: Mapping[str, np.dtype[Any]] = DTYPES) -> np.dtype[Any]:
-    """Find the dtype that a format calls so, or say which it has."""
+    """Find the dtype of that name in a format, or list the names it has."""
     if not isinstance(name, str) or name not in dtypes:
-        got = f'"{name[:20]}"' if isinstance(name, str) else f"a {type(name).__name__}"
+        got = f'"{name[:20]}"' if isinstance(name, str) else type_name(name)
         raise invalid(at, f"one of {', '.join(dtypes)}", got)
     return dtypes[name]
 
@@ -76,13 +76,13 @@ def dtype_named(name: object, at: str, dtypes: Mapping[str, np.dtype[Any]] = DTY
 def checked_shape(shape: object, at: str, budget: Budget) -> tuple[int, ...]:
     """Check that ``shape`` lists sizes whose array the budget allows, and take it from the budget."""
     if not isinstance(shape, list | tuple):
-        raise invalid(at, "a list of sizes", f"a {type(shape).__name__}")
+        raise invalid(at, "a list of sizes", type_name(shape))
     if len(shape) > budget.limits.max_depth:
         raise invalid(at, f"at most {budget.limits.max_depth} dimensions", len(shape))
     for axis, size in enumerate(shape):
         if type(size) is not int or size < 0:
             raise invalid(f"{at}[{axis}]", "a non-negative integer", _short(size))
-    # A zero must not hide an absurd size beside it, which NumPy could not represent.
+    # Zeros count as ones here: beside a zero, a huge size would pass that NumPy cannot represent.
     budget.check(math.prod(max(size, 1) for size in shape), at)
     budget.take(math.prod(shape), at)
     return tuple(shape)
@@ -103,7 +103,7 @@ def view(raw: Body, dtype: np.dtype[Any], shape: tuple[int, ...], at: str) -> Ar
 
 
 def raw_bytes(array: Array, at: str = "", names: Mapping[np.dtype[Any], str] | None = None) -> memoryview:
-    """Give the elements in C order and little-endian, as flat bytes; a view where it can be.
+    """Return the elements in C order and little-endian, as flat bytes; a view where possible.
 
     Raises:
         InvalidCall: The array at ``at`` is of a dtype that no wire has, or that is not in ``names``.
@@ -117,13 +117,13 @@ def raw_bytes(array: Array, at: str = "", names: Mapping[np.dtype[Any], str] | N
 
 def _decoded(data: object, at: str) -> bytearray:
     if not isinstance(data, str):
-        raise invalid(at, "a base64 string", f"a {type(data).__name__}")
+        raise invalid(at, "a base64 string", type_name(data))
     try:
         raw = pybase64.b64decode_as_bytearray(data, validate=True)
     except (binascii.Error, ValueError):
         got = "a wrong character or padding"
         raise invalid(at, "base64 of the standard alphabet with padding", got) from None
-    # Decoders pass over bits behind the last byte, so that several texts would mean the same array.
+    # Decoders ignore the bits behind the last byte, so several texts would mean the same array.
     if data.endswith("=") and pybase64.b64encode_as_string(raw[len(raw) // 3 * 3 :]) != data[-4:]:
         raise invalid(at, "base64 whose unused bits are zero", f"its last characters {data[-4:]}")
     return raw
@@ -134,5 +134,5 @@ def _field_names(value: Mapping[str, Any]) -> str:
     return names if len(names) < 60 else f"{names[:60]}..."
 
 
-def _short(size: object) -> str:
-    return str(size) if type(size) is int and abs(size) < 10**18 else f"a {type(size).__name__}"
+def _short(size: Any) -> str:
+    return str(size) if type(size) in (int, float) and abs(size) < 10**18 else type_name(size)

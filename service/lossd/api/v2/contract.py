@@ -1,12 +1,12 @@
-"""This file is the Open Inference Protocol in the OpenAPI document: what FastAPI cannot read off its routes."""
+"""The Open Inference Protocol in the OpenAPI document: what FastAPI cannot read from its routes."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from lossd.api.v2.infer import INFER_PATHS
-from lossd.wire.open_inference import LENGTH_HEADER
-from lossd.wire.open_inference_tensor import DATATYPES
+from lossd.wire.open_inference.request import LENGTH_HEADER
+from lossd.wire.open_inference.tensor import DATATYPES
 
 Schema = dict[str, Any]
 

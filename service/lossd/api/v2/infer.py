@@ -1,28 +1,22 @@
-"""This file is ``POST /v2/models/{name}/infer``: the same flow as a call of a loss, in the protocol's bytes."""
+"""``POST /v2/models/{name}/infer``: the same flow as a call of a loss, in the protocol's bytes."""
 
 from __future__ import annotations
-
-from concurrent.futures import ThreadPoolExecutor
 
 from starlette.types import Receive, Scope, Send
 
 from lossd.api.body import read_arrays, read_text
-from lossd.api.compute import Checkpoint, compute, deadline_of, until
+from lossd.api.calls import Calls, Decoded
+from lossd.api.compute import deadline_of
 from lossd.api.encoding import unpacking
 from lossd.api.evaluation import send_answer
 from lossd.api.exchange import SCOPE_KEY, Exchange
 from lossd.api.v2.model import VERSION, find_model
 from lossd.api.v2.outputs import call_for, outputs_of
-from lossd.engine import evaluate
+from lossd.message import Answer, Call
 from lossd.settings import Settings
 from lossd.wire import Limits
-from lossd.wire.open_inference import (
-    LENGTH_HEADER,
-    Encoded,
-    decode_inference,
-    encode_inference,
-    read_header_length,
-)
+from lossd.wire.open_inference.request import LENGTH_HEADER, Inference, decode_inference, read_header_length
+from lossd.wire.open_inference.response import Encoded, encode_inference
 
 PREFIX, SUFFIX = "/v2/models/", "/infer"
 _VERSIONS = "/versions/"
@@ -33,10 +27,10 @@ _LENGTH = LENGTH_HEADER.lower().encode()
 class Infer:
     """Evaluates the loss that the path names on the inputs of the body."""
 
-    def __init__(self, settings: Settings, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, settings: Settings, calls: Calls) -> None:
         self.settings = settings
+        self.calls = calls
         self.limits = Limits(max_elements=settings.max_elements, max_depth=settings.max_depth)
-        self.pool = pool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -55,30 +49,31 @@ class Infer:
         body = await (
             read_text(receive, size) if length is None else read_arrays(receive, size, aligned=length)
         )
+        inference: Inference
 
-        def follow(checkpoint: Checkpoint, threads: int) -> Encoded:
-            """Follow the request from bytes to bytes; the checkpoints between the steps may end it."""
+        def decode() -> Decoded:
+            nonlocal inference
             plain = unpack(body, self.settings.max_body_bytes) if unpack else body
             inference = decode_inference(plain, length, self.limits)
-            exchange.elements = sum(array.size for array in inference.call.arrays.values())
-            check = _sooner(checkpoint, exchange.started, inference.timeout)
-            check()
-            call = call_for(loss, inference)
-            answer = evaluate(loss, call, threads=threads, checkpoint=check)
-            check()
-            outputs = outputs_of(answer, inference)
+            return Decoded(call_for(loss, inference), inference.timeout)
+
+        def encode(answer: Answer, call: Call) -> Encoded:
             return encode_inference(
-                inference, outputs, model=name, version=version or VERSION, warnings=answer.warnings
+                inference,
+                outputs_of(answer, inference),
+                model=name,
+                version=version or VERSION,
+                warnings=answer.warnings,
             )
 
-        encoded = await compute(
-            follow,
-            # A packed body says little about the work in it.
-            size=self.settings.inline_body_bytes + 1 if unpack else len(body),
-            settings=self.settings,
-            pool=self.pool,
-            deadline=deadline,
+        encoded = await self.calls.answer(
+            loss,
+            decode,
+            encode,
+            exchange=exchange,
             receive=receive,
+            deadline=deadline,
+            size=None if unpack else len(body),
         )
         if encoded.header_length is None:
             await send_answer(send, "application/json", encoded.parts)
@@ -91,16 +86,3 @@ def _names(path: str) -> tuple[str, str | None]:
     """Return the model and the version that a path names."""
     name, versioned, version = path[len(PREFIX) : -len(SUFFIX)].partition(_VERSIONS)
     return name, version if versioned else None
-
-
-def _sooner(checkpoint: Checkpoint, started: float, timeout: float | None) -> Checkpoint:
-    """Return a checkpoint that also ends the work once the caller's own timeout has passed."""
-    if timeout is None:
-        return checkpoint
-    in_time = until(started + timeout)
-
-    def check() -> None:
-        checkpoint()
-        in_time()
-
-    return check

@@ -1,4 +1,4 @@
-"""This file is a loss as a model of the Open Inference Protocol: its name, its one version, its tensors.
+"""A loss as a model of the Open Inference Protocol: its name, its one version, its tensors.
 
 Inputs are the loss's arguments and vector settings; outputs are `loss`, a gradient of each argument that has
 one, and on request what else an answer holds. The protocol wants one datatype and one rank for each, where lossd
@@ -7,16 +7,20 @@ takes several: it states those of an ordinary batch of float32, -1 for each axis
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lossd.declaration.domain import Kind
+from lossd.declaration.loss import Loss
+from lossd.declaration.signature import Argument
 from lossd.errors import UnknownLoss
 from lossd.losses import find
-from lossd.losses.spec import Argument, Loss
 
 PLATFORM = "lossd"
 VERSION = "1"
+_DATATYPES: Mapping[Kind, str] = {"real": "FP32", "whole": "INT64", "boolean": "BOOL"}
 
 
 class TensorMetadata(BaseModel):
@@ -58,7 +62,7 @@ def find_model(name: str, version: str | None = None) -> Loss:
 @cache
 def describe_model(loss: Loss) -> ModelMetadata:
     """Return what the protocol says of a model."""
-    arguments = loss.arguments + loss.vectors
+    arguments = loss.arguments
     by_name = {argument.name: argument for argument in arguments}
     return ModelMetadata(
         name=loss.name,
@@ -77,10 +81,12 @@ def describe_model(loss: Loss) -> ModelMetadata:
 
 def _tensor(name: str, argument: Argument | None = None, *, optional: bool = False) -> TensorMetadata:
     """Describe an array in the shape of an argument, or a number."""
-    whole = argument is not None and argument.role.domain.integer and not name.startswith("gradient.")
+    kind: Kind = "real"
+    if argument is not None and not name.startswith("gradient."):
+        kind = argument.role.forms[0].domain.kind
     return TensorMetadata(
         name=name,
-        datatype="INT64" if whole else "FP32",
+        datatype=_DATATYPES[kind],
         shape=[-1] * _rank(argument) if argument is not None else [],
         parameters={"optional": optional},
     )
@@ -88,4 +94,5 @@ def _tensor(name: str, argument: Argument | None = None, *, optional: bool = Fal
 
 def _rank(argument: Argument) -> int:
     """Return the rank of an argument with one batch axis."""
-    return len(argument.role.core) + (argument.role.extent != "shared")
+    pattern = argument.role.forms[0].pattern
+    return len(pattern.core) + pattern.batched

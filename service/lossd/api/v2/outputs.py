@@ -1,4 +1,4 @@
-"""This file is which outputs a request to infer gets: what the engine is asked for, and what is taken of its answer.
+"""The outputs of a request to infer: what the engine is asked for, and what is taken from its answer.
 
 An output is named after the part of the answer it is, and the argument where it is of one: ``gradient.input``.
 Where a request has several reductions, it is named after its own as well: ``loss.mean``, ``gradient.mean.input``.
@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from lossd.declaration.loss import Loss
 from lossd.engine.reduce import REDUCTIONS
 from lossd.errors import excerpt, invalid
-from lossd.losses.spec import Loss
 from lossd.message import Answer, Array, Call
-from lossd.wire.open_inference import Inference, Output
+from lossd.wire.open_inference.request import Inference, Output
 
 REPORTED = ("count", "denominator")
 DERIVATIVES = ("gradient", "hessian", "hvp")

@@ -1,4 +1,4 @@
-"""This file is what the Open Inference Protocol lets a client ask before it infers: health and metadata."""
+"""Health and metadata of the Open Inference Protocol: what a client may ask before it infers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The losses of one class of many: how little belief was placed in the true one.
+"""Losses of one class of many: how little probability the true one was given.
 
 s is the softmax of a row's logits.
 """
@@ -9,27 +9,36 @@ from typing import Any
 
 import numpy as np
 
-from lossd.losses.alias import catboost, objective, onnx, optax, pytorch
-from lossd.losses.classification.fallback import leave_to_kernel
-from lossd.losses.mass import ClassMass
-from lossd.losses.roles import (
-    LOGITS_LAST,
-    TARGET_LAST,
+from lossd.declaration.alias import catboost, objective, onnx, optax, pytorch
+from lossd.declaration.loss import Boosting, Example, loss
+from lossd.declaration.result import Normalizer, Result
+from lossd.declaration.roles import (
     ClassIndex,
-    ClassIndexOrBelief,
+    ClassIndexOrProbabilities,
     ClassWeight,
     Fraction,
     Logits,
     LogProbability,
 )
-from lossd.losses.scratch import Scratch
-from lossd.losses.spec import Boosting, Example, Terms, loss, tuned
-from lossd.losses.stable import EXP_RANGE, softmax, sums_of_others, sums_of_products, times
-from lossd.losses.sums import total, total_of_any_sign
 from lossd.message import Array
+from lossd.numerics.stable import softmax, softmax_product, sums_of_others, sums_of_products, times
 
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
 _ORDINARY = (1e-9, 1e9)  # sizes of weights whose products with probabilities are normal numbers
+
+
+def _class_weights(weight: Array | None, target: Array | None) -> Normalizer | None:
+    """Divide means by the sum of the weights of the samples' classes, if they have such: PyTorch's denominator."""
+    if weight is None or target is None:
+        return None
+    index = target.astype(np.intp, copy=False)  # an empty list may have come as real numbers
+
+    def of_classes(upstream: Array) -> Array:
+        taken = np.flatnonzero(upstream)
+        return np.bincount(index[taken], upstream[taken].astype(np.float64), minlength=len(weight))
+
+    # An index out of range is found and named when its block is checked.
+    return Normalizer(np.take(weight, index, mode="clip"), {"weight": of_classes})
 
 
 @loss(
@@ -39,8 +48,8 @@ _ORDINARY = (1e-9, 1e9)  # sizes of weights whose products with probabilities ar
         *optax(
             "softmax_cross_entropy",
             "softmax_cross_entropy_with_integer_labels",
-            also="Classes are the last axis.",
-            forms={"input": LOGITS_LAST, "target": TARGET_LAST},
+            also="The default of `class_axis` is -1: classes are the last axis.",
+            defaults={"class_axis": -1},
         ),
         *objective("XGBoost", "multi:softprob", "multi:softmax"),
         *catboost("MultiClass", also="Its Hessian is p (1 - p); `convention` `gbm` has that of XGBoost."),
@@ -51,19 +60,18 @@ _ORDINARY = (1e-9, 1e9)  # sizes of weights whose products with probabilities ar
     ),
     source=f"{_TORCH}CrossEntropyLoss.html",
     example=Example(input=[[0.0, 0.0], [0.0, 0.0]], target=[0, 1], value=[0.6931471805599453] * 2),
-    mass=ClassMass(),
-    ignored=("target", "ignore_index"),
-    extended=True,
+    normalizer=_class_weights,
+    long_double=True,
     boosting=Boosting("XGBoost's multi:softprob", hessian=lambda hessian, weight: 2 * hessian),
 )
 def cross_entropy(
     input: Logits,
-    target: ClassIndexOrBelief,
+    target: ClassIndexOrProbabilities,
     weight: ClassWeight | None = None,
     *,
     ignore_index: int = -100,
     label_smoothing: Fraction = 0.0,
-) -> Terms:
+) -> Result:
     """Negative log-probability of the true class under a softmax of the logits.
 
     The target is a class index per sample, or a probability per class. With indices the mean divides by the
@@ -71,6 +79,10 @@ def cross_entropy(
     index is ``ignore_index`` take no part. A logit of minus infinity rules its class out; one of infinity
     makes it certain; a row with no possible class, or two certain ones, is NaN. For gradient boosting the
     Hessian is twice the diagonal.
+
+    Settings:
+        ignore_index: The index of samples that take no part.
+        label_smoothing: Part of each sample's probability that is given to all classes alike.
     """
     log_s, s, complement = softmax(input)
     surprise = 0 - log_s
@@ -80,12 +92,9 @@ def cross_entropy(
     weighted = q if weight is None else times(q, factor)
 
     def curved(direction: Array) -> Array:
-        """Return ``Q s (v - sum s v)``, with v less that of the likeliest class: its own share cancels nothing then."""
-        likeliest = s.argmax(axis=1)[:, None]
-        v = direction - np.take_along_axis(direction, likeliest, axis=1)
-        return times(weighted.sum(axis=1, keepdims=True), s * (v - np.vecdot(s, v)[:, None]))
+        return times(weighted.sum(axis=1, keepdims=True), softmax_product(s, direction))
 
-    return Terms(
+    return Result(
         sums_of_products(weighted, surprise),
         {
             # s Q - q, with what cancels taken out: s (Q - q) - (1 - s) q
@@ -93,8 +102,8 @@ def cross_entropy(
             "target": lambda: times(times(1 - label_smoothing, factor), surprise),
             "weight": lambda: times(q, surprise),
         },
-        lambda: times(weighted.sum(axis=1, keepdims=True), s * complement),
-        curved,
+        {"input": lambda: times(weighted.sum(axis=1, keepdims=True), s * complement)},
+        {"input": curved},
     )
 
 
@@ -114,80 +123,13 @@ def _smoothed(probability: Array, label_smoothing: float, kind: np.dtype[Any]) -
     return smoothed
 
 
-# Sums of exponentials, and what one is to another, whose products below are all normal numbers.
-_SUM_RANGE = {"f": (1e-18, 1e18), "d": (1e-150, 1e150)}
-# Factors on the gradient that leave it normal when they are divided by such a sum.
-_LEAST_SCALE = {"f": 1e-10, "d": 1e-100}
-
-
-@tuned(cross_entropy)
-def cross_entropy_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
-    """Set the true class apart, and no row's maximum is needed.
-
-    With e the true class's exponential and o the sum of the others', the loss is log1p(o / e), the true slope
-    -o / (o + e): nothing cancels, however sure the row is. The ranges of e and o are looked at afterwards, once a row.
-    """
-    true = scratch.starts(input) + target
-    power = np.exp(input, out=scratch.empty("power", input))
-    own, others, normaliser = _split(power, true, scratch)
-    odds = others / own
-    kind = input.dtype.char
-    least, most = _SUM_RANGE[kind]
-    if not (
-        normaliser @ normaliser < most**2
-        and odds @ odds < most**2
-        and np.minimum.reduce(others) > least
-        and _LEAST_SCALE[kind] < abs(scale) <= 1
-        # What of a subnormal power is rounded off stays below what the smallest numbers round off.
-        and (np.minimum.reduce(normaliser) > 0.25 or np.minimum.reduce(input, axis=None) > -EXP_RANGE[kind])
-    ):
-        return _cross_entropy_below_top(input, target, scale, out, scratch)
-    _slopes(power, true, others, normaliser, scale, out)
-    return total(np.log1p(odds, out=odds))
-
-
-def _cross_entropy_below_top(input: Array, target: Array, scale: Any, out: Array, scratch: Scratch) -> float:
-    """Do the same with exponentials of how far each logit is below the row's largest, which cannot overflow.
-
-    Where e vanishes, the loss is log(o + e) less how far the true class is below: two terms that are not negative.
-    """
-    true = scratch.starts(input) + target
-    top = np.maximum.reduce(input, axis=1)
-    if not top @ top < np.inf:
-        return leave_to_kernel(cross_entropy, input, target, scale, out)  # a certain or a meaningless logit
-    power = np.subtract(input, top[:, None], out=scratch.empty("power", input))
-    below = power.reshape(-1)[true]
-    np.exp(power, out=power)
-    own, others, normaliser = _split(power, true, scratch)
-    seen = own > _SUM_RANGE[input.dtype.char][0]
-    value = np.where(seen, np.log1p(others / own), np.log(normaliser) - below)
-    _slopes(power, true, others, normaliser, scale, out)
-    return total(value)
-
-
-def _split(power: Array, true: Array, scratch: Scratch) -> tuple[Array, Array, Array]:
-    """Return each row's exponential of the true class, the sum of the others', and both; clear the first."""
-    flat = power.reshape(-1)
-    own = flat[true]
-    flat[true] = 0
-    others = power @ scratch.full(1.0, power[0])
-    return own, others, others + own
-
-
-def _slopes(power: Array, true: Array, others: Array, normaliser: Array, scale: Any, out: Array) -> None:
-    """Write the scaled probabilities, and for the true class minus that of the others together."""
-    power.reshape(-1)[true] = np.negative(others)
-    np.multiply(power, (scale / normaliser)[:, None], out=out)
-
-
 @loss(
     aliases=(*pytorch("NLLLoss", "nll_loss"), *onnx("NegativeLogLikelihoodLoss")),
     formula=r"\ell = -w_t\, x_t",
     source=f"{_TORCH}NLLLoss.html",
     example=Example(input=[[-0.5, -1.0], [-2.0, -0.25]], target=[0, 1], value=[0.5, 0.25]),
-    mass=ClassMass(),
-    ignored=("target", "ignore_index"),
-    extended=True,
+    normalizer=_class_weights,
+    long_double=True,
 )
 def nll(
     input: LogProbability,
@@ -195,10 +137,13 @@ def nll(
     weight: ClassWeight | None = None,
     *,
     ignore_index: int = -100,
-) -> Terms:
+) -> Result:
     """Negative log-likelihood: minus the log-probability that the input gives to the true class.
 
     The mean divides by the sum of the samples' class weights. Samples whose target is ``ignore_index`` take no part.
+
+    Settings:
+        ignore_index: The index of samples that take no part.
     """
     rows = np.arange(len(target))
     surprise = np.subtract(0, input[rows, target], dtype=np.result_type(input, np.float64))
@@ -209,22 +154,12 @@ def nll(
         placed[rows, target] = values
         return placed
 
-    return Terms(
+    return Result(
         times(own, surprise),
         {"input": lambda: at_true_class(-own), "weight": lambda: at_true_class(surprise)},
-        lambda: np.zeros_like(input),
-        lambda direction: np.zeros_like(input),
+        {"input": lambda: np.zeros_like(input)},
+        {"input": lambda direction: np.zeros_like(input)},
     )
-
-
-@tuned(nll)
-def nll_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
-    """Read one number a row, and write one into a block that was cleared while it is in cache."""
-    true = scratch.starts(input) + target
-    value = -total_of_any_sign(input.reshape(-1)[true])
-    out.fill(0)
-    out.reshape(-1)[true] = -scale
-    return value
 
 
 def _one_hot(target: Array, like: Array) -> Array:

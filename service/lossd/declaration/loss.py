@@ -1,0 +1,286 @@
+"""A loss, declared once: everything else about it derives from its declaration.
+
+A loss is a pure NumPy function under ``@loss``, or under the decorator of a family in `families`. Its signature is its
+specification:
+
+* a parameter annotated with a `Role` is an array; with a default it is optional;
+* any other parameter is keyword-only and a setting, annotated as a pydantic field; `Differentiable` marks a real
+  setting that has a gradient;
+* the first line of the docstring is the summary, and a section ``Settings:`` describes every setting.
+
+What is missing or has a name that is taken is refused while the module loads.
+
+The contract of a kernel:
+
+* It sees every batched argument as ``(rows, *core)``: C-contiguous, of the computing dtype, one block of rows at a
+  time. An argument without a batch comes as it is, an absent one as None. Without a batch in any argument
+  the kernel sees the whole batch at once.
+* It returns a `Result`: the value of each row, and derivatives. Those that cost something are functions, called only
+  when asked for.
+* It never loops over rows, checks, casts, masks, weighs or reduces: the engine does.
+* It never writes to its arguments, but may reuse its own temporaries.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, wraps
+from typing import Any, Literal
+
+from lossd.declaration.alias import Alias
+from lossd.declaration.constraint import Constraint
+from lossd.declaration.cost import BY_PATTERNS, Cost
+from lossd.declaration.domain import WEIGHT, Domain
+from lossd.declaration.pattern import Pattern, parse
+from lossd.declaration.result import Normalizer, Result, one_per_row
+from lossd.declaration.role import Role
+from lossd.declaration.signature import PLACING, Argument, read_docstring, read_signature
+from lossd.message import Array
+
+Kernel = Callable[..., Result]
+Settings = Mapping[str, Any]
+
+# Arrays and options that go with every loss, whatever it is: no argument or setting has such a name.
+GENERAL_ARRAYS = ("sample_weight", "mask", "upstream", "hvp")
+GENERAL_OPTIONS = (
+    *("reduction", "gradient", "hessian", "axis", "denominator", "empty", "broadcast", "check_finite"),
+    *("check_target", "dtype", "convention", "size_average", "reduce", "encoding"),
+)
+
+
+class Example:
+    """A worked example: by hand or from the source, never from our own kernel.
+
+    Attributes:
+        call: Arguments and settings by name.
+        value: The unreduced loss.
+    """
+
+    def __init__(self, *, value: Any, **call: Any) -> None:
+        self.call: Mapping[str, Any] = call
+        self.value = value
+
+
+@dataclass(frozen=True)
+class Boosting:
+    """What gradient boosting libraries use where it is not the derivative itself.
+
+    Attributes:
+        library: Whose objective it is, for people; empty where no library has the loss.
+        gradient: Factor on the gradient.
+        hessian: Turns each row's second derivative, and the weight that is in it, into what the
+            libraries divide by; for pullbacks, the diagonal of the weighted sum's Hessian, and 1.
+    """
+
+    library: str = ""
+    gradient: float = 1.0
+    hessian: Callable[[Array, Array | float], Array] = lambda hessian, weight: hessian
+
+
+AS_DERIVED = Boosting()
+"""The derivatives themselves, where no boosting library has the loss."""
+
+
+@dataclass(frozen=True, eq=False)
+class Loss:
+    """One loss and everything the service can say about it; `loss` explains the fields."""
+
+    name: str
+    family: str
+    summary: str
+    description: str
+    formula: str
+    source: str
+    aliases: tuple[Alias, ...]
+    arguments: tuple[Argument, ...]
+    settings: Mapping[str, tuple[Any, Any]]
+    differentiable_settings: tuple[str, ...]
+    setting_domains: Mapping[str, Domain]
+    example: Example
+    kernel: Kernel
+    gradient: tuple[str, ...]
+    value: Pattern
+    one_of: tuple[str, ...] = ()
+    normalizer: Callable[..., Normalizer | None] | None = None
+    constraints: tuple[Constraint, ...] = ()
+    cost: Cost = BY_PATTERNS
+    boosting: Boosting = AS_DERIVED
+    of_residual: bool = False
+    long_double: bool = False
+    held: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    alias: Alias | None = field(default=None)  # the name it is known as, if that changes anything
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Argument]:
+        """Arguments by name."""
+        return {argument.name: argument for argument in self.arguments}
+
+    @cached_property
+    def tensors(self) -> frozenset[str]:
+        """Names that hold arrays in a request."""
+        group = ["group"] if self.ragged else []
+        return frozenset([*self.by_name, *GENERAL_ARRAYS, *self.directions, *group])
+
+    @cached_property
+    def ragged(self) -> str:
+        """The letter of the axis along which rows may differ in length; "" if there is none."""
+        letters = (form.pattern.ragged for a in self.arguments for form in a.role.forms)
+        return next(filter(None, letters), "")
+
+    @cached_property
+    def directions(self) -> Mapping[str, str]:
+        """Names under which a request holds directions for a Hessian-vector product, to the arguments they move."""
+        return {f"hvp.{a.name}": a.name for a in self.arguments if a.differentiable}
+
+    @cached_property
+    def differentiable(self) -> tuple[str, ...]:
+        """Names of the arguments and settings that can have a gradient."""
+        return (*(a.name for a in self.arguments if a.differentiable), *self.differentiable_settings)
+
+    @cached_property
+    def whole_batch(self) -> bool:
+        """Whether the kernel sees the whole batch at once, since its items affect each other."""
+        return not any(form.pattern.batched for a in self.arguments for form in a.role.forms)
+
+    @cached_property
+    def ignored(self) -> tuple[str, str] | None:
+        """The argument and the setting whose value in it leaves a row out."""
+        return next(((a.name, a.role.ignored) for a in self.arguments if a.role.ignored), None)
+
+    @cached_property
+    def normalized_by(self) -> tuple[str, ...]:
+        """Names of the arguments that the normalizer depends on."""
+        return () if self.normalizer is None else tuple(inspect.signature(self.normalizer).parameters)
+
+    def held_under(self, settings: Settings) -> frozenset[str]:
+        """Return the arguments that derivatives take for constants under these settings."""
+        return frozenset(name for setting, names in self.held.items() if settings[setting] for name in names)
+
+    def known_as(self, alias: Alias) -> Loss:
+        """Return the loss as the framework of ``alias`` means it."""
+        return self if alias.is_plain else replace(self, alias=alias)
+
+
+def loss(
+    *,
+    formula: str,
+    source: str,
+    example: Example,
+    aliases: tuple[Alias, ...] = (),
+    gradient: tuple[str, ...] = ("input",),
+    value: str = "(...)",
+    weight: Literal["sum", "count"] | None = None,
+    normalizer: Callable[..., Normalizer | None] | None = None,
+    one_of: tuple[str, ...] = (),
+    constraints: tuple[Constraint, ...] = (),
+    cost: Cost = BY_PATTERNS,
+    boosting: Boosting = AS_DERIVED,
+    of_residual: bool = False,
+    long_double: bool = False,
+    held: Mapping[str, tuple[str, ...]] | None = None,
+) -> Callable[[Kernel], Loss]:
+    """Declare the decorated kernel as a loss.
+
+    Args:
+        formula: The loss of one row, in LaTeX.
+        source: The paper or the page that defines it.
+        example: A worked example.
+        aliases: Other frameworks' names for it.
+        gradient: What ``gradient: true`` means: the arguments that the source differentiates.
+        value: The pattern of the unreduced loss.
+        weight: Offers an argument ``weight``, a factor on each row; the mean divides by its sum, or by the count.
+        normalizer: What the mean divides by; a function of arguments by name, ``(rows,)`` or without a batch.
+        one_of: Optional arguments of which exactly one is given.
+        constraints: What must hold between arguments.
+        cost: What the patterns do not say about memory and time.
+        boosting: What ``convention: gbm`` makes of the derivatives.
+        of_residual: Whether it is a function of the absolute residual, so that complex arguments have a meaning and
+            what underflows on the way may be scaled up again.
+        long_double: Whether its kernel runs in long double too, as that of any loss of the residual does.
+        held: Boolean setting to the arguments that derivatives take for constants where it is true; a kernel gives
+            their derivatives all the same.
+
+    Raises:
+        TypeError: The declaration lacks something, or uses a name that is taken.
+    """
+
+    def declare(kernel: Kernel) -> Loss:
+        summary, description, described = read_docstring(kernel)
+        signature = read_signature(kernel, described)
+        arguments = signature.arguments
+        if weight is not None:
+            arguments += (Argument("weight", Role(domain=WEIGHT), optional=True),)
+        declared = Loss(
+            name=kernel.__name__,
+            family=kernel.__module__.removeprefix("lossd.losses.").partition(".")[0],
+            summary=summary,
+            description=description,
+            formula=formula,
+            source=source,
+            aliases=aliases,
+            arguments=arguments,
+            settings=signature.settings,
+            differentiable_settings=signature.differentiable,
+            setting_domains=signature.domains,
+            example=example,
+            kernel=_weighted(kernel) if weight is not None else kernel,
+            gradient=gradient,
+            value=parse(value),
+            one_of=one_of,
+            normalizer=one_per_row if weight == "sum" else normalizer,
+            constraints=constraints,
+            cost=cost,
+            boosting=boosting,
+            of_residual=of_residual,
+            long_double=long_double or of_residual,
+            held=held or {},
+        )
+        for expected in _mistakes(declared, described, kernel):
+            raise TypeError(f"{declared.name}: expected {expected}")
+        return declared
+
+    return declare
+
+
+def _weighted(kernel: Kernel) -> Kernel:
+    """Return a kernel that takes a weight of each row too."""
+
+    @wraps(kernel)
+    def with_weight(*args: Any, weight: Array | None = None, **others: Any) -> Result:
+        return kernel(*args, **others).times(weight)
+
+    return with_weight
+
+
+def _mistakes(declared: Loss, described: Mapping[str, str], kernel: Kernel) -> Iterator[str]:
+    """Yield what was expected where a declaration lacks something, or uses a name that is taken."""
+    own = {*declared.by_name, *declared.settings}
+    taken = own & {*GENERAL_ARRAYS, *GENERAL_OPTIONS, "group"}
+    unknown = set(declared.gradient) - set(declared.differentiable)
+    silent = set(declared.settings) - set(described) - set(PLACING)
+    strange = set(described) - set(declared.settings)
+    before = vars(sys.modules[kernel.__module__]).get(declared.name)
+    if taken:
+        yield f"a name that no general option has, got {_listed(taken)}"
+    if unknown:
+        yield f"`gradient` to name some of {_listed(declared.differentiable)}, got {_listed(unknown)}"
+    strange_held = {*declared.held} - {*declared.settings} | {
+        name for names in declared.held.values() for name in names if name not in declared.by_name
+    }
+    if strange_held:
+        yield f"`held` to map settings to arguments, got {_listed(strange_held)}"
+    if not declared.summary:
+        yield "a docstring, whose first line is the summary"
+    if silent:
+        yield f"a line under Settings: in the docstring for {_listed(silent)}"
+    if strange:
+        yield f"only settings under Settings:, got {_listed(strange)}"
+    if isinstance(before, Loss) and before.kernel.__module__ == kernel.__module__:
+        yield f"one declaration of that name in {kernel.__module__}, got two"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names)) or "nothing"

@@ -1,0 +1,66 @@
+"""Rows that come one after the other in one flat array, with an argument that says how long each is.
+
+They are padded to ``(rows, longest)`` before the call is bound; a kernel sees no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from lossd.declaration.loss import Loss
+from lossd.declaration.pattern import Shape
+from lossd.errors import invalid
+from lossd.message import Array, Call
+
+# Elements of padded rows: 1 GiB.
+_MOST = 1 << 27
+
+Starts = Mapping[str, Array]
+
+
+def padded(loss: Loss, call: Call) -> tuple[Call, Starts]:
+    """Return a call with its concatenated rows padded, and where in the caller's array each row starts.
+
+    Raises:
+        InvalidCall: Lengths and array do not fit.
+    """
+    arrays: dict[str, Array] = {}
+    starts: dict[str, Array] = {}
+    for argument in loss.arguments:
+        of = argument.role.lengths
+        array, lengths = call.arrays.get(argument.name), call.arrays.get(of) if of else None
+        if of is None or array is None or lengths is None or array.ndim != 1 or lengths.ndim != 1:
+            continue
+        for name, given in ((of, lengths), (argument.name, array)):
+            if given.dtype.kind not in "iu" and given.size:
+                expected = "whole numbers of an integer type (1, not 1.0)"
+                raise invalid(name, expected, f"{given.dtype} values of shape ({given.size},)")
+        _check_lengths(of, lengths, argument.name, array)
+        arrays[argument.name] = _pad(array, lengths)
+        starts[argument.name] = np.cumsum(lengths) - lengths
+    if not arrays:
+        return call, {}
+    return Call({**call.arrays, **arrays}, call.options, call.owned), starts
+
+
+def _check_lengths(of: str, lengths: Array, name: str, array: Array) -> None:
+    wrong = (lengths < 0) | (lengths > array.size)
+    if wrong.any():
+        place = int(np.flatnonzero(wrong)[0])
+        raise invalid(f"{of}[{place}]", f"whole numbers in [0, {array.size}]", lengths[place])
+    if lengths.sum() != array.size:
+        raise invalid(name, f"{int(lengths.sum())} symbols, the sum of {of}", array.size)
+    shape: Shape = (lengths.size, int(lengths.max(initial=0)))
+    if shape[0] * shape[1] > _MOST:
+        raise invalid(of, f"at most {_MOST} symbols once padded", shape[0] * shape[1])
+
+
+def _pad(array: Array, lengths: Array) -> Array:
+    longest = int(lengths.max(initial=0))
+    # Beyond the range of the padding's type is no valid index either.
+    kept = np.minimum(array, np.uint64(np.iinfo(np.int64).max)) if array.dtype == np.uint64 else array
+    rows = np.full((lengths.size, longest), -1, np.int64)
+    rows[np.arange(longest) < lengths[:, None]] = kept
+    return rows

@@ -1,0 +1,192 @@
+"""What a call costs, known from its shapes and its loss's declaration before anything is allocated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lossd.declaration.pattern import AXES, Sizes, parse
+from lossd.engine.bind import Bound
+from lossd.engine.lists import lengths_of, power_of_two
+from lossd.engine.reduce import REDUCTIONS
+from lossd.engine.request import Request
+from lossd.engine.wanted import Wanted, reductions_of, wanted_of
+from lossd.numerics.tiles import TILE_ELEMENTS
+
+# Elements on which a NumPy call takes longer than to make it.
+_STEP_ELEMENTS = 1 << 10
+# Elements of a block of a recursion, whose steps are worth it: 32 MiB.
+_BLOCK_ELEMENTS = 1 << 22
+# What a kernel that reads as the maths holds for each element of its arguments, where its declaration does not say.
+_TEMPORARIES = 4
+# Elements of the tiles that a kernel holds at the same time, where they do not cover all of its batch.
+_TILES = 10 * TILE_ELEMENTS
+# Operations on each element of the value, and of each derivative.
+_VALUE_WORK, _DERIVATIVE_WORK = 8, 4
+# What a second derivative costs beside a first.
+_SECOND = 5
+# Multiplications in a product of matrices that take as long as an operation.
+_PRODUCTS_AT_ONCE = 5
+# Operations that take as long as a call into NumPy, a block's share of the engine, and the engine's part of any call.
+_STEP_WORK, _BLOCK_WORK, _CALL_WORK = 2_000, 100_000, 50_000
+_ANSWER_WORK = 5  # a byte of the answer: 40 ns a number in JSON
+_OPERATIONS_PER_SECOND = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a call costs.
+
+    Attributes:
+        rows: How many rows a kernel sees.
+        block_rows: How many of them at a time.
+        work: Elementary operations on numbers.
+        workspace: Bytes at the peak, beside the call's own arrays and its answer.
+        answer: Bytes of the arrays of its answer.
+        largest: The axis that its cost depends on most, for people.
+    """
+
+    rows: int
+    block_rows: int
+    work: int
+    workspace: int
+    answer: int
+    largest: str
+
+    @property
+    def seconds(self) -> float:
+        """About how long it takes with one thread, the writing of its answer included."""
+        return (self.work + _ANSWER_WORK * self.answer) / _OPERATIONS_PER_SECOND
+
+
+def estimate(request: Request, bound: Bound, block_rows: int) -> Estimate:
+    """Follow a call's cost from its shapes and the declaration of its loss.
+
+    Args:
+        request: The validated call.
+        bound: Its arrays.
+        block_rows: How many rows a kernel sees at a time.
+    """
+    names, _ = reductions_of(request)
+    wanted = wanted_of(request, bound)
+    return Estimate(
+        bound.count,
+        block_rows,
+        _work(bound, wanted, names, block_rows),
+        _workspace(request, bound, wanted, names, block_rows),
+        _answer(request, bound, wanted, names),
+        _largest_axis(bound),
+    )
+
+
+def elements(patterns: str, sizes: Sizes) -> int:
+    """Return the number of elements of a sum of patterns, such as ``(N, N) + (6, N, D)`` or ``(rank|L, L)``."""
+    return sum(
+        math.prod(_length(axis, sizes) for axis in text.strip("()").split(","))
+        for text in patterns.split(" + ")
+    )
+
+
+def _length(axis: str, sizes: Sizes) -> int:
+    """Return the length of an axis of a cost's pattern: a whole setting, a letter, a number, or the least of these."""
+    names = axis.strip().split("|")
+    return min(sizes[name] if name in sizes else parse(f"({name})").core_shape(sizes)[0] for name in names)
+
+
+def min_block_rows(bound: Bound) -> int:
+    """Return how many rows make each step of a recursion worth a NumPy call, if there is memory for them."""
+    cost = bound.loss.cost
+    steps = elements(cost.steps, bound.sizes)
+    if steps <= 1:
+        return 1
+    row = max(elements(cost.workspace, bound.sizes), 1)
+    worth = -(-_STEP_ELEMENTS * steps // row)
+    return power_of_two(max(min(2 * worth, _BLOCK_ELEMENTS // row), 1))
+
+
+def _work(bound: Bound, wanted: Wanted, names: tuple[str, ...], block_rows: int) -> int:
+    """Return the operations of a call; an axis of length 0 costs what one of length 1 does."""
+    cost, passes = bound.loss.cost, _VALUE_WORK + _DERIVATIVE_WORK * len(wanted.all) * len(names)
+    total = _CALL_WORK
+    for sizes, rows, of_block in _parts(bound, block_rows):
+        lengths = {name: max(size, 1) for name, size in sizes.items()}
+        row = elements(cost.work, lengths) if cost.work else _product_of_axes(bound, lengths)
+        of_steps = elements(cost.steps, lengths) * _STEP_WORK + _BLOCK_WORK
+        total += rows * row * passes + -(-rows // of_block) * of_steps
+    return total
+
+
+def _parts(bound: Bound, block_rows: int) -> Iterator[tuple[Sizes, int, int]]:
+    """Yield the lengths of the letters, the number of rows that have them, and how many of these make a block."""
+    if bound.loss.whole_batch:
+        yield bound.sizes, 1, 1
+    elif bound.lists is None:
+        yield bound.sizes, max(bound.count, 1), block_rows
+    else:
+        for length, few, alike in lengths_of(bound.lists, block_rows):
+            yield {**bound.sizes, bound.loss.ragged: length}, len(alike), few
+
+
+def _product_of_axes(bound: Bound, sizes: Sizes) -> int:
+    """Return the product of all axes that the arguments have, each as often as one of them has it."""
+    often: dict[str, int] = {}
+    for given in bound.arrays.values():
+        letters = given.role.pattern.letters
+        often |= {letter: max(often.get(letter, 0), letters.count(letter)) for letter in letters}
+    return math.prod(sizes[letter] ** count for letter, count in often.items())
+
+
+def _workspace(
+    request: Request, bound: Bound, wanted: Wanted, names: tuple[str, ...], block_rows: int
+) -> int:
+    """Return the bytes that kernel and engine hold at their peak."""
+    parts = _parts(bound, block_rows)
+    kernel = max((min(rows, few) * _row_workspace(bound, sizes) for sizes, rows, few in parts), default=0)
+    kernel *= bound.computing.itemsize
+    values = math.prod(bound.unreduced)
+    kept = sum(REDUCTIONS[name].keeps_values or request.options.axis is not None for name in names)
+    general = sum(a is not None for a in (request.mask, request.sample_weight, request.upstream))
+    engine = 8 * values * (kept + 2 * general)
+    return kernel + engine + _broadcast_bytes(bound, wanted, names)
+
+
+def _row_workspace(bound: Bound, sizes: Sizes) -> int:
+    """Return the elements that a kernel holds for a row, or for a whole batch."""
+    cost = bound.loss.cost
+    tiled = min(elements(cost.tile, sizes) * bound.count, _TILES) if cost.tile else 0
+    if cost.workspace or tiled:
+        return tiled + (elements(cost.workspace, sizes) if cost.workspace else 0)
+    of_row = sum(
+        math.prod(g.role.pattern.core_shape(sizes)) for g in bound.arrays.values() if not g.role.shared
+    )
+    return _TEMPORARIES * (of_row + math.prod(bound.value_core))
+
+
+def _broadcast_bytes(bound: Bound, wanted: Wanted, names: tuple[str, ...]) -> int:
+    """Return the bytes of derivatives in the shape of a broadcast, which are summed at the end."""
+    total = 0
+    for _, name in wanted.all:
+        given = bound.arrays.get(name)
+        if given is not None and given.broadcast is not None:
+            total += math.prod(given.broadcast) * bound.computing.itemsize * len(names)
+    return total
+
+
+def _answer(request: Request, bound: Bound, wanted: Wanted, names: tuple[str, ...]) -> int:
+    """Return the bytes of a call's answer."""
+    itemsize = bound.storage.itemsize
+    values = math.prod(bound.unreduced)
+    by_axes = values if request.options.axis is not None and "axis" not in bound.placing else 1
+    results = sum(values if REDUCTIONS[name].keeps_values else by_axes for name in names)
+    derivatives = sum(bound.arrays[name].array.size if name in bound.arrays else 1 for _, name in wanted.all)
+    return itemsize * (results + derivatives * len(names))
+
+
+def _largest_axis(bound: Bound) -> str:
+    """Name the longest axis of a call: one of the batch, or a letter of the patterns."""
+    batch = () if bound.loss.whole_batch else bound.batch
+    axes = {f"axis {axis} of the batch ({length})": length for axis, length in enumerate(batch)}
+    letters = {letter: size for letter, size in bound.sizes.items() if letter in AXES}
+    axes |= {f"{letter}, the {AXES[letter].meaning} ({size})": size for letter, size in letters.items()}
+    return max(axes, key=lambda name: axes[name], default="it")

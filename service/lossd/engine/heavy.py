@@ -1,0 +1,40 @@
+"""Whether weights bring back what underflows beside them, block by block."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lossd.declaration.domain import WEIGHT
+from lossd.engine.bind import Bound
+from lossd.engine.layout import Block
+from lossd.engine.plan import Factor, Plan
+from lossd.engine.precision import is_heavy
+
+
+def weighs_heavily(bound: Bound, plan: Plan, block: Block) -> bool:
+    """Return whether the weights of a block, and its factors of each reduction, may bring back what underflows."""
+    kind = bound.computing
+    weights = [
+        given.array.astype(kind, copy=False) if given.rows is None else given.rows.read(block, kind)
+        for given in bound.arrays.values()
+        if given.role.domain is WEIGHT
+    ]
+    # Where rows are added up, what a value is multiplied by in the end is the gradient's factor.
+    factors = [scale.gradient for scale in plan.scales.values()]
+    factors += [plan.scales["none"].value] if "none" in plan.scales else []
+    return any(
+        is_heavy(
+            [each.reshape(-1) if isinstance(each, np.ndarray) else each for each in (*weights, factor)], kind
+        )
+        for factor in (block_factor(factor, block, bound) for factor in factors)
+    )
+
+
+def block_factor(factor: Factor, block: Block, bound: Bound) -> Factor:
+    """Return the part of a factor that belongs to a block, in the shape of its values."""
+    if not isinstance(factor, np.ndarray):
+        return factor
+    if not bound.loss.value.batched and not bound.loss.value.by_item:
+        return factor.reshape(bound.unreduced)
+    core = bound.value_core if bound.loss.value.batched else bound.unreduced[1:]
+    return factor.reshape(-1, *core)[block] if core else factor[block]

@@ -1,0 +1,143 @@
+"""Lists of unequal length, flat with the size of each, or padded with a mask of their items.
+
+Lists of one length make blocks of their own, so that a kernel sees neither padding nor mask.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lossd.declaration.pattern import Shape
+from lossd.engine.layout import Block
+from lossd.engine.masks import truths
+from lossd.engine.precision import rounded
+from lossd.errors import invalid
+from lossd.message import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """The lists of a call.
+
+    Attributes:
+        counts: How many items each has, ``(rows,)``.
+        starts: Where each begins among the items.
+        places: Where each item stands in the caller's flat arrays.
+        width: How many places a list has there, where it is padded; 0 where lists come one after the other.
+    """
+
+    counts: Array
+    starts: Array
+    places: Array
+    width: int = 0
+
+    def items(self, block: Block) -> Array:
+        """Return where the items of lists of one length stand, ``(rows, items)``."""
+        rows = np.arange(block.start, block.stop) if isinstance(block, slice) else block
+        count = int(self.counts[rows[0]]) if len(rows) else 0
+        found: Array = self.places[self.starts[rows][:, None] + np.arange(count)]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ListRows:
+    """An array whose rows are lists of unequal length; a block holds lists of one."""
+
+    array: Array  # (items, *rest of the core)
+    lists: Lists
+
+    period = 1
+
+    def read(self, block: Block, dtype: np.dtype[Any] | None) -> Array:
+        """Return a contiguous copy."""
+        return np.ascontiguousarray(self.array[self.lists.items(block)], dtype)
+
+    def write(self, block: Block, values: Array) -> None:
+        """Store values."""
+        self.array[self.lists.items(block)] = rounded(values, self.array.dtype)
+
+
+def list_rows(array: Array, lists: Lists) -> ListRows:
+    """See an array of items by lists: of all items, or padded to ``(*batch, width, ...)``."""
+    if not lists.width:
+        return ListRows(array, lists)
+    before = next(axes for axes in range(array.ndim) if math.prod(array.shape[:axes]) == len(lists.counts))
+    return ListRows(array.reshape(-1, *array.shape[before + 1 :]), lists)
+
+
+def of_group(group: Array) -> Lists:
+    """Return lists that come one after the other, of these sizes.
+
+    Raises:
+        InvalidCall: The sizes are no whole numbers from 0 on.
+    """
+    if group.dtype.kind not in "iu" or group.ndim != 1:
+        raise invalid(
+            "group",
+            "the sizes of the lists, whole numbers of shape (N)",
+            f"{group.dtype} of shape {group.shape}",
+        )
+    wrong = group < 0
+    if wrong.any():
+        place = int(np.flatnonzero(wrong)[0])
+        raise invalid(f"group[{place}]", "a whole number >= 0", group[place])
+    counts = group.astype(np.intp)
+    return Lists(counts, np.cumsum(counts) - counts, np.arange(int(counts.sum())))
+
+
+def padded_lists(mask: Array | None, batch: Shape, width: int) -> Lists | None:
+    """Return lists of ``(*batch, width)`` whose items a mask of that shape says; None where all are of one length.
+
+    Lists without an item are of unequal length in that they take no part, as those that a mask empties.
+
+    Raises:
+        InvalidCall: The mask is of another shape, or holds anything but true and false.
+    """
+    if mask is None or mask.ndim != len(batch) + 1:
+        return None if width else _empty_lists(math.prod(batch))
+    if mask.shape != (*batch, width):
+        raise invalid("mask", f"the shape of the lists, {(*batch, width)}", mask.shape)
+    kept = truths(mask).reshape(math.prod(batch), width)
+    counts = np.count_nonzero(kept, axis=1)
+    return Lists(counts, np.cumsum(counts) - counts, np.flatnonzero(kept), max(width, 1))
+
+
+def _empty_lists(count: int) -> Lists:
+    nothing = np.zeros(count, np.intp)
+    return Lists(nothing, nothing, np.zeros(0, np.intp))
+
+
+def lengths_of(lists: Lists, size: int, rows: Array | None = None) -> Iterator[tuple[int, int, Array]]:
+    """Yield each length of lists, shorter ones first, how many make a block, and which they are; without empty ones.
+
+    Args:
+        lists: The lists.
+        size: How many of the longest make a block; of shorter ones as many more as have that many items.
+        rows: Numbers of the lists that take part; all if None.
+    """
+    taking = np.flatnonzero(lists.counts) if rows is None else rows
+    counts = lists.counts[taking]
+    order = np.argsort(counts, kind="stable")
+    lengths, starts = np.unique(counts[order], return_index=True)
+    parts = np.split(taking[order], starts[1:]) if len(taking) else []
+    for length, alike in zip(lengths.tolist(), parts, strict=True):
+        yield length, power_of_two(size * int(lists.counts.max()) // length), alike
+
+
+def cut_lists(lists: Lists, size: int, rows: Array | None = None) -> list[Block]:
+    """Cut lists into blocks of one length each; the arguments are those of `lengths_of`."""
+    return [
+        alike[first : first + few]
+        for _, few, alike in lengths_of(lists, size, rows)
+        for first in range(0, len(alike), few)
+    ]
+
+
+def power_of_two(most: int) -> int:
+    """Return the largest power of two that is at most ``most``, but at least 1."""
+    return 1 << max(most.bit_length() - 1, 0)

@@ -1,0 +1,123 @@
+"""What a call asks for: its reductions, and the derivatives of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from lossd.engine.bind import Bound
+from lossd.engine.reduce import REDUCTIONS, legacy_reduction
+from lossd.engine.request import Request, field_name
+from lossd.errors import excerpt, invalid
+from lossd.message import Array
+
+Kind = Literal["gradient", "hessian", "hvp"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The derivatives that a call asks for, by names of arguments and settings.
+
+    Attributes:
+        gradient: What to differentiate with respect to.
+        hessian: Arguments whose diagonal of the Hessian is wanted.
+        directions: Argument to the direction with which to multiply the Hessian of all of them together.
+        places: Argument to where the call gives its direction: ``hvp``, or ``hvp.`` and its name.
+    """
+
+    gradient: tuple[str, ...]
+    hessian: tuple[str, ...]
+    directions: Mapping[str, Array]
+    places: Mapping[str, str]
+
+    @property
+    def all(self) -> list[tuple[Kind, str]]:
+        """Every derivative: its kind, and the argument or setting."""
+        kinds: list[tuple[Kind, str]] = [("gradient", name) for name in self.gradient]
+        kinds += [("hessian", name) for name in self.hessian]
+        kinds += [("hvp", name) for name in self.directions]
+        return kinds
+
+
+def wanted_of(request: Request, bound: Bound) -> Wanted:
+    """Return the derivatives that a call asks for.
+
+    Raises:
+        InvalidCall: A name is none of those that the loss can be differentiated with respect to, or a direction is not
+            of its argument's shape.
+    """
+    options, loss = request.options, bound.loss
+    gbm = options.convention == "gbm"
+    given = [name for name in loss.gradient if name in bound.arrays]
+    possible = [n for n in loss.differentiable if n in loss.differentiable_settings or _is_real(n, bound)]
+    arguments = [name for name in possible if name in bound.arrays]
+    hessian = options.hessian or gbm
+    named = {each for each in request.directions if field_name(f"hvp.{each}") in options.model_fields_set}
+    places = {name: f"hvp.{name}" if name in named else "hvp" for name in request.directions}
+    for name, direction in request.directions.items():
+        at = places[name]
+        if name not in arguments:
+            raise invalid(at, f"a direction for one of {', '.join(arguments)}", f"one for {name}")
+        shape = bound.arrays[name].array.shape
+        if direction.shape != shape:
+            raise invalid(at, f"the shape of {name}, {shape}", direction.shape)
+    return Wanted(
+        tuple(given) if gbm else _names(options.gradient, "gradient", tuple(given), possible),
+        _names(hessian, "hessian", tuple(given[:1]), arguments),
+        request.directions,
+        places,
+    )
+
+
+def _is_real(name: str, bound: Bound) -> bool:
+    given = bound.arrays.get(name)
+    return given is not None and given.role.domain.kind == "real"
+
+
+def _names(
+    asked: bool | str | list[str], option: Kind, default: tuple[str, ...], possible: list[str]
+) -> tuple[str, ...]:
+    """Return the names that an option asks for: ``default`` if it is true, none if it is false."""
+    if isinstance(asked, bool):
+        return default if asked else ()
+    names = [asked] if isinstance(asked, str) else asked
+    for place, name in enumerate(names):
+        if name not in possible:
+            at = f"{option}[{place}]" if names is asked else option
+            raise invalid(at, f"one of {', '.join(possible)}", repr(excerpt(name)))
+    return tuple(dict.fromkeys(names))
+
+
+def reductions_of(request: Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the reductions asked for, each once, and what to warn of.
+
+    Raises:
+        InvalidCall: None is asked for, PyTorch's old spelling asks for one that an alias does not take, or
+            ``upstream`` is given where no reduction uses it.
+    """
+    names, warnings = _asked(request)
+    if request.upstream is not None and not any(REDUCTIONS[name].keeps_values for name in names):
+        raise invalid("upstream", "the reduction none, which alone it goes with", f"only {', '.join(names)}")
+    return names, warnings
+
+
+def _asked(request: Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    options, alias = request.options, request.loss.alias
+    if options.convention == "gbm":
+        return ("sum",), ()
+    average, reduce = options.size_average, options.reduce
+    if average is not None or reduce is not None:
+        name = legacy_reduction(average, reduce)
+        if alias is not None and alias.reductions and name not in alias.reductions:
+            at = "reduce" if reduce is not None else "size_average"
+            raise invalid(
+                at, f"a reduction of {' or '.join(alias.reductions)} under the name {alias.name}", name
+            )
+        return (name,), (f"size_average and reduce are PyTorch's old spelling; use reduction: {name!r}",)
+    asked = options.reduction
+    if isinstance(asked, str):
+        return (asked,), ()
+    if not asked:
+        raise invalid("reduction", "at least one name", "an empty list")
+    return tuple(dict.fromkeys(asked)), ()

@@ -1,0 +1,1 @@
+"""Losses of vectors: like near like, far from the rest."""

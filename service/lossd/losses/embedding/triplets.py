@@ -1,0 +1,274 @@
+"""Triplet losses: a positive should be nearer to its anchor than a negative is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+
+from lossd.declaration.alias import pytorch
+from lossd.declaration.loss import Example, loss
+from lossd.declaration.result import Result
+from lossd.declaration.roles import Embedding, Positive
+from lossd.declaration.signature import Differentiable
+from lossd.message import Array
+from lossd.numerics.directions import directions
+from lossd.numerics.distances import curvature, distance, squares_are_exact
+
+_TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
+# What brings the distances of any finite numbers, but for hundreds of millions of dimensions, into range.
+_SHRINK = {"f": 2.0**-32, "d": 2.0**-64, "g": 2.0**-64}
+
+
+@loss(
+    aliases=pytorch("TripletMarginLoss", "triplet_margin_loss"),
+    formula=r"\ell = \max(0,\ m + d(a, p) - d(a, n)),\quad d(u, v) = \lVert u - v + \epsilon \rVert_p",
+    source=f"Balntas et al. (2016), Learning shallow convolutional feature descriptors; {_TORCH}TripletMarginLoss.html",
+    example=Example(
+        anchor=[[0.0, 0.0]], positive=[[3.0, 4.0]], negative=[[0.0, 2.0]], margin=1.0, eps=0.0, value=[4.0]
+    ),
+    gradient=("anchor", "positive", "negative"),
+)
+def triplet_margin(
+    anchor: Embedding,
+    positive: Embedding,
+    negative: Embedding,
+    *,
+    margin: Annotated[float, Differentiable] = 1.0,
+    p: Positive = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+) -> Result:
+    """The positive should be nearer to the anchor than the negative is, by ``margin``.
+
+    With ``swap`` the negative's distance is the lesser of those to the anchor and to the positive. At the
+    margin the full gradient passes.
+
+    Settings:
+        margin: How much nearer the positive should be.
+        p: The norm that distances are taken in.
+        eps: Added to each coordinate of a difference.
+        swap: Whether the negative's distance to the positive counts where it is less than that to the anchor.
+    """
+    sides = _sides(anchor, positive, negative, p, eps, swap)
+    if not np.isfinite(sides.reach).all():
+        sides = _shrunk_sides(anchor, positive, negative, p, eps, swap, sides)
+    reach = margin + sides.reach / sides.shrink  # so that a large distance does not swallow the margin
+    active = np.where(np.isnan(reach), reach, reach >= 0).astype(reach.dtype)
+    pull, push, aside = sides.pull, sides.push, sides.aside
+
+    def curved() -> Array:
+        far = _weighted(sides.share, curvature(sides.far, p))
+        apart: Array = (curvature(sides.near, p) - far) * np.reshape(sides.shrink, (-1, 1))
+        return apart
+
+    return Result(
+        np.maximum(reach, 0),
+        {
+            "anchor": lambda: _weighted(active, sides.apart),
+            "positive": lambda: _weighted(active, -(pull + aside)),
+            "negative": lambda: _weighted(active, push + aside),
+            "margin": lambda: active,
+        },
+        {"anchor": lambda: _weighted(active, curved())},
+    )
+
+
+@loss(
+    aliases=pytorch("TripletMarginWithDistanceLoss", "triplet_margin_with_distance_loss"),
+    formula=r"\ell = \max(0,\ m + d(a, p) - d(a, n))",
+    source=f"{_TORCH}TripletMarginWithDistanceLoss.html",
+    example=Example(
+        anchor=[[0.0, 0.0]], positive=[[3.0, 4.0]], negative=[[0.0, 2.0]], distance="squared", value=[22.0]
+    ),
+    gradient=("anchor", "positive", "negative"),
+    long_double=True,
+)
+def triplet_margin_with_distance(
+    anchor: Embedding,
+    positive: Embedding,
+    negative: Embedding,
+    *,
+    distance: Literal["euclidean", "cosine", "squared", "manhattan"] = "euclidean",
+    margin: Annotated[float, Differentiable] = 1.0,
+    swap: bool = False,
+    eps: float = 1e-6,
+) -> Result:
+    """The positive should be nearer to the anchor than the negative is, by ``margin``, in a distance of choice.
+
+    The Euclidean distance is that of ``triplet_margin``, as it is PyTorch's default. Squared is its square without
+    ``eps``, Manhattan the sum of the absolute differences, and cosine 1 less the cosine, which is 0 with a vector of
+    zeros. With ``swap`` the negative's distance is the lesser of those to the anchor and to the positive. At the
+    margin the full gradient passes.
+
+    Settings:
+        distance: The distance.
+        margin: How much nearer the positive should be.
+        swap: Whether the negative's distance to the positive counts where it is less than that to the anchor.
+        eps: Added to each coordinate of a difference, in the Euclidean distance alone.
+    """
+    if distance == "euclidean":
+        return triplet_margin.kernel(anchor, positive, negative, margin=margin, eps=eps, swap=swap)
+    reaches = _REACHES[distance]
+    reach, slopes = reaches(anchor, positive, negative)
+    if swap:
+        reach, slopes = _swapped(reaches, anchor, positive, negative)
+    lacking = margin + reach
+    active = np.where(np.isnan(lacking), lacking, lacking >= 0).astype(lacking.dtype)
+    return Result(
+        np.maximum(lacking, 0),
+        {
+            "anchor": lambda: _weighted(active, slopes().anchor),
+            "positive": lambda: _weighted(active, slopes().positive),
+            "negative": lambda: _weighted(active, slopes().negative),
+            "margin": lambda: active,
+        },
+    )
+
+
+class _Slopes(NamedTuple):
+    """The gradients of how much farther the positive is than the negative, ``(rows, D)`` each."""
+
+    anchor: Array
+    positive: Array
+    negative: Array
+
+
+# How much farther the positive is from the anchor than the negative, ``(rows,)``, and its gradients.
+_Reach = tuple[Array, Callable[[], _Slopes]]
+
+
+def _squared(a: Array, p: Array, n: Array) -> _Reach:
+    """Take the difference of two squares by factors: ``(a - p)^2 - (a - n)^2 = (n - p) ((a - p) + (a - n))``."""
+    reach = np.vecdot(n - p, (a - p) + (a - n))
+    return reach, lambda: _Slopes(2 * (n - p), 2 * (p - a), 2 * (a - n))
+
+
+def _manhattan(a: Array, p: Array, n: Array) -> _Reach:
+    """Take the difference of two lengths on one side of the anchor without the anchor."""
+    near, far = np.sign(a - p), np.sign(a - n)
+    reach = np.where(near * far > 0, near * (n - p), np.abs(a - p) - np.abs(a - n)).sum(axis=1)
+    return reach, lambda: _Slopes(near - far, -near, far)
+
+
+def _cosine(a: Array, p: Array, n: Array) -> _Reach:
+    """Take 1 less the cosine as half the square of the distance of unit vectors."""
+    anchor, positive, negative = directions(a), directions(p), directions(n)
+    between = negative.unit - positive.unit
+    directed = (anchor.norm * positive.norm * negative.norm != 0)[:, 0]
+    squares = np.vecdot(between, (anchor.unit - positive.unit) + (anchor.unit - negative.unit)) / 2
+    reach = np.where(directed, squares, np.vecdot(anchor.unit, between))
+    return reach, lambda: _Slopes(
+        anchor.pull(between), positive.pull(-anchor.unit), negative.pull(anchor.unit)
+    )
+
+
+_REACHES: Mapping[str, Callable[[Array, Array, Array], _Reach]] = {
+    "cosine": _cosine,
+    "squared": _squared,
+    "manhattan": _manhattan,
+}
+
+
+def _swapped(reaches: Callable[..., _Reach], a: Array, p: Array, n: Array) -> _Reach:
+    """Exchange the anchor and the positive where the negative is nearer to the latter; a tie is shared."""
+    plain, slopes = reaches(a, p, n)
+    exchanged, other_slopes = reaches(p, a, n)
+    # Squares of scaled vectors stay in range; cosines do not depend on scales, of which one might lose another vector.
+    nearer, _ = reaches(*(_near_one(n, a, p) if reaches is _squared else (n, a, p)))
+    share = np.where(nearer < 0, 1, np.where(nearer > 0, 0, 0.5)).astype(plain.dtype)
+
+    def shared() -> _Slopes:
+        own, other = slopes(), other_slopes()
+        pairs = (own.anchor, other.positive), (own.positive, other.anchor), (own.negative, other.negative)
+        return _Slopes(*(_weighted(share, one) + _weighted(1 - share, two) for one, two in pairs))
+
+    return np.where(share == 0, exchanged, plain), shared
+
+
+def _near_one(*vectors: Array) -> list[Array]:
+    """Multiply each row of all vectors by a power of two that makes its largest number about 1."""
+    size = np.abs(np.concatenate(vectors, axis=1)).max(axis=1, keepdims=True, initial=0)
+    exponent = -np.frexp(size)[1]
+    return [np.ldexp(each, exponent) for each in vectors]
+
+
+class _Sides(NamedTuple):
+    """The differences of a triplet, ``(rows, D)``, their norms' gradients, and by how much the positive is farther.
+
+    Attributes:
+        near: Anchor less positive.
+        far: Anchor less negative.
+        pull: Gradient of the positive's distance.
+        push: That of the negative's distance to the anchor, as far as it is the one that counts.
+        aside: That of the negative's distance to the positive, likewise, with respect to the positive.
+        share: How far the negative's distance to the anchor counts, ``(rows,)``: 1 or 0, a half in a tie.
+        apart: ``pull - push``.
+        reach: The positive's distance less the negative's, ``(rows,)``.
+        shrink: What all of it was multiplied with, by rows.
+    """
+
+    near: Array
+    far: Array
+    pull: Array
+    push: Array
+    aside: Array | float
+    share: Array
+    apart: Array
+    reach: Array
+    shrink: Array | float = 1.0
+
+
+def _sides(
+    anchor: Array, positive: Array, negative: Array, p: float, eps: float | Array, swap: bool
+) -> _Sides:
+    near, far = anchor - positive + eps, anchor - negative + eps
+    (pulled, pull), (pushed, push) = distance(near, p), distance(far, p)
+    if not swap:
+        apart, reach = pull - push, pulled - pushed
+        if p == 2 and squares_are_exact(pulled) and squares_are_exact(pushed):
+            between = negative - positive
+            close = 4 * np.vecdot(between, between) < pulled * pulled
+            factored, reach = _euclidean_differences(between, near + far, pulled, pushed, push)
+            apart = np.where(close[:, None], factored, apart)
+        return _Sides(near, far, pull, push, 0.0, np.ones_like(pushed), apart, reach)
+    turned, aside = distance(positive - negative + eps, p)
+    share = np.where(pushed < turned, 1, np.where(pushed == turned, 0.5, 0)).astype(pushed.dtype)
+    least = np.minimum(pushed, turned)
+    push = _weighted(share, push)
+    return _Sides(near, far, pull, push, _weighted(1 - share, aside), share, pull - push, pulled - least)
+
+
+def _euclidean_differences(
+    between: Array, both: Array, pulled: Array, pushed: Array, push: Array
+) -> tuple[Array, Array]:
+    """Return the differences of the gradients and of the lengths of two vectors, from those of the vectors themselves.
+
+    With u, v the vectors: ``|u| - |v| = (u - v) (u + v) / (|u| + |v|)``, and
+    ``u / |u| - v / |v| = (u - v - v / |v| (|u| - |v|)) / |u|``. The anchor is in both u and v, and may be large.
+
+    Settings:
+        between: u - v, ``(rows, D)``.
+        both: u + v.
+        pulled: The length of u, ``(rows,)``, not 0.
+        pushed: That of v.
+        push: v over its length.
+    """
+    reach = np.vecdot(between, both / (pulled + pushed)[:, None])
+    return (between - push * reach[:, None]) / pulled[:, None], reach
+
+
+def _shrunk_sides(
+    anchor: Array, positive: Array, negative: Array, p: float, eps: float, swap: bool, plain: _Sides
+) -> _Sides:
+    """Return the sides with the rows shrunk whose distances overflowed: the difference of two may be finite."""
+    shrink = np.where(np.isfinite(plain.reach), 1, _SHRINK[anchor.dtype.char]).astype(anchor.dtype)
+    by = shrink[:, None]
+    return _sides(anchor * by, positive * by, negative * by, p, eps * by, swap)._replace(shrink=shrink)
+
+
+def _weighted(weight: Array, slopes: Array) -> Array:
+    """Multiply each row, ``(rows, D)``, by its weight; one without weight is 0 whatever it holds."""
+    column = weight[:, None]
+    return np.where(column == 0, 0, column * slopes)

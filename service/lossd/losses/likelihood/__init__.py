@@ -1,0 +1,1 @@
+"""Losses that are negative logarithms of a probability."""

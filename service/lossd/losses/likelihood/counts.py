@@ -1,0 +1,132 @@
+"""Likelihoods of counts."""
+
+from __future__ import annotations
+
+from math import exp, log, pi
+from typing import Annotated
+
+import numpy as np
+
+from lossd.declaration.alias import objective, pytorch
+from lossd.declaration.domain import Interval
+from lossd.declaration.loss import Boosting, Example, loss
+from lossd.declaration.result import Derivative, Result
+from lossd.declaration.role import Role
+from lossd.declaration.roles import NonNegative
+from lossd.message import Array
+from lossd.numerics.remainders import expm1_remainder, log1p_remainder
+from lossd.numerics.stable import held, times
+
+# Typical numbers are rates as well as logarithms of rates.
+LogarithmOrRate = Annotated[Array, Role(domain=Interval(typical=(0.5, 1.5)))]
+Count = Annotated[Array, Role(domain=Interval(0.0, typical=(0.0, 9.0)))]
+_STEP = "The Hessian is times exp(0.7), the default of the library's max_delta_step."
+_LOG_2_PI = log(2 * pi)
+
+
+@loss(
+    aliases=(
+        *pytorch("PoissonNLLLoss", "poisson_nll_loss"),
+        *objective("XGBoost", "count:poisson", also=_STEP),
+        *objective("LightGBM", "poisson", also=_STEP),
+    ),
+    formula=(
+        r"\ell = e^x - t x,\quad \text{or } x - t \log(x + \epsilon) \text{ of a rate};\quad "
+        r"\text{full: } + t \log t - t + \tfrac12 \log 2 \pi t \text{ if } t > 1"
+    ),
+    source="https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html",
+    example=Example(input=[0.0, 0.0], target=[2.0, 0.0], value=[1.0, 1.0]),
+    boosting=Boosting(
+        "XGBoost's count:poisson and LightGBM's poisson",
+        hessian=lambda hessian, weight: hessian * exp(0.7),
+    ),
+    long_double=True,
+)
+def poisson_nll(
+    input: LogarithmOrRate,
+    target: Count,
+    *,
+    log_input: bool = True,
+    full: bool = False,
+    eps: NonNegative = 1e-8,
+) -> Result:
+    """Negative log likelihood of a count under the Poisson distribution of a rate, or of its logarithm.
+
+    Without ``full`` what does not depend on the rate, ``log t!``, is left out; with it, it is Stirling's
+    approximation for targets above 1, and 0 for others.
+
+    Settings:
+        log_input: Whether ``input`` is the logarithm of the rate.
+        full: Whether Stirling's approximation of ``log t!`` is added.
+        eps: Added to the rate before its logarithm is taken; unused with ``log_input``.
+    """
+    return _of_logarithm(input, target, full=full) if log_input else _of_rate(input, target, full, eps)
+
+
+def _of_logarithm(input: Array, target: Array, *, full: bool) -> Result:
+    rate = np.exp(input)
+    value = rate - times(target, input)
+    slopes: dict[str, Derivative] = {"input": lambda: rate - target, "target": lambda: -input}
+    curvatures: dict[str, Derivative] = {"input": lambda: np.exp(input), "target": lambda: target * 0}
+    if full:
+        many, t = _where_many(target)
+        log_t = np.log(t)
+        # e^x - t x + t log t - t = t (e^d - 1 - d) with d = x - log t, which does not cancel near the optimum
+        d = input - log_t
+        close = np.abs(d) < 1
+        apart = np.where(close, t * expm1_remainder(np.where(close, d, 0)), rate - t - t * d)
+        value = np.where(many, apart + 0.5 * (log_t + _LOG_2_PI), value)
+        slopes["target"] = lambda: np.where(many, log_t - input + 0.5 / t, -input)
+        curvatures["target"] = lambda: np.where(many, _curvature_of_stirling(t), 0)
+    return Result(_infinite_if(input == np.inf, value), slopes, curvatures)
+
+
+def _of_rate(input: Array, target: Array, full: bool, eps: float) -> Result:
+    shift = held(eps, input.dtype)
+    rate = input + shift
+    value = input - times(target, np.log(rate))
+
+    def share() -> Array:
+        return np.where(target == 0, 0, target / rate)
+
+    slopes: dict[str, Derivative] = {"input": lambda: 1 - share(), "target": lambda: -np.log(rate)}
+    curvatures: dict[str, Derivative] = {
+        "input": lambda: np.where(target == 0, 0, share() / rate),
+        "target": lambda: target * 0,
+    }
+    if full:
+        many, t = _where_many(target)
+        # With q = (rate - t) / t the loss is t (q - log1p(q)) - eps + log(2 pi t) / 2, likewise.
+        q = (input - t + shift) / t
+        close = (q >= -0.5) & (q <= 1)
+        q_close = np.where(close, q, 0)
+        log_share = np.where(close, np.log1p(q_close), _log_quotient(rate, t))
+        near = t * q_close * q_close * log1p_remainder(q_close) - shift
+        whole = np.where(close, near, input - t - t * log_share) + 0.5 * (np.log(t) + _LOG_2_PI)
+        value = np.where(many, whole, value)
+        slopes["target"] = lambda: np.where(many, 0.5 / t - log_share, -np.log(rate))
+        curvatures["target"] = lambda: np.where(many, _curvature_of_stirling(t), 0)
+    return Result(_infinite_if(input == np.inf, value), slopes, curvatures)
+
+
+def _where_many(target: Array) -> tuple[Array, Array]:
+    """Return where Stirling's approximation is added, and the targets there, 1 elsewhere."""
+    many = target > 1
+    return many, np.where(many, target, 1)
+
+
+def _curvature_of_stirling(target: Array) -> Array:
+    return (1 - 0.5 / target) / target
+
+
+def _log_quotient(numerator: Array, denominator: Array) -> Array:
+    """Return the logarithm of a quotient by a number above 1, also where the quotient underflows."""
+    quotient = numerator / denominator
+    return np.where(
+        quotient >= np.finfo(quotient.dtype).tiny, np.log(quotient), np.log(numerator) - np.log(denominator)
+    )
+
+
+def _infinite_if(infinite: Array, value: Array) -> Array:
+    """Return values that are infinite where the rate is: it outgrows its logarithm."""
+    return np.where(infinite, np.inf, value)

@@ -1,0 +1,1 @@
+"""Losses of regions that should cover each other."""

@@ -1,0 +1,1 @@
+"""Losses whose minimum is a quantile."""

@@ -1,0 +1,1 @@
+"""Losses of a number against the true one."""

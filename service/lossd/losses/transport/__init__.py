@@ -1,0 +1,1 @@
+"""Losses of the cost of moving one distribution to another."""

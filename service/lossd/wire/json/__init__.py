@@ -1,0 +1,1 @@
+"""JSON: one object of arrays and options, as text."""

@@ -1,0 +1,1 @@
+"""MessagePack: the object that JSON has too, with arrays as bytes."""

@@ -1,0 +1,165 @@
+"""Reads one value of MessagePack as the array it means: numbers, nested lists, bytes or complex pairs.
+
+The bytes of an array become a view of the body. Lists are decoded by msgspec as the one type that
+their first items have, lengths included, so the first item of another type or length ends the decoding.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from itertools import chain
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Raw
+
+from lossd.errors import LossdError, invalid, malformed
+from lossd.message import Array
+from lossd.wire import tensor
+from lossd.wire.codec import Budget
+from lossd.wire.garbage import without_collections
+from lossd.wire.json.array import read_array, read_numbers
+from lossd.wire.msgpack.document import (
+    UNREADABLE,
+    header_size,
+    is_list,
+    is_map,
+    members,
+    option,
+    plain,
+    stated_length,
+    unreadable,
+)
+
+_NUMBER: Any = bool | int | float | str  # as in JSON, the strings for NaN and infinity are numbers
+_MESSAGE = re.compile(
+    r"Expected `(?P<type>[^`]*)`(?: of length . ?=? ?(?P<length>\d+))?(?:, got `(?P<got>[^`]*)`)?"
+)
+_DESCRIPTIONS = {
+    "array": "a list",
+    "object": "a map",
+    "None": "nil",
+    "bytes": "a bin",
+    "ext": "an extension type",
+    "bool": "a boolean",
+    "int": "a number",
+    "float": "a number",
+    "str": "a string",
+}
+
+_decode_bytes = msgspec.msgpack.Decoder(memoryview).decode
+
+
+def read_value(raw: Raw, at: str, body: memoryview, budget: Budget) -> Array:
+    """Read the array that a value means; arrays given by their bytes are views of ``body``, of which ``raw`` is a part.
+
+    Raises:
+        InvalidCall: It means no array: ragged, mixed, not of numbers, or a wrong tensor object.
+        MalformedBody: It is nested deeper than the limit, or text in it is not UTF-8.
+        BodyTooLarge: It exceeds the budget, which is checked before anything is built.
+    """
+    if not is_map(raw):
+        return read_array(_from_lists(raw, at, budget), at, budget)
+    fields = members(raw, at)
+    if fields.keys() != {"real", "imag"}:
+        return read_array(_from_bytes(fields, at, body, budget), at, budget)
+    parts = {name: _part(fields[name], f"{at}.{name}", body, budget) for name in fields}
+    return read_array(parts, at, budget)
+
+
+def _part(raw: Raw, at: str, body: memoryview, budget: Budget) -> Array:
+    return _from_bytes(members(raw, at), at, body, budget) if is_map(raw) else _from_lists(raw, at, budget)
+
+
+def _from_bytes(fields: Mapping[str, Raw], at: str, body: memoryview, budget: Budget) -> Array:
+    tensor.check_fields(fields, at)
+    dtype = tensor.dtype_named(option(fields["dtype"], f"{at}.dtype", 0), f"{at}.dtype")
+    # `read_array` takes the elements from the budget; here they are only checked.
+    sizes = option(fields["shape"], f"{at}.shape", 1)
+    shape = tensor.checked_shape(sizes, f"{at}.shape", Budget(budget.limits))
+    return tensor.view(_view(fields["data"], f"{at}.data", body), dtype, shape, f"{at}.data")
+
+
+def _view(raw: Raw, at: str, body: memoryview) -> memoryview:
+    """View the bytes of a bin; writable where the body is, which a `Raw` and its views never are."""
+    try:
+        data = _decode_bytes(raw)
+    except msgspec.ValidationError:
+        raise invalid(at, "a bin with the bytes of the array", "another type") from None
+    if body.readonly or not data:
+        return data
+    start = _address(data) - _address(body)
+    return body[start : start + len(data)]
+
+
+def _address(data: memoryview) -> int:
+    address: int = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
+    return address
+
+
+def _from_lists(raw: Raw, at: str, budget: Budget) -> Array:
+    if not is_list(raw):
+        value = plain(raw, at)
+        return read_numbers([value], frozenset([type(value)]), at, ())
+    shape = _shape_of_first(raw, at, budget.limits.max_depth)
+    budget.check(math.prod(max(size, 1) for size in shape), at)
+    try:
+        numbers = without_collections(lambda: _decode_flat(raw, shape))
+    except msgspec.ValidationError as error:
+        raise _unequal(str(error), at) from None
+    except UNREADABLE as error:
+        raise unreadable(error, at) from None
+    return read_numbers(numbers, frozenset(map(type, numbers)), at, shape)
+
+
+def _decode_flat(raw: Raw, shape: tuple[int, ...]) -> list[Any]:
+    items: Iterable[Any] = _decoder(shape[1:])(raw)
+    for _ in shape[1:]:
+        items = chain.from_iterable(items)
+    return list(items)
+
+
+def _shape_of_first(raw: Raw, at: str, depth: int) -> tuple[int, ...]:
+    """Return the length of a list, of its first item, of that one's first item and so on, as their headers state."""
+    rest = memoryview(raw)
+    shape: list[int] = []
+    while is_list(rest):
+        if len(shape) == depth:
+            raise malformed(at, f"at most {depth} dimensions", "deeper nesting")
+        shape.append(stated_length(rest))
+        rest = rest[header_size(rest) :]
+        if not shape[-1]:
+            break
+    return tuple(shape)
+
+
+@lru_cache(maxsize=256)
+def _decoder(row_shape: tuple[int, ...]) -> Callable[[Raw], list[Any]]:
+    """Return the function that decodes a list of rows of that shape; building it takes 30 us."""
+    item = _NUMBER
+    for length in reversed(row_shape):
+        item = Annotated[_list_of(item), Meta(min_length=length, max_length=length)]
+    return msgspec.msgpack.Decoder(_list_of(item)).decode
+
+
+def _list_of(item: Any) -> Any:
+    return list[item]
+
+
+def _unequal(message: str, at: str) -> LossdError:
+    """Build the error for an item that is not of the type of the first items."""
+    text, _, path = message.partition(" - at `$")
+    path = path.rstrip("`")
+    found = _MESSAGE.match(text)
+    assert found is not None, message
+    if found["length"]:
+        first = "[0]" * path.count("[")
+        return invalid(
+            at + path, f"a list of {found['length']} items as at `{at}{first}`", "a list of another length"
+        )
+    expected = "a list" if found["type"] == "array" else "a number"
+    return invalid(at + path, expected, _DESCRIPTIONS.get(found["got"], found["got"]))

@@ -1,0 +1,1 @@
+"""npz: a ZIP archive of .npy files."""

@@ -1,0 +1,54 @@
+"""Writes a response to infer: one JSON object, and behind it the raw bytes of its binary outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lossd.message import Array
+from lossd.wire.codec import Parts, gather
+from lossd.wire.json.text import dumps
+from lossd.wire.open_inference.request import Entry, Inference
+from lossd.wire.open_inference.tensor import binary_tensor, json_tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An answer as bytes: its parts in order, and the length of its JSON if raw bytes follow it."""
+
+    parts: Parts
+    header_length: int | None
+
+
+def encode_inference(
+    inference: Inference,
+    outputs: Mapping[str, Array],
+    *,
+    model: str,
+    version: str,
+    warnings: Sequence[str] = (),
+) -> Encoded:
+    """Write the answer: the arrays of ``outputs`` by name, each in the form that was asked for.
+
+    Raises:
+        InvalidCall: The protocol has no datatype for an array.
+    """
+    asked = {output.name: output.binary for output in inference.outputs}
+    entries: list[Entry] = []
+    raw: list[memoryview] = []
+    for name, array in outputs.items():
+        if asked.get(name, inference.binary):
+            entry, data = binary_tensor(name, array)
+            raw.append(data)
+        else:
+            entry = json_tensor(name, array)
+        entries.append(entry)
+    document: dict[str, Any] = {"model_name": model, "model_version": version}
+    if inference.id is not None:
+        document["id"] = inference.id
+    if warnings:
+        document["parameters"] = {"warnings": "; ".join(warnings)}
+    text = dumps({**document, "outputs": entries})
+    # Without raw bytes the body is plain JSON, for which the protocol sends no such header.
+    return Encoded(gather([text, *raw]), len(text) if any(raw) else None)

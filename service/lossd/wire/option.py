@@ -1,0 +1,33 @@
+"""Options of a call: values of JSON's types, bounded in depth and number so that their readers may recurse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lossd.errors import malformed
+
+MOST_VALUES = 1 << 16
+"""Values that one option may hold, on all its levels together."""
+
+_CONTAINERS = (list, dict)
+
+
+def checked_option(value: Any, name: str, depth: int) -> Any:
+    """Return an option that has at most ``depth`` levels and `MOST_VALUES` values.
+
+    Raises:
+        MalformedBody: It is nested more deeply, or holds more.
+    """
+    left = MOST_VALUES
+    level = [value] if type(value) in _CONTAINERS else []
+    while level:
+        if depth == 0:
+            raise malformed(name[:40], "fewer levels of nesting", "deeper nesting")
+        depth -= 1
+        left -= sum(map(len, level))
+        if left < 0:
+            expected = f"the name of an array, or an option of at most {MOST_VALUES} values"
+            raise malformed(name[:40], expected, "an option of more")
+        children = [child for item in level for child in (item.values() if type(item) is dict else item)]
+        level = [child for child in children if type(child) in _CONTAINERS]
+    return value
