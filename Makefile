@@ -20,7 +20,7 @@ FAST := not slow and not torch
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help serve test test-all check format bench generate openapi readme client lock image torch languages clean
+.PHONY: help serve test test-all lint check format bench generate openapi readme client lock image torch languages clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -34,11 +34,13 @@ test: $(VENV)/.test  ## Run every test; ARGS= goes to pytest.
 
 test-all: $(VERSIONS:%=test-%)  ## Run the fast tests on CPython 3.11, 3.12 and 3.13.
 
-check: $(VENV)/.dev  ## Check format, lint, types and the fast tests.
+lint: $(VENV)/.dev  ## Check format, lint and types.
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/hadolint Dockerfile
+
+check: lint  ## Check format, lint, types and the fast tests.
 	$(VENV)/bin/python -m pytest -q -n $(WORKERS) -m '$(FAST)' $(ARGS)
 
 format: $(VENV)/.dev  ## Format the code, and mend what the linter can.
