@@ -203,7 +203,6 @@ def pair_loss(
             value="(N)",
             normalizer=normalizer,
             cost=Cost(workspace="(8, N, D)", tile="(8, N)", work="(8, N, N)", products="(N, N, D)"),
-            long_double=True,
         )
         return declaration(_signed(kernel, term, embeddings=Items, labels=ItemLabels))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +21,8 @@ from lossd.numerics.dual import Dual, NoDerivative
 
 # Products that the diagonal of a Hessian may take.
 _MOST_PRODUCTS = 1 << 12
+# Length of a direction whose tangents stay in the type's range, though inverse lengths of small vectors leave it.
+_SHORT: Mapping[str, float] = {"f": 2.0**-120, "d": 2.0**-1000, "g": 2.0**-16000}
 
 
 def product(
@@ -39,15 +40,36 @@ def product(
     Raises:
         InvalidCall: The gradient uses an operation that has no derivative.
     """
-    moving = {
-        each: Dual(np.array(arguments[each]), np.asarray(direction, bound.computing))
-        for each, direction in directions.items()
-    }
-    try:
-        result: Result = bound.loss.kernel(**{**arguments, **moving}, **plan.settings)
-    except NoDerivative:
-        raise not_offered("hvp", name, bound, plan) from None
-    return _tangent(result.gradient[name], lambda: not_offered("hvp", name, bound, plan))
+
+    def gradient_along(length: float) -> Derivative:
+        """Return the gradient as the kernel computes it on dual numbers, along directions of such a length."""
+        moving = {
+            each: Dual(np.array(arguments[each]), np.asarray(direction, bound.computing) * length)
+            for each, direction in directions.items()
+        }
+        try:
+            result: Result = bound.loss.kernel(**{**arguments, **moving}, **plan.settings)
+        except NoDerivative:
+            raise refusal() from None
+        return result.gradient[name]
+
+    def refusal() -> InvalidCall:
+        return not_offered("hvp", name, bound, plan)
+
+    whole = gradient_along(1.0)
+
+    def of_upstream(upstream: Array | None) -> Array:
+        found = _tangent(whole, upstream, refusal)
+        if np.isfinite(found).all():
+            return found
+        # What is not finite may be a sum or a product of tangents that left the type: shorter ones do not.
+        short = _SHORT[bound.computing.char]
+        again = _tangent(gradient_along(short), upstream, refusal)
+        return np.where(np.isfinite(found), found, again / short)
+
+    if isinstance(whole, Pullback):
+        return Pullback(of_upstream)
+    return lambda: of_upstream(None)
 
 
 def diagonal(name: str, result: Result, arguments: Arguments, bound: Bound, plan: Plan) -> Derivative:
@@ -100,23 +122,12 @@ def _has_rows_of_its_own(given: BoundArray, bound: Bound) -> bool:
     return given.rows is not None and not bound.loss.whole_batch
 
 
-def _tangent(derivative: Derivative, refusal: Callable[[], InvalidCall]) -> Derivative:
+def _tangent(derivative: Derivative, upstream: Array | None, refusal: Callable[[], InvalidCall]) -> Array:
     """Return the tangents of a gradient that is computed on dual numbers."""
-
-    def tangent(compute: Callable[[], Any]) -> Array:
-        try:
-            found = compute()
-        except NoDerivative:
-            raise refusal() from None
-        if not isinstance(found, Dual):  # it does not depend on what moves
-            return np.zeros_like(found)
-        known = np.isnan(found.value)
-        # Tangents do not raise on the way; what leaves the range of this type may not leave that of a wider one.
-        if np.geterr()["over"] == "raise" and not (np.isfinite(found.tangent) | known).all():
-            raise FloatingPointError
-        return np.where(known, found.value, found.tangent)
-
-    if isinstance(derivative, Pullback):
-        pull = derivative.pull
-        return Pullback(lambda upstream: tangent(lambda: pull(upstream)))
-    return lambda: tangent(lambda: evaluated(derivative))
+    try:
+        found = _whole(derivative, upstream)
+    except NoDerivative:
+        raise refusal() from None
+    if not isinstance(found, Dual):  # it does not depend on what moves
+        return np.zeros_like(found)
+    return np.where(np.isnan(found.value), found.value, found.tangent)

@@ -108,7 +108,6 @@ def _cosines(one: Directions, other: Directions) -> tuple[Array, Array]:
     ),
     gradient=("embeddings", "prototypes"),
     cost=Cost(workspace="(9, C) + (12, D)", work="(3, C) + (5, D)", products="(C, D)"),
-    long_double=True,
 )
 def arcface(
     embeddings: Embedding,

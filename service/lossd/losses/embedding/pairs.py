@@ -44,7 +44,6 @@ def positive_pairs(labels: Array) -> Normalizer:
     value="(N)",
     normalizer=positive_pairs,
     cost=Cost(workspace="(9, N, D)", tile="(10, N)", work="(10, N, N)", products="(N, N, D)"),
-    long_double=True,
 )
 def nt_xent(
     embeddings: Items, labels: ItemLabels, *, temperature: Annotated[Positive, Differentiable] = 0.07

@@ -33,7 +33,6 @@ from lossd.numerics.tiles import tiles
     gradient=("z1", "z2"),
     value="()",
     cost=Cost(workspace="(8, N, D)", tile="(4, D)", work="(D, D) + (4, N, D)", products="(N, D, D)"),
-    long_double=True,
 )
 def barlow_twins(z1: Items, z2: Items, *, lambd: Annotated[NonNegative, Differentiable] = 0.0051) -> Result:
     """Each dimension of one view should correlate with the same dimension of the other, and with none else.

@@ -113,12 +113,13 @@ def crf(
 def _less_one(probabilities: Array, own: Array) -> tuple[Array, Array]:
     """Return probabilities along the last axis, less 1 at ``own``, as fractions and ones that add up to it.
 
-    The most probable one is 1 less the sum of the others: so neither it nor its tangent cancels.
+    One above a half is 1 less the sum of the others: so neither it nor its tangent cancels.
     """
-    fractions, top = probabilities.copy(), probabilities.argmax(axis=-1)[..., None]
-    np.put_along_axis(fractions, top, 0, axis=-1)
-    np.put_along_axis(fractions, top, -fractions.sum(axis=-1, keepdims=True), axis=-1)
-    return fractions, _one_at(top, fractions.shape) - _one_at(own[..., None], fractions.shape)
+    others, top = probabilities.copy(), probabilities.argmax(axis=-1)[..., None]
+    np.put_along_axis(others, top, 0, axis=-1)
+    likely = _one_at(top, others.shape) * (probabilities > 0.5)
+    fractions = np.where(likely, -others.sum(axis=-1, keepdims=True), probabilities)
+    return fractions, likely - _one_at(own[..., None], others.shape)
 
 
 def _one_at(places: Array, shape: tuple[int, ...]) -> Array:
