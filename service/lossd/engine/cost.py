@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lossd.declaration.pattern import AXES, Sizes, parse
 from lossd.engine.bind import Bound
+from lossd.engine.curvature import products_by_dual_numbers
 from lossd.engine.lists import lengths_of, power_of_two
 from lossd.engine.reduce import REDUCTIONS
 from lossd.engine.request import Request
@@ -24,8 +25,8 @@ _TEMPORARIES = 4
 _TILES = 10 * TILE_ELEMENTS
 # Operations on each element of the value, and of each derivative.
 _VALUE_WORK, _DERIVATIVE_WORK = 8, 4
-# What a second derivative costs beside a first.
-_SECOND = 5
+# What a product with the Hessian by dual numbers takes, in calls of the kernel.
+_DUAL = 8
 # Multiplications in a product of matrices that take as long as an operation.
 _PRODUCTS_AT_ONCE = 5
 # Operations that take as long as a call into NumPy, a block's share of the engine, and the engine's part of any call.
@@ -108,12 +109,16 @@ def min_block_rows(bound: Bound) -> int:
 def _work(bound: Bound, wanted: Wanted, names: tuple[str, ...], block_rows: int) -> int:
     """Return the operations of a call; an axis of length 0 costs what one of length 1 does."""
     cost, passes = bound.loss.cost, _VALUE_WORK + _DERIVATIVE_WORK * len(wanted.all) * len(names)
+    product = _DUAL * (_VALUE_WORK + _DERIVATIVE_WORK * len(names))
     total = _CALL_WORK
     for sizes, rows, of_block in _parts(bound, block_rows):
         lengths = {name: max(size, 1) for name, size in sizes.items()}
         row = elements(cost.work, lengths) if cost.work else _product_of_axes(bound, lengths)
+        row += elements(cost.products, lengths) // _PRODUCTS_AT_ONCE if cost.products else 0
+        products = products_by_dual_numbers(bound, wanted, sizes)
         of_steps = elements(cost.steps, lengths) * _STEP_WORK + _BLOCK_WORK
-        total += rows * row * passes + -(-rows // of_block) * of_steps
+        total += rows * row * (passes + products * product)
+        total += -(-rows // of_block) * of_steps * (1 + products * _DUAL)
     return total
 
 

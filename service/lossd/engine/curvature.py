@@ -7,17 +7,21 @@ takes one product for each number of a row, or of the argument where rows share 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
+from lossd.declaration.pattern import Sizes
 from lossd.declaration.result import Derivative, Pullback, Result, evaluated
+from lossd.declaration.second import ByHand, by_hand
 from lossd.engine.arguments import Arguments
 from lossd.engine.bind import Bound, BoundArray
 from lossd.engine.plan import Plan
+from lossd.engine.wanted import Wanted
 from lossd.errors import InvalidCall, invalid
 from lossd.message import Array
 from lossd.numerics.dual import Dual, NoDerivative
+from lossd.numerics.tiles import pause
 
 # Products that the diagonal of a Hessian may take.
 _MOST_PRODUCTS = 1 << 12
@@ -78,9 +82,9 @@ def diagonal(name: str, result: Result, arguments: Arguments, bound: Bound, plan
     Raises:
         InvalidCall: The gradient uses an operation that has no derivative, or the diagonal takes too many products.
     """
-    given, array = bound.arrays[name], arguments[name]
+    array = arguments[name]
     assert array is not None
-    shape = array.shape[1:] if _has_rows_of_its_own(given, bound) else array.shape
+    shape = array.shape[1:] if _has_rows_of_its_own(bound.arrays[name], bound) else array.shape
     if math.prod(shape) > _MOST_PRODUCTS:
         expected = (
             f"at most {_MOST_PRODUCTS} numbers of {name} in a row, as each takes a Hessian-vector product"
@@ -92,6 +96,7 @@ def diagonal(name: str, result: Result, arguments: Arguments, bound: Bound, plan
             array.shape if upstream is not None else (*result.value.shape, *shape), bound.computing
         )
         for element in np.ndindex(shape):
+            pause()
             place = (..., *element) if shape else (...,)
             direction = np.zeros(array.shape, bound.computing)
             direction[place] = 1
@@ -102,6 +107,34 @@ def diagonal(name: str, result: Result, arguments: Arguments, bound: Bound, plan
     if isinstance(result.gradient[name], Pullback):
         return Pullback(of_upstream)
     return lambda: of_upstream(None)
+
+
+def is_by_hand(name: str, directions: Collection[str], given: ByHand | Result, bound: Bound) -> bool:
+    """Return whether a kernel gives what belongs to an argument of the product of the Hessian with directions."""
+    if len(directions) > 1:
+        return False
+    # Only where every number has a value of its own is the diagonal the whole Hessian.
+    pointwise = not bound.arrays[name].core and not bound.value_core and not bound.loss.whole_batch
+    return name in given.product or (name in given.hessian and pointwise)
+
+
+def products_by_dual_numbers(bound: Bound, wanted: Wanted, sizes: Sizes) -> int:
+    """Return how many products a block of a call takes: one for a direction, of a diagonal one for each number of it.
+
+    Args:
+        bound: The call's arrays.
+        wanted: The derivatives that are asked for.
+        sizes: The lengths of the core axes.
+    """
+    if not wanted.hessian and not wanted.directions:
+        return 0
+    hand, directions = by_hand(bound.loss), wanted.directions
+    products = sum(not is_by_hand(name, directions, hand, bound) for name in directions)
+    for name in set(wanted.hessian) - hand.hessian:
+        given = bound.arrays[name]
+        has_rows = _has_rows_of_its_own(given, bound)
+        products += math.prod(given.role.pattern.core_shape(sizes)) if has_rows else given.array.size
+    return products
 
 
 def _whole(derivative: Derivative, upstream: Array | None) -> Array:

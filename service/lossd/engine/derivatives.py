@@ -83,14 +83,10 @@ def _product(
     plan: Plan,
 ) -> Derivative:
     """Return the Hessian-vector product by hand, if one direction alone is asked for and the kernel has it."""
-    if len(directions) == 1:
+    if curvature.is_by_hand(name, directions, result, bound):
         if name in result.product:
             return result.product[name](directions[name])
-        second = result.hessian.get(name)
-        # Only where every number has a value of its own is the diagonal the whole Hessian.
-        pointwise = not bound.arrays[name].core and not bound.value_core and not bound.loss.whole_batch
-        if second is not None and not isinstance(second, Pullback) and pointwise:
-            return evaluated(second) * directions[name]
+        return evaluated(result.hessian[name]) * directions[name]
     if bound.computing.kind == "c":
         raise curvature.not_offered("hvp", name, bound, plan)
     return curvature.product(name, directions, arguments, bound, plan)

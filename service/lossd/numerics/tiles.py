@@ -17,12 +17,17 @@ _checkpoint: ContextVar[Callable[[], None] | None] = ContextVar("checkpoint", de
 
 def tiles(length: int, width: int) -> Iterator[slice]:
     """Cut ``length`` rows of ``width`` elements into tiles; between them what `checkpoints` was given is called."""
-    checkpoint = _checkpoint.get()
     rows = tile_rows(width)
     for start in range(0, length, rows):
-        if checkpoint is not None:
-            checkpoint()
+        pause()
         yield slice(start, min(start + rows, length))
+
+
+def pause() -> None:
+    """Call what `checkpoints` was given, if it was."""
+    checkpoint = _checkpoint.get()
+    if checkpoint is not None:
+        checkpoint()
 
 
 def tile_rows(width: int) -> int:

@@ -44,7 +44,7 @@ _FAR_EXPONENT = 150
         value=[0.6666666666666667, 1.5],
     ),
     gradient=("boxes1", "boxes2"),
-    cost=Cost(workspace="(60)"),
+    cost=Cost(workspace="(60)", work="(24)"),
     constraints=(Corners("boxes1"), Corners("boxes2")),
     long_double=True,
 )

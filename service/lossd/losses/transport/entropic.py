@@ -43,7 +43,7 @@ _SERIES = tuple((power - 1) / factorial(power) for power in range(20, 1, -1))
     ),
     gradient=("input",),
     cost=Cost(
-        workspace="(2, iterations, B) + (8, B, B)", work="(4, iterations, B, B)", steps="(40, iterations)"
+        workspace="(2, iterations, B) + (8, B, B)", work="(4, iterations, B, B)", steps="(120, iterations)"
     ),
     long_double=True,
 )
