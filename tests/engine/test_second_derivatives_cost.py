@@ -27,9 +27,9 @@ def _asking(loss: Loss, kind: str, rows: int = 8) -> Call:
 
 @every_loss
 @pytest.mark.parametrize("kind", ["hessian", "hvp"])
-def test_every_run_of_a_kernel_is_counted(loss: Loss, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_run_of_a_kernel_is_counted(loss: Loss, kind: str) -> None:
     """A kernel that runs for each product is run no oftener than the estimate says."""
-    call, runs = _asking(loss, kind), 0
+    call, hand, runs = _asking(loss, kind), by_hand(loss), 0
     kernel = loss.kernel
 
     def counted(*args: object, **settings: object) -> object:
@@ -47,10 +47,10 @@ def test_every_run_of_a_kernel_is_counted(loss: Loss, kind: str, monkeypatch: py
     estimate = prepare(loss, call).estimate
     first = next(name for name in loss.gradient if name in call.arrays)
     if runs > 1:
-        assert first not in (by_hand(loss).hessian if kind == "hessian" else by_hand(loss).product)
+        assert first not in (hand.hessian if kind == "hessian" else hand.product)
         assert estimate.work > 8e5 * (runs - 1)  # a run with dual numbers takes about a millisecond
     else:
-        assert first in by_hand(loss).hessian | by_hand(loss).product
+        assert first in hand.hessian | hand.product
 
 
 class _Stopped(Exception):
