@@ -122,9 +122,7 @@ def _well_conditioned(
 
     answers = {(result, at): got[result][at] for result, at in wrong}
     with MP.workdps(FAR_DIGITS):
-        return list(
-            unexplained(draw.exact, *inputs, draw.limits, answers, is_explained, draw.oracle.comparisons)
-        )
+        return list(unexplained(draw.exact, *inputs, draw.limits, answers, is_explained))
 
 
 def _is_limit(found: Any, right: Number) -> bool:
