@@ -175,7 +175,9 @@ def test_the_gradient_of_a_weight_has_its_shape(name, shape):
     for found in answer.gradient.values():
         assert found["weight"].shape == shape
         assert found["weight"].dtype == np.float64
-    np.testing.assert_allclose(np.sum(answer.gradient["sum"]["weight"]), of_absolute_residual(name)[0].sum(), rtol=1e-13)
+    np.testing.assert_allclose(
+        np.sum(answer.gradient["sum"]["weight"]), of_absolute_residual(name)[0].sum(), rtol=1e-13
+    )
 
 
 def test_a_complex_weight_is_refused():

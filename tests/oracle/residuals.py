@@ -127,9 +127,14 @@ class Row:
         )
         near, step = MP.mpf(setting), MP.mpf(2) ** -22
         self.curvature = second(absolute, near)
-        sides = [second(absolute * (1 + side), near) for side in (-step, step)]
-        # Whether the rounding of the residual may cross a jump.
-        self.kink = abs(sides[0] - sides[1]) > max(sides) / 2
+        wide, half = (
+            second(absolute * (1 + s), near) - second(absolute * (1 - s), near) for s in (step, step / 2)
+        )
+        # Whether the rounding of the residual may cross a jump: what does not jump changes by twice as much in a step
+        # twice as wide.
+        self.kink = abs(wide) > abs(self.curvature) / 2 and abs(wide - 2 * half) > abs(wide) / 4
+        # Beside a root of the curvature an error of the residual is many of the curvature's own.
+        self.curvature_size = abs(self.curvature) + abs(wide) / (2 * step)
 
 
 def truths(name: str, call: Call, answer: Answer) -> Iterator[Found]:
@@ -183,9 +188,9 @@ def truths(name: str, call: Call, answer: Answer) -> Iterator[Found]:
             if mode in getattr(answer, kind):
                 found = getattr(answer, kind)[mode]["input"].reshape(-1)
                 for (row, f), got, d in zip(weighed, found, direction, strict=True):
-                    second = row.curvature * f * exact(d)
+                    along = f * exact(d)
                     if not row.kink:
-                        yield f"{mode} {kind}", got, second, abs(second)
+                        yield f"{mode} {kind}", got, row.curvature * along, row.curvature_size * abs(along)
 
 
 def _divisor(
