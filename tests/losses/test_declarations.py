@@ -52,6 +52,7 @@ def test_every_name_finds_it(loss):
         assert found.alias == (None if alias.is_plain else alias)
 
 
+@pytest.mark.declarations
 def test_no_two_losses_share_a_name():
     names = [name for loss in LOSSES.values() for name in (loss.name, *(a.name for a in loss.aliases))]
     assert len(names) == len(set(names))

@@ -50,6 +50,7 @@ def test_a_loss_without_an_oracle_is_told_what_to_write(monkeypatch):
             check("huber")
 
 
+@pytest.mark.declarations
 def test_no_oracle_is_of_no_loss():
     assert ORACLES.keys() == LOSSES.keys()
 

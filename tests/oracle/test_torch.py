@@ -35,6 +35,7 @@ CANCELLING = {
 TOLERANCES = {np.float64: 1e-13, np.float32: 2e-6}  # of what is added up: about 500 and 20 ulp
 
 
+@pytest.mark.declarations
 def test_every_loss_that_torch_has_is_compared():
     named = {
         name for name, loss in LOSSES.items() if any(alias.framework == "PyTorch" for alias in loss.aliases)
