@@ -17,7 +17,9 @@ class ByDefault(dict[str, dict[str, Any]]):
     """Alias to one of its lines with nothing but arrays."""
 
     def __missing__(self, name: str) -> dict[str, Any]:
-        raise LookupError(f"{name}: add a line without options to tests/oracle/data/aliases.jsonl, as README.md says")
+        raise LookupError(
+            f"{name}: add a line without options to tests/oracle/data/aliases.jsonl, as README.md says"
+        )
 
 
 BY_DEFAULT = ByDefault((line["name"], line) for line in reversed(LINES) if "options" not in line)

@@ -85,6 +85,7 @@ ORACLES: dict[str, Oracle] = {
         differentiated=1,
         settings={"blank": (0,)},
         sizes={"C": 4},  # the labels of a sample are 1 to 3
+        has_limits=lambda case: not case.settings["zero_infinity"],
         spreads_nan=True,
         limits=(),
     ),

@@ -59,7 +59,7 @@ def spoil(name: str, case: Case, rng: np.random.Generator) -> tuple[Case, str, t
     place = tuple(int(rng.integers(size)) for size in array.shape)
     if array.shape[-1] == 1 and arguments[key].forms[0].pattern.letters[-1:] in (("C",), ("L",)):
         return None  # of one class the loss is 0 whatever its logit, but NaN for NaN
-    only_nan = case.settings.get("zero_infinity") or LOSSES[name].constraints  # which infinity may break
+    only_nan = not ORACLES[name].has_limits(case) or LOSSES[name].constraints  # which infinity may break
     array[place] = np.nan if only_nan else rng.choice([np.nan, np.inf, -np.inf])
     return case._replace(arrays={**case.arrays, key: array}), key, place
 

@@ -55,6 +55,7 @@ class Oracle:
         hessian_cancels: Whether the Hessian is a sum that cancels by more than its condition.
         dual_numbers: Whether products are by dual numbers alone, of parts as large as the largest of the row.
         orders: Arguments that only put samples into an order, in which NaN has no place.
+        has_limits: Whether infinity has a limit under a case's settings; else only NaN is tested.
         far: What stands for infinity in an argument, where exact arithmetic looks for the limit; its square, too.
         spreads_nan: Whether NaN in a row may be in its results that do not depend on it.
         limits: Arguments at whose infinity the row's results must be their limits, not NaN; None for all of them.
@@ -79,6 +80,7 @@ class Oracle:
     hessian_cancels: bool = False
     dual_numbers: bool = False
     orders: tuple[str, ...] = ()
+    has_limits: Callable[[Case], bool] = lambda case: True
     far: Callable[[Case, str], Number] = lambda case, argument: MP.mpf(10) ** 500
     spreads_nan: bool = False
     limits: tuple[str, ...] | None = None
