@@ -12,7 +12,7 @@ IMAGE ?= lossd
 ENGINE ?= docker
 WORKERS ?= 2
 ARGS ?=
-NAME = $(error expected the name of a loss: make loss NAME=huber)
+NAME =
 
 VENV := .venv
 PROJECT := pyproject.toml service/lossd/__init__.py requirements/build.txt
@@ -34,7 +34,7 @@ test: $(VENV)/.test  ## Run every test; ARGS= goes to pytest.
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 loss: $(VENV)/.test  ## Run the tests of one loss, NAME=huber, and of all declarations.
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal --loss $(NAME) $(ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal --loss "$(NAME)" $(ARGS)
 
 test-all: $(VERSIONS:%=test-%)  ## Run the fast tests on CPython 3.11, 3.12 and 3.13.
 

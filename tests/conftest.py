@@ -21,10 +21,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     name = config.getoption("--loss")
-    if not name:
+    if name is None:
         return
     if name not in LOSSES:
-        raise pytest.UsageError(f"no loss is named {name!r}; expected one of {', '.join(LOSSES)}")
+        raise pytest.UsageError(f"expected NAME= one of {', '.join(LOSSES)}; got {name!r}")
     is_named = whole_words([name, *(alias.name for alias in LOSSES[name].aliases)])
     kept = [item for item in items if item.get_closest_marker("declarations") or is_named.search(_id(item))]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
