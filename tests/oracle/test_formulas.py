@@ -43,7 +43,7 @@ def test_every_loss_has_an_oracle_and_cases(name):
 def test_a_loss_without_an_oracle_is_told_what_to_write(monkeypatch):
     monkeypatch.delitem(ORACLES, "huber")
     advice = (
-        r'huber has no oracle: .* formulas_of_\*.py, .* cases_of_\*.py, .* "huber": Oracle\(formula, cases, '
+        r'huber has no oracle: .*formulas_of_\*.py, .* cases_of_\*.py, .* "huber": Oracle\(formula, cases, '
     )
     for check in (test_every_loss_has_an_oracle_and_cases, partial(check_call, seed=0)):
         with pytest.raises(LookupError, match=advice):

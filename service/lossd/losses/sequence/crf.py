@@ -113,12 +113,15 @@ def crf(
 def _less_one(probabilities: Array, own: Array) -> tuple[Array, Array]:
     """Return probabilities along the last axis, less 1 at ``own``, as fractions and ones that add up to it.
 
-    The most probable one is 1 less the sum of the others: so neither it nor its tangent cancels.
+    One above a half is 1 less the sum of the others: so neither it nor its tangent cancels. One below has more digits
+    than that sum.
     """
     fractions, top = probabilities.copy(), probabilities.argmax(axis=-1)[..., None]
+    highest = np.take_along_axis(probabilities, top, axis=-1)
+    above = highest > 0.5
     np.put_along_axis(fractions, top, 0, axis=-1)
-    np.put_along_axis(fractions, top, -fractions.sum(axis=-1, keepdims=True), axis=-1)
-    return fractions, _one_at(top, fractions.shape) - _one_at(own[..., None], fractions.shape)
+    np.put_along_axis(fractions, top, np.where(above, -fractions.sum(axis=-1, keepdims=True), highest), axis=-1)
+    return fractions, _one_at(top, fractions.shape) * above - _one_at(own[..., None], fractions.shape)
 
 
 def _one_at(places: Array, shape: tuple[int, ...]) -> Array:
