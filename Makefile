@@ -12,6 +12,7 @@ IMAGE ?= lossd
 ENGINE ?= docker
 WORKERS ?= 2
 ARGS ?=
+NAME =
 
 VENV := .venv
 PROJECT := pyproject.toml service/lossd/__init__.py requirements/build.txt
@@ -20,7 +21,7 @@ FAST := not slow and not torch
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help serve test test-all lint check format bench generate openapi readme client lock image torch languages clean
+.PHONY: help serve test loss test-all lint check format bench generate openapi readme client lock image torch languages clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -31,6 +32,9 @@ serve: $(VENV)/.runtime  ## Serve on HOST=127.0.0.1 PORT=8000.
 # PyTorch's threads would wait for each other: the workers have the cores already.
 test: $(VENV)/.test  ## Run every test; ARGS= goes to pytest.
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+loss: $(VENV)/.test  ## Run the tests of one loss, NAME=huber, and of all declarations.
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal --loss "$(NAME)" $(ARGS)
 
 test-all: $(VERSIONS:%=test-%)  ## Run the fast tests on CPython 3.11, 3.12 and 3.13.
 

@@ -14,6 +14,7 @@ from lossd.settings import Settings
 from tests.tables import README, filled
 
 
+@pytest.mark.declarations
 def test_tables_are_those_of_the_declarations() -> None:
     assert filled(README.read_text()) == README.read_text(), "make readme writes them"
 

@@ -25,6 +25,7 @@ OPERATIONS = {
 REFUSALS = {"400", "404", "406", "408", "413", "415", "422", "503", "504"}
 
 
+@pytest.mark.declarations
 def test_the_document_is_valid() -> None:
     assert DOCUMENT["openapi"].startswith("3.1")
     OpenAPIV31SpecValidator(DOCUMENT).validate()
@@ -36,6 +37,7 @@ def test_an_invalid_document_would_be_noticed() -> None:
     assert list(OpenAPIV31SpecValidator(broken).iter_errors())
 
 
+@pytest.mark.declarations
 def test_the_committed_document_is_this_one() -> None:
     committed = (ROOT / "openapi" / "openapi.json").read_bytes()
     assert committed == contract(), "stale: run `make openapi` and commit what changed"
@@ -91,6 +93,7 @@ def test_the_example_of_one_loss_is_its_value_by_hand() -> None:
     assert shown["gradient"] == {"mean": {"input": [-0.25, 0.0, 0.5, -1.0]}}
 
 
+@pytest.mark.declarations
 def test_every_summary_is_a_sentence() -> None:
     summaries = [operation["summary"] for _, _, operation in OPERATIONS.values()]
     assert [text for text in summaries if not text.endswith(".") or "V2" in text or "\n" in text] == []
@@ -114,6 +117,7 @@ def test_every_schema_is_used() -> None:
     assert schemas <= used
 
 
+@pytest.mark.declarations
 def test_every_tag_is_described_and_every_operation_has_one_tag() -> None:
     described = {tag["name"] for tag in DOCUMENT["tags"]}
     assert {tag for _, _, operation in OPERATIONS.values() for tag in operation["tags"]} == described

@@ -31,6 +31,7 @@ from tests.oracle.alias_values import BY_DEFAULT, assert_close
 RUN = "stale: run `make client` and commit what changed"
 
 
+@pytest.mark.declarations
 def test_the_methods_are_those_of_the_declarations() -> None:
     assert FILE.read_text() == source(), RUN
 
@@ -124,6 +125,7 @@ def test_only_what_differs_from_its_default_is_sent() -> None:
     assert sent == {"loss": "huber", **expected, "gradient": True, "reduction": "sum"}
 
 
+@pytest.mark.declarations
 def test_the_tables_are_those_of_the_declarations() -> None:
     assert {name: frozenset((*arrays, *GENERAL_ARRAYS)) for name, arrays in ARRAYS.items()} == {
         name: loss.tensors - loss.directions.keys() for name, loss in LOSSES.items()
@@ -245,6 +247,7 @@ def test_an_alias_has_the_defaults_of_its_framework(client: LossClient, name: st
         assert_close(getattr(result["sum"], kind), line[kind]["sum"], line["rtol"])
 
 
+@pytest.mark.declarations
 def test_the_objectives_are_those_of_the_declarations() -> None:
     declared = [alias for loss in LOSSES.values() for alias in loss.aliases]
     assert [alias.name for alias in declared if alias.defaults.get("convention") == "gbm"] == [*OBJECTIVES]

@@ -80,11 +80,13 @@ def test_lists_may_differ_in_length_along_one_letter():
 
 
 @pytest.mark.parametrize("letter", AXES)
+@pytest.mark.declarations
 def test_every_letter_has_a_meaning(letter):
     assert AXES[letter].meaning
     assert parse(f"(..., {letter})").letters == (letter,)
 
 
+@pytest.mark.declarations
 def test_every_letter_of_every_loss_has_one_meaning():
     used = {
         letter

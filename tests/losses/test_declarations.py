@@ -31,7 +31,9 @@ def example_call(loss: Loss, **options) -> Call:
 def test_the_worked_example_holds(loss):
     answer = evaluate(loss, example_call(loss, reduction="none"))
     # Written to 16 digits, from numbers that are exact in binary.
-    np.testing.assert_allclose(answer.loss["none"], loss.example.value, rtol=1e-15, atol=1e-15)
+    found = np.asarray(answer.loss["none"]).tolist()
+    message = f"expected {loss.example.value!r} by the example, got {found!r}"
+    np.testing.assert_allclose(found, loss.example.value, rtol=1e-15, atol=1e-15, err_msg=message)
     assert np.shape(answer.loss["none"]) == np.shape(loss.example.value)
 
 
@@ -50,6 +52,7 @@ def test_every_name_finds_it(loss):
         assert found.alias == (None if alias.is_plain else alias)
 
 
+@pytest.mark.declarations
 def test_no_two_losses_share_a_name():
     names = [name for loss in LOSSES.values() for name in (loss.name, *(a.name for a in loss.aliases))]
     assert len(names) == len(set(names))

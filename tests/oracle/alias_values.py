@@ -11,8 +11,18 @@ import numpy as np
 LINES: list[dict[str, Any]] = [
     json.loads(line) for line in (Path(__file__).parent / "data" / "aliases.jsonl").read_text().splitlines()
 ]
-BY_DEFAULT = {line["name"]: line for line in reversed(LINES) if "options" not in line}
-"""One line of each alias, with nothing but arrays."""
+
+
+class ByDefault(dict[str, dict[str, Any]]):
+    """Alias to one of its lines with nothing but arrays."""
+
+    def __missing__(self, name: str) -> dict[str, Any]:
+        raise LookupError(
+            f"{name}: add a line without options to tests/oracle/data/aliases.jsonl, as README.md says"
+        )
+
+
+BY_DEFAULT = ByDefault((line["name"], line) for line in reversed(LINES) if "options" not in line)
 
 
 def assert_given(line: dict[str, Any], answer: dict[str, Any]) -> None:

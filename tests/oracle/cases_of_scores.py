@@ -7,7 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from tests.oracle import formulas_of_labels as labels
+from tests.oracle import formulas_of_likelihoods as likelihoods
 from tests.oracle.case import Case, Drawn
+from tests.oracle.exact import MP, Number
+from tests.oracle.record import Comparison, Oracle
 
 INF, NAN = np.inf, np.nan
 
@@ -29,9 +33,10 @@ def _signed(*, settings: tuple[dict[str, float], ...] = ({},)) -> Callable[..., 
         for given in settings:
             for label in (1.0, -1.0):
                 yield Case(
-                    f"kinks, {label} {given or 'plain'}",
+                    f"{label} {given or 'plain'}",
                     {"input": x, "target": np.full(x.shape, label)},
                     given,
+                    kink=True,
                 )
         least, most = float(limits.smallest_subnormal), float(limits.max)
         for label in (1.0, -1.0):
@@ -46,13 +51,14 @@ def _margin_ranking(rng: np.random.Generator, limits: Any) -> Drawn:
     x, grid = _scores(rng, limits), rng.integers(-16, 17, 40) / 8  # differences of eighths are exact
     for margin in (0.0, 1.0, 0.25, -2.0):
         arrays = {"input1": grid, "input2": rng.permutation(grid), "target": rng.choice([-1.0, 1.0], 40)}
-        yield Case(f"kinks, margin {margin}", arrays, {"margin": margin})
+        yield Case(f"margin {margin}", arrays, {"margin": margin}, kink=True)
     for other in (np.zeros(x.shape), x, -x):
         for label in (1.0, -1.0):
-            yield Case(f"kinks, {label}", {"input1": x, "input2": other, "target": np.full(x.shape, label)})
+            arrays = {"input1": x, "input2": other, "target": np.full(x.shape, label)}
+            yield Case(f"{label}", arrays, kink=True)
     ends = np.array([INF, -INF, 0, 0, INF, NAN])
     arrays = {"input1": ends, "input2": np.array([0, 0, INF, -INF, INF, 0]), "target": np.ones(6)}
-    yield Case("kinks and infinities", arrays)
+    yield Case("infinities", arrays, kink=True)
     few = {"input1": np.array([0.3, -1]), "input2": np.array([1.0, 2.5]), "target": np.array([1.0, -1])}
     yield Case("ordinary", few, {"margin": 0.25})
 
@@ -84,11 +90,11 @@ def _poisson_nll(rng: np.random.Generator, limits: Any) -> Drawn:
     yield Case("ordinary rates", {**few, "input": abs(few["input"])}, {"full": True, "log_input": False})
     for full in (False, True):
         t = np.minimum(t, 9) if full else t  # of more the digits of the logarithm of the rate have weight
-        yield Case(f"kink: counts, full {full}", {"input": x, "target": t}, {"full": full})
+        yield Case(f"counts, full {full}", {"input": x, "target": t}, {"full": full}, kink=True)
         arrays = {"input": abs(x), "target": t}
         for least in (1e-8, 0.3, 1e-60):
             settings = {"full": full, "log_input": False, "eps": least}
-            yield Case(f"kink: rates, full {full}, eps {least}", arrays, settings)
+            yield Case(f"rates, full {full}, eps {least}", arrays, settings, kink=True)
     many = np.exp(rng.uniform(0.1, 1.5, 12))
     for off in (0.0, eps, -8 * eps, 1e-4, -1e-4, 0.3, -0.3):  # next to the optimum
         near = {"input": np.log(many) + off, "target": many}
@@ -108,11 +114,11 @@ def _gaussian_nll(rng: np.random.Generator, limits: Any) -> Drawn:
     var = np.exp(rng.standard_normal(12))
     x[3], t[4], var[5], var[6] = t[3], x[4], 1.0, 1e-3
     for settings in ({}, {"full": True}, {"full": True, "eps": 1e-2}):
-        yield Case(f"kink: {settings or 'plain'}", {"input": x, "target": t, "var": var}, settings)
+        yield Case(f"{settings or 'plain'}", {"input": x, "target": t, "var": var}, settings, kink=True)
     yield Case("ordinary", {"input": x[:4], "target": t[:4], "var": var[:4] + 0.1}, {"full": True})
     small = {"input": x, "target": t, "var": np.resize([0, 1e-9, 1e-6, 1e-5], 12)}
     for eps in (1e-6, 1e-60, 1.0):
-        yield Case(f"kink: variances below {eps}", small, {"eps": eps})
+        yield Case(f"variances below {eps}", small, {"eps": eps}, kink=True)
     wide = np.array([most / 4, most**0.5, most**0.6, 1e-30, 1e18, 1.0])
     arrays = {
         "input": wide,
@@ -145,14 +151,52 @@ def _kl_div(rng: np.random.Generator, limits: Any) -> Drawn:
     yield Case("infinities", ends)
 
 
-CASES: Mapping[str, Callable[..., Drawn]] = {
-    "soft_margin": _signed(),
-    "hinge": _signed(),
-    "squared_hinge": _signed(),
-    "hinge_embedding": _signed(settings=({}, {"margin": 0.3}, {"margin": -2.0}, {"margin": 1e-300})),
-    "margin_ranking": _margin_ranking,
-    "sigmoid_focal": _sigmoid_focal,
-    "poisson_nll": _poisson_nll,
-    "gaussian_nll": _gaussian_nll,
-    "kl_div": _kl_div,
+def _focal_power(case: Case) -> float:
+    """Return the bound of a power, which multiplies the rounding of its base's logarithm."""
+    return 8 + case.settings.get("gamma", 2.0) * min(max(case.largest("input"), 40.0), 750.0)
+
+
+def _counts(arrays: dict[str, np.ndarray], settings: Mapping[str, Any]) -> None:
+    """Keep inputs in the range of an exponential, unless they are rates, which are positive."""
+    input = arrays["input"]
+    arrays["input"] = np.minimum(input, input.dtype.type(1e4)) if settings["log_input"] else abs(input)
+
+
+def _probabilities(arrays: dict[str, np.ndarray], settings: Mapping[str, Any]) -> None:
+    """Keep logarithms in the range of an exponential; probabilities are positive."""
+    target = arrays["target"]
+    arrays["target"] = np.minimum(target, target.dtype.type(80)) if settings["log_target"] else abs(target)
+
+
+def _outgrown(case: Case, argument: str) -> Number:
+    """Return a number whose logarithm is larger than any float, where it is compared with one."""
+    is_probability = argument == "target" and not case.settings["log_target"]
+    return MP.ldexp(1, 10**400) if is_probability else MP.mpf(10) ** 500
+
+
+MARGIN = (Comparison("margin"),)
+ORACLES: dict[str, Oracle] = {
+    "soft_margin": Oracle(
+        labels.soft_margin, _signed(), bound=4, factor=lambda case: max(case.largest("input"), 1)
+    ),
+    "hinge": Oracle(labels.hinge, _signed(), bound=2),
+    "squared_hinge": Oracle(labels.squared_hinge, _signed(), bound=4),
+    "hinge_embedding": Oracle(
+        labels.hinge_embedding,
+        _signed(settings=({}, {"margin": 0.3}, {"margin": -2.0}, {"margin": 1e-300})),
+        bound=2,
+        comparisons=MARGIN,
+    ),
+    "margin_ranking": Oracle(labels.margin_ranking, _margin_ranking, bound=4, comparisons=MARGIN),
+    "sigmoid_focal": Oracle(
+        labels.sigmoid_focal,
+        _sigmoid_focal,
+        bound=_focal_power,
+        calls=20,
+        factor=lambda case: max(case.settings.get("gamma", 2.0), 1.0) ** 2,
+        spreads_nan=True,
+    ),
+    "poisson_nll": Oracle(likelihoods.poisson_nll, _poisson_nll, bound=4, repair=_counts),
+    "gaussian_nll": Oracle(likelihoods.gaussian_nll, _gaussian_nll, bound=6),
+    "kl_div": Oracle(likelihoods.kl_div, _kl_div, bound=4, repair=_probabilities, far=_outgrown),
 }

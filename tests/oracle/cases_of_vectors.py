@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tests.oracle.case import Case
-
-Drawn = Iterator[Case]
+from tests.oracle import formulas_of_labels as labels
+from tests.oracle import formulas_of_vectors as formulas
+from tests.oracle.case import Case, Drawn
+from tests.oracle.profiles import scaled_columns
+from tests.oracle.record import Comparison, Oracle
 
 
 def _multi_margin(rng: np.random.Generator, limits: Any) -> Drawn:
@@ -19,13 +21,13 @@ def _multi_margin(rng: np.random.Generator, limits: Any) -> Drawn:
     for p in (1, 2):
         for margin in (1.0, 0.0, 0.5, -0.25):
             settings = {"p": p, "margin": margin}
-            name = "kink" if margin in (1.0, 0.5, 0.0) else "plain"
-            yield Case(f"{name} {settings}", {"input": x, "target": t}, settings)
+            halves = margin in (1.0, 0.5, 0.0)
+            yield Case(f"{settings}", {"input": x, "target": t}, settings, kink=halves)
         yield Case(f"plain, weighted {p}", {"input": x[:6], "target": t[:6], "weight": weight}, {"p": p})
         yield Case(f"one class {p}", {"input": x[:, :1], "target": np.zeros(12, int)}, {"p": p})
         for size in (huge, huge**0.5, tiny**0.5, tiny):
             arrays = {"input": x * size, "target": t}
-            yield Case(f"kink, times {size:.0e}, {p}", arrays, {"p": p, "margin": 0.0})
+            yield Case(f"times {size:.0e}, {p}", arrays, {"p": p, "margin": 0.0}, kink=True)
 
 
 def _multilabel_margin(rng: np.random.Generator, limits: Any) -> Drawn:
@@ -33,15 +35,15 @@ def _multilabel_margin(rng: np.random.Generator, limits: Any) -> Drawn:
     order = rng.permuted(np.broadcast_to(np.arange(5), (12, 5)), axis=1)
     listed = np.where(np.arange(5) < rng.integers(0, 6, (12, 1)), order, -1)
     yield Case("plain", {"input": x[:6], "target": listed[:6]})
-    yield Case("kink", {"input": x, "target": listed})
+    yield Case("halves", {"input": x, "target": listed}, kink=True)
     twice = np.array([[0, 0, -1, 3, 3], [1, 2, 1, -1, 0], [4, 4, 4, 4, 4], [-1, 0, 1, 2, 3]])
     yield Case("listed twice, and behind the end", {"input": x[:4], "target": twice})
     huge = float(limits.max) / 32
     for size in (huge, huge**0.5, 1e8, float(limits.tiny)):
-        yield Case(f"kink, times {size:.0e}", {"input": x[:6] * size, "target": listed[:6]})
+        yield Case(f"times {size:.0e}", {"input": x[:6] * size, "target": listed[:6]}, kink=True)
     # Far from 0, and close to one another: differences are exact.
     close = 2.0 ** (limits.nmant - 3) + x[6:]
-    yield Case("kink, close together", {"input": close, "target": listed[6:]})
+    yield Case("close together", {"input": close, "target": listed[6:]}, kink=True)
     yield Case("one class", {"input": x[:, :1], "target": np.minimum(listed[:, :1], 0)})
 
 
@@ -57,41 +59,54 @@ def _multilabel_soft_margin(rng: np.random.Generator, limits: Any) -> Drawn:
         yield Case("far", {"input": far, "target": np.array(t)})
 
 
-def _vectors(rng: np.random.Generator, limits: Any) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+class Vectors(NamedTuple):
+    """Pairs of vectors, whether they lie at a kink, and how much fewer digits than they have their angles have."""
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray
+    kink: bool = False
+    factor: float = 1.0
+    eps: float = 1e-6
+
+
+def _vectors(rng: np.random.Generator, limits: Any) -> Iterator[Vectors]:
     """Yield pairs of vectors at all angles and of all lengths."""
     x, y = rng.standard_normal((2, 6, 3))
-    yield "plain", x, y
+    yield Vectors("plain", x, y)
     # Closer ones are ill-conditioned: test_close_vectors.py.
     off = rng.uniform(0.2, 0.5, (6, 3)) * rng.choice([-1, 1], (6, 3))
-    yield "close", x, x * (1 + off)
-    yield "opposite", x, -2 * x * (1 + off)
+    yield Vectors("close", x, x * (1 + off), factor=4)
+    yield Vectors("opposite", x, -2 * x * (1 + off))
     top, tiny = float(limits.max) / 4, float(limits.tiny)
     for size in (top, top**0.5, tiny**0.5, tiny, tiny / 8):
-        yield f"times {size:.0e}", np.sign(x) * size, y * size
+        yield Vectors(f"times {size:.0e}", np.sign(x) * size, y * size, eps=0.0)
     axes = np.array([[1.0, 0, 0], [1, 1e-12, 0], [1, 1e-20, 0], [0, 1, 0], [0, 0, 2], [-1, 1e-9, 0]])
-    yield "kink, along axes", axes, axes[::-1].copy()
-    yield "kink, the same", x, x
-    yield "kink, zeros", x * (np.arange(6) > 2)[:, None], y * (np.arange(6) % 2)[:, None]
+    yield Vectors("along axes", axes, axes[::-1].copy(), kink=True)
+    yield Vectors("the same", x, x, kink=True)
+    zeros = x * (np.arange(6) > 2)[:, None], y * (np.arange(6) % 2)[:, None]
+    yield Vectors("zeros", *zeros, kink=True)
 
 
 def _cosine_embedding(rng: np.random.Generator, limits: Any) -> Drawn:
-    for name, x, y in _vectors(rng, limits):
+    for given in _vectors(rng, limits):
         for target in (1.0, -1.0):
             for margin in (0.0, 0.5, -0.25):
-                arrays = {"input1": x, "input2": y, "target": np.full(6, target)}
-                yield Case(f"{name}, {target}", arrays, {"margin": margin})
+                arrays = {"input1": given.x, "input2": given.y, "target": np.full(6, target)}
+                settings = {"margin": margin}
+                yield Case(f"{given.name}, {target}", arrays, settings, given.kink, given.factor)
 
 
 def _triplet_margin_with_distance(rng: np.random.Generator, limits: Any) -> Drawn:
-    for name, x, y in _vectors(rng, limits):
+    for name, x, y, kink, factor, eps in _vectors(rng, limits):
         for distance in ("euclidean", "cosine", "squared", "manhattan"):
             arrays = {"anchor": x, "positive": y, "negative": y[::-1] / 2}
             if distance == "squared" and float(np.abs(x).max()) > float(limits.max) ** 0.5:
                 continue
             for swap in (False, True):
-                settings = {"distance": distance, "swap": swap, "eps": 0.0 if "times" in name else 1e-6}
-                kink = "" if name.startswith("kink") else "kink, " if swap or distance == "manhattan" else ""
-                yield Case(f"{kink}{name}, {distance}, swap {swap}", arrays, settings)
+                settings = {"distance": distance, "swap": swap, "eps": eps}
+                tied = kink or swap or distance == "manhattan"
+                yield Case(f"{name}, {distance}, swap {swap}", arrays, settings, tied, factor)
 
 
 def _giou(rng: np.random.Generator, limits: Any) -> Drawn:
@@ -104,9 +119,9 @@ def _giou(rng: np.random.Generator, limits: Any) -> Drawn:
         yield Case(f"plain {eps}", {"boxes1": one, "boxes2": two}, {"eps": eps})
     near = one + rng.standard_normal((8, 4)) * 1e-5
     yield Case("all but equal", {"boxes1": one, "boxes2": near})
-    yield Case("kink, equal", {"boxes1": one, "boxes2": one}, {"eps": 0.0})
+    yield Case("equal", {"boxes1": one, "boxes2": one}, {"eps": 0.0}, kink=True)
     grid = np.sort(rng.integers(0, 4, (12, 2, 2)), axis=2).transpose(0, 2, 1).reshape(12, 4).astype(float)
-    yield Case("kink, on a grid", {"boxes1": grid, "boxes2": grid[::-1].copy()}, {"eps": 0.25})
+    yield Case("on a grid", {"boxes1": grid, "boxes2": grid[::-1].copy()}, {"eps": 0.25}, kink=True)
     for size in (float(limits.max) / 64, float(limits.tiny) * 2**10):
         yield Case(f"times {size:.0e}", {"boxes1": one * size, "boxes2": two * size}, {"eps": 0.0})
     yield Case("far apart", {"boxes1": one, "boxes2": two + 1e3})
@@ -114,21 +129,21 @@ def _giou(rng: np.random.Generator, limits: Any) -> Drawn:
 
 def _arcface(rng: np.random.Generator, limits: Any) -> Drawn:
     labels = np.array([0, 1, 2, 0, 1, 2])
-    for name, x, y in _vectors(rng, limits):
+    for given in _vectors(rng, limits):
         for margin, scale in ((0.5, 8.0), (0.0, 1.0), (2.5, 2.0)):
-            arrays = {"embeddings": x, "labels": labels, "prototypes": y[:3]}
-            yield Case(f"{name} {margin}", arrays, {"margin": margin, "scale": scale})
+            arrays = {"embeddings": given.x, "labels": labels, "prototypes": given.y[:3]}
+            settings = {"margin": margin, "scale": scale}
+            yield Case(f"{given.name} {margin}", arrays, settings, given.kink)
     one = {"embeddings": rng.standard_normal((3, 2)), "labels": np.zeros(3, int)}
     yield Case("one class", {**one, "prototypes": rng.standard_normal((1, 2))})
 
 
 def _supcon(rng: np.random.Generator, limits: Any) -> Drawn:
     labels = np.array([0, 0, 1, 0, 1, 2])
-    for name, x, _ in _vectors(rng, limits):
+    for given in _vectors(rng, limits):
         for temperature in (1.0, 0.1):
-            yield Case(
-                f"{name} {temperature}", {"embeddings": x, "labels": labels}, {"temperature": temperature}
-            )
+            arrays = {"embeddings": given.x, "labels": labels}
+            yield Case(f"{given.name} {temperature}", arrays, {"temperature": temperature}, given.kink)
     x = rng.standard_normal((5, 3))
     yield Case("one label", {"embeddings": x, "labels": np.zeros(5, int)})
     yield Case("no positives", {"embeddings": x, "labels": np.arange(5)})
@@ -145,18 +160,80 @@ def _barlow_twins(rng: np.random.Generator, limits: Any) -> Drawn:
         yield Case(f"alike {lambd}", {"z1": x, "z2": 3 * x + y - 2}, {"lambd": lambd})
     yield Case("of all sizes", {"z1": x * sizes, "z2": y * sizes[::-1]})
     yield Case("far from 0", {"z1": x + 8, "z2": y - 32})
-    yield Case("kink, constant", {"z1": x * np.array([0, 1, 1]) + 0.1, "z2": y})
+    yield Case("constant", {"z1": x * np.array([0, 1, 1]) + 0.1, "z2": y}, kink=True)
     yield Case("one item", {"z1": x[:1], "z2": y[:1]})
 
 
-CASES: Mapping[str, Callable[..., Drawn]] = {
-    "multi_margin": _multi_margin,
-    "multilabel_margin": _multilabel_margin,
-    "multilabel_soft_margin": _multilabel_soft_margin,
-    "cosine_embedding": _cosine_embedding,
-    "triplet_margin_with_distance": _triplet_margin_with_distance,
-    "giou": _giou,
-    "arcface": _arcface,
-    "supcon": _supcon,
-    "barlow_twins": _barlow_twins,
+def _cosines(case: Case) -> float:
+    """Return the bound of cosines in an exponent: a half unit of each, over the temperature."""
+    return 10 * (1 + 0.5 / case.settings.get("temperature", 0.1))
+
+
+def _shares(case: Case) -> float:
+    """Return what shares of negatives, which may be too small for the type, are divided by."""
+    return 1 / min(case.settings.get("temperature", 0.1), 1.0) / case.shortest("embeddings")
+
+
+MARGIN = (Comparison("margin"),)
+ORACLES: dict[str, Oracle] = {
+    "multi_margin": Oracle(labels.multi_margin, _multi_margin, bound=4, comparisons=MARGIN),
+    "multilabel_margin": Oracle(labels.multilabel_margin, _multilabel_margin, bound=4, spreads_nan=True),
+    "multilabel_soft_margin": Oracle(
+        labels.multilabel_soft_margin, _multilabel_soft_margin, bound=4, calls=20
+    ),
+    "cosine_embedding": Oracle(
+        formulas.cosine_embedding,
+        _cosine_embedding,
+        bound=8,
+        calls=20,
+        comparisons=MARGIN,
+        dual_numbers=True,
+        spreads_nan=True,
+        limits=(),
+    ),
+    "triplet_margin_with_distance": Oracle(
+        formulas.triplet_margin_with_distance,
+        _triplet_margin_with_distance,
+        bound=8,
+        calls=20,
+        comparisons=(Comparison("margin", beside=("eps",)), Comparison("lead", beside=("eps",))),
+        dual_numbers=True,
+        spreads_nan=True,
+        limits=(),
+    ),
+    "giou": Oracle(formulas.giou, _giou, bound=24, calls=20, dual_numbers=True, spreads_nan=True),
+    "arcface": Oracle(
+        formulas.arcface,
+        _arcface,
+        bound=lambda case: 8 * (1 + case.settings.get("scale", 64.0)),
+        calls=20,
+        factor=lambda case: case.settings.get("scale", 64.0) / case.shortest("embeddings", "prototypes"),
+        dual_numbers=True,
+        spreads_nan=True,
+        limits=(),
+    ),
+    "supcon": Oracle(
+        formulas.supcon,
+        _supcon,
+        bound=_cosines,
+        calls=20,
+        settings={"temperature": (1.0, 0.07, 0.5, 10.0, 1e-3, 1e4)},
+        factor=_shares,
+        sharpness=lambda case: 1 / case.settings["temperature"],
+        hessian_cancels=True,
+        dual_numbers=True,
+        spreads_nan=True,
+        limits=(),
+    ),
+    "barlow_twins": Oracle(
+        formulas.barlow_twins,
+        _barlow_twins,
+        bound=32,
+        calls=20,
+        rows=(1, 1, 4, 3, 5),  # two items are always on a line
+        profile=scaled_columns,
+        dual_numbers=True,
+        spreads_nan=True,
+        limits=(),
+    ),
 }

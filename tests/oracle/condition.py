@@ -8,15 +8,17 @@ differences of the exact result, in arithmetic long enough for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lossd.losses import LOSSES
-from tests.oracle.cases import Case
+from tests.oracle.case import Case
 from tests.oracle.exact import MP, Number, numbers
-from tests.oracle.truth import WHOLE_BATCH, oracle_of, shared_in, split_rows
+from tests.oracle.record import Comparison
+from tests.oracle.records import ORACLES
+from tests.oracle.truth import WHOLE_BATCH, shared_in, split_rows
 
 # Steps of a relative difference, and how much more than in proportion a jump grows from one to the other.
 _STEPS = (MP.mpf(2) ** -90, MP.mpf(2) ** -110)
@@ -30,6 +32,7 @@ Results = dict[str, list[Number]]
 Exact = Callable[[Numbers, Numbers], Results]
 Place = tuple[str, int]
 Answers = Mapping[Place, Any]
+Comparisons = Sequence[Comparison]
 # Whether the answer at a place is close enough to the exact result if its condition is as given.
 IsClose = Callable[[Place, Number], bool]
 
@@ -47,7 +50,9 @@ def rows_and_gradients(name: str, rowwise: bool, absolute: bool = False) -> Exac
     With ``absolute`` it gives the sizes of their addends: where an oracle has several, each is rounded. What it finds
     for a row it keeps, as most are asked for again with another row changed.
     """
-    oracle = oracle_of(name, alone=not absolute)
+    oracle = ORACLES[name].formula
+    if not absolute:
+        oracle = ORACLES[name].plain or oracle
     known: dict[Any, list[_Row]] = {}
 
     def added(addends: Any) -> Number:
@@ -97,7 +102,13 @@ def _row(truth: Any, added: Callable[[Any], Number]) -> _Row:
 
 
 def unexplained(
-    exact: Exact, arrays: Numbers, settings: Numbers, limits: Any, got: Answers, is_close: IsClose
+    exact: Exact,
+    arrays: Numbers,
+    settings: Numbers,
+    limits: Any,
+    got: Answers,
+    is_close: IsClose,
+    comparisons: Comparisons = (),
 ) -> dict[Place, Number]:
     """Return the condition of those results that differ from an answer by more than rounding explains.
 
@@ -113,8 +124,9 @@ def unexplained(
         condition = {at: size for at, size in condition.items() if not is_close(at, size)}
         if not condition:
             return {}
+    moves = (*_moves(arrays, settings), *_turns(arrays, settings, limits, comparisons))
     reached = {(key, place): [middle[key][place]] for key, place in condition}
-    for wide in _wide_steps((*_moves(arrays, settings), *_turns(arrays, settings, limits)), limits):
+    for wide in _wide_steps(moves, limits):
         try:
             moved = exact(*wide)
         except TypeError:  # past the end of the domain, where a logarithm is complex
@@ -153,9 +165,9 @@ def _slopes(
     yield found
 
 
-def turned(arrays: Numbers, settings: Numbers, limits: Any) -> Iterator[Any]:
+def turned(arrays: Numbers, settings: Numbers, limits: Any, comparisons: Comparisons) -> Iterator[Any]:
     """Yield inputs with a comparison as far off as rounding may take it."""
-    return _wide_steps(_turns(arrays, settings, limits), limits)
+    return _wide_steps(_turns(arrays, settings, limits, comparisons), limits)
 
 
 def _wide_steps(moves: Iterable[Any], limits: Any) -> Iterator[Any]:
@@ -182,18 +194,20 @@ def _moves(arrays: Numbers, settings: Numbers) -> Iterator[Any]:
             yield lambda step, name=name: (arrays, {**settings, name: settings[name] * (1 + step)})
 
 
-def _turns(arrays: Numbers, settings: Numbers, limits: Any) -> Iterator[Any]:
+def _turns(arrays: Numbers, settings: Numbers, limits: Any, comparisons: Comparisons) -> Iterator[Any]:
     """Yield functions as `_moves` does, that move what a row compares by steps as large as all its numbers."""
-    if "margin" not in settings:
+    if not comparisons:
         return
     real = [array for array in arrays.values() if _is_real(array)]
     tiny = MP.mpf(float(limits.tiny))  # below it rounding does not shrink with the numbers
     for row in range(min(map(len, real))):
         numbers = [x for array in real for x in np.asarray(array[row], dtype=object).reshape(-1)]
-        size = MP.fsum([*numbers, settings.get("eps", 0), tiny], absolute=True)
-        yield lambda step, size=size: (arrays, {**settings, "margin": settings["margin"] + step * size})
-        if settings.get("swap"):
-            yield lambda step, size=size: (arrays, {**settings, "lead": step * size})
+        for setting, beside in comparisons:
+            size = MP.fsum([*numbers, *(settings.get(name, 0) for name in beside), tiny], absolute=True)
+            yield lambda step, size=size, setting=setting: (
+                arrays,
+                {**settings, setting: settings.get(setting, 0) + step * size},
+            )
 
 
 def _moved(array: Any, place: tuple[int, ...], step: Number) -> Any:

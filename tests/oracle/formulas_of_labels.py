@@ -1,6 +1,9 @@
-"""Losses of scores for labels of -1 and 1, or 0 and 1, restated in exact arithmetic, as in `formulas`."""
+"""Losses of scores for labels, and of margins between classes, restated in exact arithmetic, as in `formulas`."""
 
 from __future__ import annotations
+
+from collections import Counter
+from itertools import takewhile
 
 from tests.oracle.exact import MP, Number, exp, times
 from tests.oracle.formulas import Truth
@@ -76,6 +79,62 @@ def sigmoid_focal(*, input, target, alpha=0.25, gamma=2.0) -> Truth:
             "target": (times(power * by_weight, cost), -times(outer, x), times(outer, tilt)),
             "alpha": ((times(power, cost) * (t - rest) if a >= 0 else MP.mpf(0)),),
             "gamma": (times(times(outer, cost), log_wrong),),
+        },
+    )
+
+
+def multi_margin(*, input, target, weight=None, p=1, margin=1.0) -> Truth:
+    classes, own = range(len(input)), MP.mpf(1) if weight is None else weight[target]
+    lacking = [MP.mpf(margin) - input[target] + x for x in input]
+    costs = [lacking[c] for c in classes if c != target and lacking[c] > 0]
+    slope = [
+        times(own, (1 if p == 1 else 2 * lacking[c]) / len(input))
+        if c != target and lacking[c] > 0
+        else MP.mpf(0)
+        for c in classes
+    ]
+    cost = MP.fsum(d**p for d in costs) / len(input)
+    return Truth(
+        (times(own, cost),),
+        {
+            "input": [(-MP.fsum(slope),) if c == target else (slope[c],) for c in classes],
+            "weight": [(cost if c == target else MP.mpf(0),) for c in classes],
+            "margin": (MP.fsum(slope),),
+        },
+    )
+
+
+def multilabel_margin(*, input, target) -> Truth:
+    true = list(takewhile(lambda c: c >= 0, target))
+    others = [c for c in range(len(input)) if c not in true]
+    pairs = [(t, c) for t in true for c in others if 1 - input[t] + input[c] > 0]
+    below, above = Counter(t for t, _ in pairs), Counter(c for _, c in pairs)
+    return Truth(
+        (MP.fsum(1 - input[t] + input[c] for t, c in pairs) / len(input),),
+        {"input": [(MP.mpf(above[c] - below[c]) / len(input),) for c in range(len(input))]},
+    )
+
+
+def multilabel_soft_margin(*, input, target, weight=None) -> Truth:
+    classes = range(len(input))
+    w = weight or [MP.mpf(1)] * len(input)
+    costs = [(times(t, softplus(-x)), times(1 - t, softplus(x))) for x, t in zip(input, target, strict=True)]
+    count = len(input)
+    return Truth(
+        tuple(times(w[c], part) / count for c in classes for part in costs[c]),
+        {
+            "input": [
+                tuple(
+                    times(w[c], part) / count
+                    for part in (
+                        times(1 - target[c], sigmoid(input[c])),
+                        -times(target[c], sigmoid(-input[c])),
+                    )
+                )
+                for c in classes
+            ],
+            "target": [(-times(w[c], input[c]) / count,) for c in classes],
+            "weight": [tuple(part / count for part in costs[c]) for c in classes],
         },
     )
 

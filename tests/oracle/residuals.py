@@ -6,34 +6,21 @@ weights, upstream, denominators. What is exact comes with its size: what a relat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from lossd.losses import LOSSES
 from lossd.message import Answer, Call
-from tests.oracle.cases import entry
-from tests.oracle.exact import MP, Number, exp
-from tests.oracle.truth import oracle_of
+from tests.oracle.exact import MP, Number
+from tests.oracle.records import ORACLES
 
 # The declared functions of the absolute residual, and their settings.
 NAMES = tuple(name for name, loss in LOSSES.items() if loss.of_residual)
 SETTING = {
     name: LOSSES[name].differentiable_settings[0] for name in NAMES if LOSSES[name].differentiable_settings
 }
-# The second derivative, of the absolute residual and the setting; where it jumps the slope has a kink.
-CURVATURE: Mapping[str, Callable[[Number, Number], Number]] = {
-    "mse": lambda absolute, setting: MP.mpf(2),
-    "l1": lambda absolute, setting: MP.mpf(0),
-    "huber": lambda absolute, delta: MP.mpf(absolute < delta),
-    "smooth_l1": lambda absolute, beta: 1 / beta if absolute < beta else MP.mpf(0),
-    "log_cosh": lambda absolute, setting: 4 * exp(-2 * absolute) / (1 + exp(-2 * absolute)) ** 2,
-    "cauchy": lambda absolute, scale: (1 - (absolute / scale) ** 2) / (1 + (absolute / scale) ** 2) ** 2,
-    "fair": lambda absolute, c: (c / (absolute + c)) ** 2,
-    "pseudo_huber": lambda absolute, delta: (delta / MP.hypot(absolute, delta)) ** 3,
-}
-DIVIDED_BY_WEIGHT = ("mse", "l1")
 COMPLEX = {np.dtype(np.float32): np.dtype(np.complex64), np.dtype(np.float64): np.dtype(np.complex128)}
 # Where in the answer, what is exact there, and its size.
 Found = tuple[str, Any, Number, Number]
@@ -129,17 +116,25 @@ class Row:
         self.absolute = absolute = abs(residual)
         self.direction = residual / absolute if absolute else absolute
         given = {SETTING[name]: setting} if name in SETTING else {}
-        truth = oracle_of(name)(input=absolute, target=MP.mpf(0), **given)
+        truth = ORACLES[name].formula(input=absolute, target=MP.mpf(0), **given)
         self.value, self.slope = MP.fsum(truth.value), MP.fsum(truth.gradient["input"])
         by_setting = truth.gradient[SETTING[name]] if given else (MP.mpf(0),)
         self.by_setting, self.by_setting_size = MP.fsum(by_setting), 2 * MP.fsum(by_setting, absolute=True)
         self.value_size = self.value + self.slope * absolute + MP.mpf(setting) * self.by_setting_size
-        second = entry(CURVATURE, name, "CURVATURE in tests/oracle/residuals.py: its second derivative")
+        second = ORACLES[name].curvature
+        assert second, (
+            f"add to the oracle of {name}: curvature=, a function of the absolute residual and setting"
+        )
         near, step = MP.mpf(setting), MP.mpf(2) ** -22
         self.curvature = second(absolute, near)
-        sides = [second(absolute * (1 + side), near) for side in (-step, step)]
-        # Whether the rounding of the residual may cross a jump.
-        self.kink = abs(sides[0] - sides[1]) > max(sides) / 2
+        wide, half = (
+            second(absolute * (1 + s), near) - second(absolute * (1 - s), near) for s in (step, step / 2)
+        )
+        # Whether the rounding of the residual may cross a jump: what does not jump changes by twice as much in a step
+        # twice as wide.
+        self.kink = abs(wide) > abs(self.curvature) / 2 and abs(wide - 2 * half) > abs(wide) / 4
+        # Beside a root of the curvature an error of the residual is many of the curvature's own.
+        self.curvature_size = abs(self.curvature) + abs(wide) / (2 * step)
 
 
 def truths(name: str, call: Call, answer: Answer) -> Iterator[Found]:
@@ -154,7 +149,7 @@ def truths(name: str, call: Call, answer: Answer) -> Iterator[Found]:
     )
     taken = [bool(m) for m in flat.get("mask", ones)]
     for mode, loss in answer.loss.items():
-        normalizer = weight if name in DIVIDED_BY_WEIGHT else [MP.mpf(1)] * len(rows)
+        normalizer = weight if LOSSES[name].normalizer else [MP.mpf(1)] * len(rows)
         divisor, share = _divisor(
             mode, normalizer, sample, taken, given["input"].shape, options.get("denominator")
         )
@@ -177,7 +172,7 @@ def truths(name: str, call: Call, answer: Answer) -> Iterator[Found]:
                 true = MP.fsum(row.by_setting * f for row, f in weighed)
                 yield where, found, true, MP.fsum(row.by_setting_size * abs(f) for row, f in weighed)
             elif key == "weight":
-                dense = share if share and name in DIVIDED_BY_WEIGHT else [MP.mpf(0)] * len(rows)
+                dense = share if share and LOSSES[name].normalizer else [MP.mpf(0)] * len(rows)
                 owed = [whole * s / divisor * t for s, t in zip(dense, taken, strict=True)]
                 by = [row.value * f for row, f in zip(rows, factor, strict=True)]
                 sizes = [
@@ -193,9 +188,9 @@ def truths(name: str, call: Call, answer: Answer) -> Iterator[Found]:
             if mode in getattr(answer, kind):
                 found = getattr(answer, kind)[mode]["input"].reshape(-1)
                 for (row, f), got, d in zip(weighed, found, direction, strict=True):
-                    second = row.curvature * f * exact(d)
+                    along = f * exact(d)
                     if not row.kink:
-                        yield f"{mode} {kind}", got, second, abs(second)
+                        yield f"{mode} {kind}", got, row.curvature * along, row.curvature_size * abs(along)
 
 
 def _divisor(

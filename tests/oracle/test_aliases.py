@@ -27,6 +27,7 @@ def test_every_alias_has_literal_values_of_its_framework(name):
     )
 
 
+@pytest.mark.declarations
 def test_every_line_belongs_to_an_alias():
     assert {line["name"] for line in LINES} == set(ALIASES)
     assert all(line["version"] and line["call"] for line in LINES)

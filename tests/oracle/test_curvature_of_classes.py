@@ -17,7 +17,8 @@ from lossd.message import Call
 from tests.oracle.cases import draw_cases
 from tests.oracle.exact import MP, Addends, Number, numbers, times, worst
 from tests.oracle.formulas import _sigmoid, _softmax
-from tests.oracle.truth import SHARED, bound
+from tests.oracle.records import ORACLES
+from tests.oracle.truth import SHARED
 
 Curvature = tuple[Any, Any]  # of a row: the diagonal, and the product with a direction
 
@@ -99,7 +100,7 @@ def test_diagonals_and_products_are_exact(oracle, dtype):
         ]
         for place, (kind, found) in enumerate({"hessian": answer.hessian, "hvp": answer.hvp}.items()):
             error, _, shown = worst(found["none"]["input"], [row[place] for row in rows])
-            assert error <= bound(name, case) + 2, f"{name}, {case.name}, {kind}: {shown}"
+            assert error <= ORACLES[name].ulps(case) + 2, f"{name}, {case.name}, {kind}: {shown}"
 
 
 def test_a_direction_along_the_certain_class_keeps_its_digits():

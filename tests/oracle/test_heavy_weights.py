@@ -11,7 +11,7 @@ import pytest
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
 from lossd.message import Call
-from tests.oracle.cases import Case
+from tests.oracle.case import Case
 from tests.oracle.condition import exact_inputs
 from tests.oracle.exact import MP
 from tests.oracle.truth import SHARED, oracle_rows

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from lossd.engine import evaluate
 from lossd.losses import LOSSES
 from lossd.message import Call
 from tests.oracle.exact import MP
+from tests.oracle.formulas import Truth
+from tests.oracle.records import ORACLES
 from tests.oracle.residuals import COMPLEX, NAMES, SETTING, Row, describe, draw_call, is_exact, truths
 
 TYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
@@ -21,7 +25,8 @@ def assert_true(name: str, call: Call) -> int:
     checked = 0
     for where, got, true, size in truths(name, call, answer):
         assert is_exact(got, true, size), (
-            f"{where}: got {got}, expected {float(true.real)!r} in {describe(call)}"
+            f"{where}: got {got!r}, expected {float(true.real)!r} to 8 units in the last place of {float(size):.3g}, "
+            f"which its condition makes of it, in {describe(call)}"
         )
         checked += 1
     return checked
@@ -171,3 +176,23 @@ def test_complex_zero_has_no_direction(name):
     zero = np.zeros(2, COMPLEX[np.dtype(np.float32)])
     answer = evaluate(LOSSES[name], Call({"input": zero, "target": zero}, {"gradient": True}))
     assert not answer.gradient["mean"]["input"].any()
+
+
+def test_a_root_of_the_curvature_is_held_to_its_condition(monkeypatch):
+    """Of r^2 / (1 + r^2) it is at 1 / sqrt(3), where no float is: all digits of the curvature are rounding's there."""
+
+    def formula(*, input, target):
+        u = (input - target) ** 2
+        return Truth((u / (1 + u),), {"input": (2 * (input - target) / (1 + u) ** 2,)})
+
+    def curvature(absolute, _):
+        return 2 * (1 - 3 * absolute**2) / (1 + absolute**2) ** 3
+
+    monkeypatch.setitem(ORACLES, "mse", replace(ORACLES["mse"], formula=formula, curvature=curvature))
+    root = 3**-0.5
+    row, off = Row("mse", root, 0.0, 0.0), Row("mse", root * (1 + 4e-16), 0.0, 0.0)
+    assert abs(row.curvature) < 1e-15
+    assert not row.kink
+    assert is_exact(np.float64(off.curvature), row.curvature, row.curvature_size)
+    assert not is_exact(np.float64(off.curvature), row.curvature, abs(row.curvature))
+    assert not is_exact(np.float64(off.curvature + 1e-13), row.curvature, row.curvature_size)

@@ -26,26 +26,28 @@ class Axis:
 
     Attributes:
         meaning: The axis, for people.
+        sample: Its length in samples, unequal where two letters stand in one loss.
         least: The smallest length that it may have.
         ragged: Whether rows may differ in their lengths along it.
     """
 
     meaning: str
+    sample: int = 3
     least: int = 0
     ragged: bool = False
 
 
 AXES: Mapping[str, Axis] = {
     "N": Axis("items of the batch"),
-    "M": Axis("items of a second batch"),
-    "L": Axis("items of a list", ragged=True),
-    "P": Axis("pixels: all elements along the chosen axes"),
-    "T": Axis("time steps"),
-    "S": Axis("symbols of the target"),
-    "C": Axis("classes", least=1),
+    "M": Axis("items of a second batch", sample=7),
+    "L": Axis("items of a list", sample=5, ragged=True),
+    "P": Axis("pixels: all elements along the chosen axes", sample=5),
+    "T": Axis("time steps", sample=6),
+    "S": Axis("symbols of the target", sample=2),
+    "C": Axis("classes", sample=4, least=1),
     "D": Axis("dimensions"),
     "K": Axis("states", least=1),
-    "B": Axis("bins", least=1),
+    "B": Axis("bins", sample=4, least=1),
     "Q": Axis("quantiles", least=1),
 }
 

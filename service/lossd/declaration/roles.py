@@ -9,7 +9,6 @@ from pydantic import Field
 
 from lossd.declaration.domain import (
     BOOLEAN,
-    POSITIVE,
     PROBABILITY,
     SIGN,
     WEIGHT,
@@ -23,7 +22,6 @@ from lossd.message import Array
 
 # One number per row.
 Real = Annotated[Array, Role()]
-PositiveReal = Annotated[Array, Role(domain=POSITIVE)]
 Probability = Annotated[Array, Role(domain=PROBABILITY)]
 Sign = Annotated[Array, Role(domain=SIGN)]
 # A factor on each row's value, of the batch's shape, or of one that broadcasts to it.

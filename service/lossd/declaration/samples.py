@@ -17,13 +17,13 @@ from pydantic.fields import FieldInfo
 
 from lossd.declaration.domain import Interval
 from lossd.declaration.loss import Loss
-from lossd.declaration.pattern import Shape, Sizes
+from lossd.declaration.pattern import AXES, Shape, Sizes
 from lossd.declaration.role import Role
 from lossd.declaration.signature import PLACING
 from lossd.message import Array, Call
 
 # Lengths of the named dimensions: unequal, so that two of them cannot be taken for one another.
-SIZES: Sizes = {"C": 4, "D": 3, "P": 5, "Q": 3, "S": 2, "T": 6, "M": 7, "L": 5, "K": 3, "B": 4}
+SIZES: Sizes = {letter: axis.sample for letter, axis in AXES.items() if letter != "N"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,8 @@ Gradient code that runs unchanged on a `Dual` computes the gradient as its value
 product as its tangent (Pearlmutter 1994, Fast Exact Multiplication by the Hessian). The rules are the tables of
 `dual_rules` for ufuncs and of `dual_functions` for NumPy's other functions. Two facts hold everywhere:
 
-- Nothing is dropped. An operation without a rule, and every way into a plain array, raises `NoDerivative`.
+- Nothing is dropped. An operation without a rule, and every way into a plain array, raises `NoDerivative`. But what a
+  comparison makes a constant is one: ``np.where(x == top, 0, x - top)`` has the tangent 0 where the two are equal.
 - A number that does not move contributes nothing, however steep the function is there: a tangent of 0 times an
   infinite derivative is 0. Any other infinite or undefined derivative shows in the tangent.
 """

@@ -101,12 +101,15 @@ def rank_ndcg(
     order = np.argsort(-input, axis=1, kind="stable")
     top = min(truncation_level, input.shape[1])
     score = np.take_along_axis(input, order, axis=1)
-    score = np.where(np.isnan(score[:, -1:]), np.nan, score)  # NaN ranks last, but its rank means nothing
+    unknown = np.isnan(score[:, -1:])  # NaN ranks last, but its rank means nothing
+    score = np.where(unknown, np.nan, score)
     apart = (
         score[:, :top, None] - score[:, None, :]
     )  # of an item that ranks up to the truncation, and any other
     sign, delta = _swaps(np.take_along_axis(target, order, axis=1), top)
     delta = delta.astype(np.result_type(input, np.float64), copy=False)
+    if unknown.any():
+        delta = np.where(unknown[:, :, None] & delta.any(axis=(1, 2), keepdims=True), np.nan, delta)
     margin = sigma * (sign * apart)
 
     def by_item(of_pairs: Array, other: float) -> Array:
