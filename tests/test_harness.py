@@ -104,8 +104,8 @@ def scaled(
 
 def _times(derivative: Derivative, factor: Any) -> Derivative:
     if isinstance(derivative, Pullback):
-        pull = derivative.pull
-        return Pullback(lambda upstream: pull(upstream * factor))
+        vjp = derivative.vjp
+        return Pullback(lambda upstream: vjp(upstream * factor))
 
     def slope() -> Array:
         found = evaluated(derivative)

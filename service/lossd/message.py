@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+DERIVATIVES = ("gradient", "hessian", "hvp")
+"""The kinds of derivatives that an answer may hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

@@ -47,7 +47,9 @@ class Case:
     def differentiable(self) -> list[str]:
         """Return what of this call has a gradient; a default may lie at the edge of its range."""
         given = [
-            name for name, role in self.form.roles.items() if role.differentiable and name not in self.held
+            name
+            for name, role in self.form.roles.items()
+            if role.differentiable and name not in self.stop_gradient
         ]
         return given + list(self.loss.differentiable_settings if self.drawn else ())
 
@@ -57,14 +59,14 @@ class Case:
         return [
             name
             for name, role in self.form.roles.items()
-            if role.domain.kind == "real" and name not in self.held
+            if role.domain.kind == "real" and name not in self.stop_gradient
         ]
 
     @property
-    def held(self) -> frozenset[str]:
+    def stop_gradient(self) -> frozenset[str]:
         """Return the arguments that derivatives take for constants under this call's settings."""
         defaults = {name: default for name, (_, default) in self.loss.settings.items()}
-        return self.loss.held_under({**defaults, **self.call.options})
+        return self.loss.stop_gradient_under({**defaults, **self.call.options})
 
     @property
     def values(self) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from starlette.types import Receive
 from lossd.api.compute import Checkpoint, in_pool, until
 from lossd.api.exchange import Exchange
 from lossd.declaration.loss import Loss
-from lossd.engine import CostLimits, Prepared, prepare, run_call
+from lossd.engine import CostLimits, Prepared, compute, prepare
 from lossd.message import Answer, Call
 from lossd.settings import Settings
 
@@ -81,7 +81,7 @@ class Calls:
             return prepare(loss, call, limits=self.limits), checkpoint
 
         def finished(ready: Prepared, checkpoint: Checkpoint, threads: int) -> Encoded:
-            answer = run_call(ready, threads, checkpoint)
+            answer = compute(ready, threads, checkpoint)
             checkpoint()
             return encode(answer, ready.call)
 

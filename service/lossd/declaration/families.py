@@ -180,7 +180,7 @@ def pair_loss(
                     slope = times(weight, evaluated(rows.slope))
                     turned[here] += slope @ found.unit
                     turned += slope.T @ found.unit[here]
-                return found.pull(turned)
+                return found.vjp(turned)
 
             def of_setting(name: str) -> Array:
                 parts = [evaluated(rows.settings[name]) for _, rows in kept or by_tiles()]

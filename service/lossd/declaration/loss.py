@@ -110,7 +110,7 @@ class Loss:
     boosting: Boosting = AS_DERIVED
     of_residual: bool = False
     long_double: bool = False
-    held: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    stop_gradient: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     alias: Alias | None = field(default=None)  # the name it is known as, if that changes anything
 
     @cached_property
@@ -155,9 +155,11 @@ class Loss:
         """Names of the arguments that the normalizer depends on."""
         return () if self.normalizer is None else tuple(inspect.signature(self.normalizer).parameters)
 
-    def held_under(self, settings: Settings) -> frozenset[str]:
+    def stop_gradient_under(self, settings: Settings) -> frozenset[str]:
         """Return the arguments that derivatives take for constants under these settings."""
-        return frozenset(name for setting, names in self.held.items() if settings[setting] for name in names)
+        return frozenset(
+            name for setting, names in self.stop_gradient.items() if settings[setting] for name in names
+        )
 
     def known_as(self, alias: Alias) -> Loss:
         """Return the loss as the framework of ``alias`` means it."""
@@ -180,7 +182,7 @@ def loss(
     boosting: Boosting = AS_DERIVED,
     of_residual: bool = False,
     long_double: bool = False,
-    held: Mapping[str, tuple[str, ...]] | None = None,
+    stop_gradient: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Callable[[Kernel], Loss]:
     """Declare the decorated kernel as a loss.
 
@@ -200,8 +202,8 @@ def loss(
         of_residual: Whether it is a function of the absolute residual, so that complex arguments have a meaning and
             what underflows on the way may be scaled up again.
         long_double: Whether its kernel runs in long double too, as that of any loss of the residual does.
-        held: Boolean setting to the arguments that derivatives take for constants where it is true; a kernel gives
-            their derivatives all the same.
+        stop_gradient: Boolean setting to the arguments that derivatives take for constants where it is true; a kernel
+            gives their derivatives all the same.
 
     Raises:
         TypeError: The declaration lacks something, or uses a name that is taken.
@@ -236,7 +238,7 @@ def loss(
             boosting=boosting,
             of_residual=of_residual,
             long_double=long_double or of_residual,
-            held=held or {},
+            stop_gradient=stop_gradient or {},
         )
         for expected in _mistakes(declared, described, kernel):
             raise TypeError(f"{declared.name}: expected {expected}")
@@ -267,11 +269,11 @@ def _mistakes(declared: Loss, described: Mapping[str, str], kernel: Kernel) -> I
         yield f"a name that no general option has, got {_listed(taken)}"
     if unknown:
         yield f"`gradient` to name some of {_listed(declared.differentiable)}, got {_listed(unknown)}"
-    strange_held = {*declared.held} - {*declared.settings} | {
-        name for names in declared.held.values() for name in names if name not in declared.by_name
+    strange_stops = {*declared.stop_gradient} - {*declared.settings} | {
+        name for names in declared.stop_gradient.values() for name in names if name not in declared.by_name
     }
-    if strange_held:
-        yield f"`held` to map settings to arguments, got {_listed(strange_held)}"
+    if strange_stops:
+        yield f"`stop_gradient` to map settings to arguments, got {_listed(strange_stops)}"
     if not declared.summary:
         yield "a docstring, whose first line is the summary"
     if silent:

@@ -16,11 +16,11 @@ class Pullback:
     """A derivative as a vector-Jacobian product, for values that share what they depend on.
 
     Attributes:
-        pull: From the gradient with respect to each value, in the values' shape, to that with respect to the argument,
+        vjp: From the gradient with respect to each value, in the values' shape, to that with respect to the argument,
             in the shape in which the kernel sees the argument.
     """
 
-    pull: Callable[[Array], Array]
+    vjp: Callable[[Array], Array]
 
 
 Derivative = Thunk | Pullback
@@ -84,8 +84,8 @@ def _scaled(derivatives: Mapping[str, Derivative], weight: Array) -> dict[str, D
 def _scaled_one(derivative: Derivative, weight: Array) -> Derivative:
     """Return a derivative times the weight of its value, still computed as late as it was."""
     if isinstance(derivative, Pullback):
-        pull = derivative.pull
-        return Pullback(lambda upstream: pull(times(weight, upstream)))
+        vjp = derivative.vjp
+        return Pullback(lambda upstream: vjp(times(weight, upstream)))
     if callable(derivative):
         return lambda: weighted(weight, derivative())
     return weighted(weight, derivative)

@@ -85,7 +85,7 @@ def diagonal(name: str, result: Result, arguments: Arguments, bound: Bound, plan
 def _whole(derivative: Derivative, upstream: Array | None) -> Array:
     if isinstance(derivative, Pullback):
         assert upstream is not None
-        return derivative.pull(upstream)
+        return derivative.vjp(upstream)
     return evaluated(derivative)
 
 
@@ -117,6 +117,6 @@ def _tangent(derivative: Derivative, refusal: Callable[[], InvalidCall]) -> Deri
         return np.where(known, found.value, found.tangent)
 
     if isinstance(derivative, Pullback):
-        pull = derivative.pull
-        return Pullback(lambda upstream: tangent(lambda: pull(upstream)))
+        vjp = derivative.vjp
+        return Pullback(lambda upstream: tangent(lambda: vjp(upstream)))
     return lambda: tangent(lambda: evaluated(derivative))

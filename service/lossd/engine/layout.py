@@ -117,6 +117,12 @@ class BroadcastRows:
         raise TypeError("a broadcast array is only read")
 
 
+def block_of(values: Array, block: Block, core: tuple[int, ...]) -> Array:
+    """Return a block's part of flat values, ``(rows, *core)``."""
+    part: Array = values.reshape(-1, *core)[block] if core else values[block]
+    return part
+
+
 def shape_by_rows(shape: tuple[int, ...], core: Sequence[int], flattened: bool) -> tuple[int, ...] | None:
     """Return ``(rows, *core)`` of an array whose core axes stand last in order, or None where they do not."""
     before = len(shape) - len(core)

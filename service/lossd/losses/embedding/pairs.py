@@ -87,7 +87,7 @@ def nt_xent(
         return turned
 
     def of_embeddings(upstream: Array) -> Array:
-        return vectors.pull(turn(upstream))
+        return vectors.vjp(turn(upstream))
 
     def of_temperature(upstream: Array) -> Array:
         total = sum(dot(row.slope(upstream).ravel(), row.similarity.ravel()) for row in rows())

@@ -159,9 +159,7 @@ def _cosine(a: Array, p: Array, n: Array) -> _Reach:
     directed = (anchor.norm * positive.norm * negative.norm != 0)[:, 0]
     squares = np.vecdot(between, (anchor.unit - positive.unit) + (anchor.unit - negative.unit)) / 2
     reach = np.where(directed, squares, np.vecdot(anchor.unit, between))
-    return reach, lambda: _Slopes(
-        anchor.pull(between), positive.pull(-anchor.unit), negative.pull(anchor.unit)
-    )
+    return reach, lambda: _Slopes(anchor.vjp(between), positive.vjp(-anchor.unit), negative.vjp(anchor.unit))
 
 
 _REACHES: Mapping[str, Callable[[Array, Array, Array], _Reach]] = {

@@ -46,7 +46,7 @@ Mixing = Annotated[Array, Role("() or (..., T)", domain=PROBABILITY)]
     value="(..., T)",
     cost=Cost(workspace="(8, T)", work="(2, T)", steps="(16, T)"),
     long_double=True,
-    held={"stop_target_gradients": ("r_t", "discount_t", "v_t", "lambda_")},
+    stop_gradient={"stop_target_gradients": ("r_t", "discount_t", "v_t", "lambda_")},
 )
 def td_lambda(
     v_tm1: PerStep,
