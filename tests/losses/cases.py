@@ -14,7 +14,7 @@ import numpy as np
 
 from lossd.declaration.loss import Loss
 from lossd.declaration.result import Normalizer
-from lossd.declaration.samples import SIZES, Form, core_places, forms, sample_call
+from lossd.declaration.samples import SIZES, CallForm, core_places, forms, sample_call
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
 from lossd.message import Answer, Array, Call
@@ -29,7 +29,7 @@ class Case:
     """One loss and one call of it, in float64."""
 
     loss: Loss
-    form: Form
+    form: CallForm
     call: Call
     batch: tuple[int, ...]
     drawn: bool
@@ -109,7 +109,7 @@ def cases_of(loss: Loss) -> Iterator[Case]:
                     yield from (_with_class_axis(case, axis) for axis in CLASS_AXES)
 
 
-def _takes_any_batch(form: Form) -> bool:
+def _takes_any_batch(form: CallForm) -> bool:
     return next(iter(form.roles.values())).pattern.batched
 
 
@@ -118,7 +118,7 @@ def _with_class_axis(case: Case, axis: int) -> Case:
     return replace(case, call=call, class_axis=axis)
 
 
-def with_classes_at(form: Form, call: Call, axis: int) -> Call:
+def with_classes_at(form: CallForm, call: Call, axis: int) -> Call:
     """Return a call of classes on the default axis with them on another."""
     roles = form.roles
     arrays = {

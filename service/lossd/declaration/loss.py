@@ -228,7 +228,7 @@ def loss(
             differentiable_settings=signature.differentiable,
             setting_domains=signature.domains,
             example=example,
-            kernel=_weighted(kernel) if weight is not None else kernel,
+            kernel=_taking_weight(kernel) if weight is not None else kernel,
             gradient=gradient,
             value=parse(value),
             one_of=one_of,
@@ -247,7 +247,7 @@ def loss(
     return declare
 
 
-def _weighted(kernel: Kernel) -> Kernel:
+def _taking_weight(kernel: Kernel) -> Kernel:
     """Return a kernel that takes a weight of each row too."""
 
     @wraps(kernel)

@@ -27,7 +27,7 @@ SIZES: Sizes = {"C": 4, "D": 3, "P": 5, "Q": 3, "S": 2, "T": 6, "M": 7, "L": 5, 
 
 
 @dataclass(frozen=True, eq=False)
-class Form:
+class CallForm:
     """One way to call a loss: which of its arguments are given, each in which of its forms.
 
     Attributes:
@@ -39,7 +39,7 @@ class Form:
     roles: Mapping[str, Role]
 
 
-def forms(loss: Loss) -> tuple[Form, ...]:
+def forms(loss: Loss) -> tuple[CallForm, ...]:
     """Return every way to call ``loss``: each alternative, each form, without and with what is optional."""
     every = loss.arguments
     alternatives: Sequence[str] = loss.one_of or ("",)
@@ -55,7 +55,9 @@ def forms(loss: Loss) -> tuple[Form, ...]:
                 if r is not a.role.forms[0]
             ]
             named = {a.name: role for a, role in zip(given, roles, strict=True)}
-            found.append(Form(" + ".join(filter(None, [chosen, *marks, *sorted(extra)])) or "plain", named))
+            found.append(
+                CallForm(" + ".join(filter(None, [chosen, *marks, *sorted(extra)])) or "plain", named)
+            )
     return tuple(found)
 
 
@@ -63,7 +65,7 @@ def sample_call(
     loss: Loss,
     rng: np.random.Generator,
     *,
-    form: Form | None = None,
+    form: CallForm | None = None,
     batch: Shape = (6,),
     sizes: Sizes = SIZES,
     dtype: Any = np.float64,

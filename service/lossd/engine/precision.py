@@ -16,7 +16,7 @@ import numpy as np
 
 from lossd.message import Array
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 WIDE = np.longdouble
@@ -50,7 +50,7 @@ def trap(*, underflow: bool) -> np.errstate:
     return np.errstate(**(_OUT_OF_RANGE if underflow else _OVERFLOW))
 
 
-def in_range(compute: Callable[[np.dtype[Any]], Result], dtype: np.dtype[Any]) -> Result:
+def in_range(compute: Callable[[np.dtype[Any]], T], dtype: np.dtype[Any]) -> T:
     """Return what ``compute`` finds in ``dtype``, or in the wider type where that leaves the range of ``dtype``."""
     try:
         with trap(underflow=True):

@@ -16,7 +16,7 @@ from lossd.declaration.pattern import AXES, Shape
 from lossd.declaration.role import Role
 from lossd.declaration.signature import Argument
 from lossd.engine.dtypes import holds
-from lossd.errors import Fault, InvalidCall, invalid
+from lossd.errors import ErrorDetail, InvalidCall, invalid
 from lossd.message import Array
 
 
@@ -222,11 +222,11 @@ def _disagreement(name: str, shape: Shape, first: str, batch: Shape, *, reshapes
         made += f"; to pair the elements, reshape {name} to {shape_text(batch)}"
     if len(shape) != len(batch):
         expected = f"the {len(batch)} batch axes of {first}, {shape_text(batch)}"
-        return InvalidCall(faults=[Fault(name, expected, f"{shape_text(shape)}{made}")])
+        return InvalidCall(faults=[ErrorDetail(name, expected, f"{shape_text(shape)}{made}")])
     axis = next(axis for axis, (a, b) in enumerate(zip(shape, batch, strict=True)) if a != b)
     expected = f"batch shape {shape_text(batch)} as {first} has"
     return InvalidCall(
-        faults=[Fault(name, expected, f"{shape_text(shape)}, which differs on axis {axis}{made}")]
+        faults=[ErrorDetail(name, expected, f"{shape_text(shape)}, which differs on axis {axis}{made}")]
     )
 
 

@@ -24,7 +24,7 @@ _SUFFIX = ".npy"
 _WARNINGS = "warnings"
 
 
-def decode_call(body: Body, tensors: frozenset[str], limits: Limits = DEFAULT_LIMITS) -> Call:
+def decode_call(body: Body, array_names: frozenset[str], limits: Limits = DEFAULT_LIMITS) -> Call:
     """Read a request, which is all arrays.
 
     Raises:

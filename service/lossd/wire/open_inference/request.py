@@ -14,8 +14,8 @@ from lossd.errors import malformed
 from lossd.message import Array, Call
 from lossd.wire.codec import DEFAULT_LIMITS, MOST_NAMES, Body, Budget, Limits
 from lossd.wire.json.document import read_entries
-from lossd.wire.open_inference.tensor import RawBytes, found, read_tensor
-from lossd.wire.query import read_value
+from lossd.wire.open_inference.named_tensor import RawBytes, found, read_tensor
+from lossd.wire.query import read_text_value
 
 Entry = Mapping[str, Any]
 
@@ -154,7 +154,7 @@ def _name(entry: Entry, at: str, taken: Mapping[str, Any]) -> str:
 
 def _options(parameters: Entry, arrays: Mapping[str, Array]) -> dict[str, Any]:
     options = {
-        name: read_value(value) if type(value) is str else value
+        name: read_text_value(value) if type(value) is str else value
         for name, value in parameters.items()
         if name not in _RESERVED and not name.startswith(_RESERVED_PREFIX)
     }

@@ -60,7 +60,7 @@ class _Entry(NamedTuple):
     end: int
 
 
-def decode_call(body: Body, tensors: frozenset[str], limits: Limits = DEFAULT_LIMITS) -> Call:
+def decode_call(body: Body, array_names: frozenset[str], limits: Limits = DEFAULT_LIMITS) -> Call:
     """Read a request, which is all arrays; metadata is passed over.
 
     Raises:
