@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 from lossd.declaration.domain import OneOf
+from lossd.declaration.example import Example
 from lossd.declaration.families import Curve, margin_loss, residual_loss
-from lossd.declaration.loss import Example, Loss, loss
+from lossd.declaration.loss import Loss, loss
 from lossd.declaration.result import Derivative, Pullback, Result, evaluated
 from lossd.declaration.roles import Items, Positive, Real, RowWeight
 from lossd.declaration.signature import Differentiable
@@ -254,14 +255,23 @@ FAULTS: Mapping[Callable[[Case], None], tuple[ErrorDetail, ...]] = {
     selection.check_finite_is_demanded: deaf("check_finite", of=BOTH),
     layouts.check_layouts: (*each(drifting, *BOTH), ErrorDetail("mse", with_fused(_drifting))),
     layouts.check_inputs_are_not_written: (*each(writing, *BOTH), ErrorDetail("mse", with_fused(_writing))),
-    layouts.check_block_size: (ErrorDetail("mse", depends_on_block), ErrorDetail("mse", with_fused(_by_block))),
-    layouts.check_threads: (ErrorDetail("mse", depends_on_thread), ErrorDetail("mse", with_fused(_by_thread))),
+    layouts.check_block_size: (
+        ErrorDetail("mse", depends_on_block),
+        ErrorDetail("mse", with_fused(_by_block)),
+    ),
+    layouts.check_threads: (
+        ErrorDetail("mse", depends_on_thread),
+        ErrorDetail("mse", with_fused(_by_thread)),
+    ),
     layouts.check_calls_before: (*each(drifting, *BOTH), ErrorDetail("mse", with_fused(_drifting))),
     numbers.check_floating_types: (
         *each(short_of_digits, *BOTH),
         ErrorDetail("mse", with_fused(_off)),
     ),
-    numbers.check_integer_types: (*each(drifting, "nll", "nt_xent"), ErrorDetail("nll", with_fused(_drifting))),
+    numbers.check_integer_types: (
+        *each(drifting, "nll", "nt_xent"),
+        ErrorDetail("nll", with_fused(_drifting)),
+    ),
     numbers.check_whole_numbers_are_real_ones: each(drifting, *BOTH),
     numbers.check_fused_kernel: (
         *each(with_fused(_off), "mse", "cross_entropy", "triplet_margin"),

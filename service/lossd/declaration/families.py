@@ -16,8 +16,10 @@ from typing import Any, Literal
 import numpy as np
 
 from lossd.declaration.alias import Alias
+from lossd.declaration.boosting import AS_DERIVED, Boosting
 from lossd.declaration.cost import Cost
-from lossd.declaration.loss import AS_DERIVED, Boosting, Example, Loss, loss
+from lossd.declaration.example import Example
+from lossd.declaration.loss import Loss, loss
 from lossd.declaration.result import Derivative, Normalizer, Pullback, Result, Thunk, evaluated
 from lossd.declaration.roles import ItemLabels, Items, Real, Sign
 from lossd.message import Array

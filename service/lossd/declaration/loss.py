@@ -27,20 +27,20 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, wraps
+from functools import cached_property
 from typing import Any, Literal
 
 from lossd.declaration.alias import Alias
+from lossd.declaration.boosting import AS_DERIVED, Boosting
 from lossd.declaration.constraint import Constraint
 from lossd.declaration.cost import BY_PATTERNS, Cost
 from lossd.declaration.domain import WEIGHT, Domain
+from lossd.declaration.example import Example
 from lossd.declaration.pattern import Pattern, parse
-from lossd.declaration.result import Normalizer, Result, one_per_row
+from lossd.declaration.result import Kernel, Normalizer, one_per_row, taking_weight
 from lossd.declaration.role import Role
 from lossd.declaration.signature import PLACING, Argument, read_docstring, read_signature
-from lossd.message import Array
 
-Kernel = Callable[..., Result]
 Settings = Mapping[str, Any]
 
 # Arrays and options that go with every loss, whatever it is: no argument or setting has such a name.
@@ -49,39 +49,6 @@ GENERAL_OPTIONS = (
     *("reduction", "gradient", "hessian", "axis", "denominator", "empty", "broadcast", "check_finite"),
     *("check_target", "dtype", "convention", "size_average", "reduce", "encoding"),
 )
-
-
-class Example:
-    """A worked example: by hand or from the source, never from our own kernel.
-
-    Attributes:
-        call: Arguments and settings by name.
-        value: The unreduced loss.
-    """
-
-    def __init__(self, *, value: Any, **call: Any) -> None:
-        self.call: Mapping[str, Any] = call
-        self.value = value
-
-
-@dataclass(frozen=True)
-class Boosting:
-    """What gradient boosting libraries use where it is not the derivative itself.
-
-    Attributes:
-        library: Whose objective it is, for people; empty where no library has the loss.
-        gradient: Factor on the gradient.
-        hessian: Turns each row's second derivative, and the weight that is in it, into what the
-            libraries divide by; for pullbacks, the diagonal of the weighted sum's Hessian, and 1.
-    """
-
-    library: str = ""
-    gradient: float = 1.0
-    hessian: Callable[[Array, Array | float], Array] = lambda hessian, weight: hessian
-
-
-AS_DERIVED = Boosting()
-"""The derivatives themselves, where no boosting library has the loss."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +195,7 @@ def loss(
             differentiable_settings=signature.differentiable,
             setting_domains=signature.domains,
             example=example,
-            kernel=_taking_weight(kernel) if weight is not None else kernel,
+            kernel=taking_weight(kernel) if weight is not None else kernel,
             gradient=gradient,
             value=parse(value),
             one_of=one_of,
@@ -245,16 +212,6 @@ def loss(
         return declared
 
     return declare
-
-
-def _taking_weight(kernel: Kernel) -> Kernel:
-    """Return a kernel that takes a weight of each row too."""
-
-    @wraps(kernel)
-    def with_weight(*args: Any, weight: Array | None = None, **others: Any) -> Result:
-        return kernel(*args, **others).times(weight)
-
-    return with_weight
 
 
 def _mistakes(declared: Loss, described: Mapping[str, str], kernel: Kernel) -> Iterator[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
 
 from lossd.message import Array
 from lossd.numerics.stable import times
@@ -66,6 +68,9 @@ class Result:
         )
 
 
+Kernel = Callable[..., Result]
+
+
 def evaluated(derivative: Derivative) -> Array:
     """Return a partial derivative, computed now if it was not yet."""
     assert not isinstance(derivative, Pullback)
@@ -113,3 +118,13 @@ class Normalizer:
 def one_per_row(weight: Array | None) -> Normalizer | None:
     """Return the normalizer of a weighted mean: each row adds its ``weight``; None where there is no weight."""
     return None if weight is None else Normalizer(weight, {"weight": lambda upstream: upstream})
+
+
+def taking_weight(kernel: Kernel) -> Kernel:
+    """Return a kernel that takes a weight of each row too."""
+
+    @wraps(kernel)
+    def with_weight(*args: Any, weight: Array | None = None, **others: Any) -> Result:
+        return kernel(*args, **others).times(weight)
+
+    return with_weight

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from lossd.declaration.loss import Boosting
+from lossd.declaration.boosting import Boosting
 from lossd.declaration.result import Derivative, Pullback, Result, evaluated
 from lossd.engine import curvature
 from lossd.engine.arguments import Arguments

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lossd.declaration.loss import Boosting
+from lossd.declaration.boosting import Boosting
 from lossd.declaration.result import Normalizer
 from lossd.declaration.signature import PLACING
 from lossd.engine.bind import Bound, BoundArray, bind_array

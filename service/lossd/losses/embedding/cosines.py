@@ -13,8 +13,9 @@ from pydantic import Field
 
 from lossd.declaration.alias import pytorch
 from lossd.declaration.cost import Cost
-from lossd.declaration.domain import Index
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.index_domain import Index
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Pullback, Result
 from lossd.declaration.role import Role
 from lossd.declaration.roles import Embedding, Positive, Sign

@@ -9,7 +9,8 @@ import numpy as np
 from lossd.declaration.alias import Alias
 from lossd.declaration.cost import Cost
 from lossd.declaration.domain import PROBABILITY, Interval
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Pullback, Result
 from lossd.declaration.role import Role
 from lossd.message import Array
