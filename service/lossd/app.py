@@ -81,7 +81,7 @@ def _routed(
     add_routes(app, health)
     add_v2(app, health, infer)
     add_docs(app)
-    _add_contract(app)
+    _add_openapi(app)
     return app
 
 
@@ -93,7 +93,7 @@ def serve_from_environment() -> ASGIApp:
     return create_app(settings, log)
 
 
-def contract() -> bytes:
+def openapi_document() -> bytes:
     """Return the OpenAPI document as it is committed: indented, with a newline at the end."""
     settings = Settings.model_construct()  # the defaults, whatever the environment says
     with ThreadPoolExecutor(1) as pool:
@@ -104,7 +104,7 @@ def contract() -> bytes:
     return orjson.dumps(openapi.document(app), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def _add_contract(app: FastAPI) -> None:
+def _add_openapi(app: FastAPI) -> None:
     document = orjson.dumps(openapi.document(app))
 
     async def served() -> Response:

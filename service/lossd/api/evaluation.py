@@ -20,7 +20,7 @@ from lossd.declaration.loss import Loss
 from lossd.losses import find
 from lossd.message import Answer, Call
 from lossd.settings import Settings
-from lossd.wire import Body, Codec, Limits, Parts
+from lossd.wire import Body, Codec, DecodeLimits, Parts
 from lossd.wire.content_encoding import compress
 from lossd.wire.query import with_query
 
@@ -39,7 +39,7 @@ class _EvaluationJob:
     reads: Codec
     writes: Codec
     unpack: Unpack | None
-    decode_limits: Limits
+    decode_limits: DecodeLimits
     compress_from_bytes: int
     call: Call = field(init=False)
 
@@ -72,7 +72,7 @@ class EvaluationEndpoint:
     def __init__(self, settings: Settings, dispatcher: Dispatcher) -> None:
         self.settings = settings
         self.dispatcher = dispatcher
-        self.decode_limits = Limits(
+        self.decode_limits = DecodeLimits(
             max_elements=settings.max_elements,
             max_depth=settings.max_depth,
             max_bytes=settings.max_body_bytes,

@@ -82,14 +82,14 @@ def _from_json(arguments: argparse.Namespace) -> tuple[Loss, Call]:
     from lossd.commands.files import find_file
     from lossd.errors import MalformedBody
     from lossd.losses import find
-    from lossd.wire import CODECS, Limits
+    from lossd.wire import CODECS, DecodeLimits
     from lossd.wire.json.document import read_object
 
     file = _file(arguments.more)
     if (array := find_file(file, "")) and array.path.suffix != ".json":
         raise Misuse(f"expected a request in JSON, got {file}; an array is an option, as in --input {file}")
     body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    limits = Limits(max_elements=sys.maxsize)
+    limits = DecodeLimits(max_elements=sys.maxsize)
     try:
         name = arguments.loss or read_object(body, frozenset(), limits).get("loss")
         if not isinstance(name, str):

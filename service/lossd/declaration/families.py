@@ -31,7 +31,7 @@ from lossd.numerics.tiles import tile_rows, tiles
 
 @dataclass(frozen=True)
 class Curve:
-    """A function of one variable, and its derivatives.
+    """A function of one variable, and its derivatives: each ``(rows,)`` and of the variable's dtype.
 
     Attributes:
         value: The function.
@@ -49,6 +49,8 @@ class Curve:
 @dataclass(frozen=True)
 class RowLoss:
     """The losses of some items of a batch, each a function of a row of numbers, and their derivatives.
+
+    All are of the dtype of the row.
 
     Attributes:
         value: The loss of each item, ``(rows,)``.

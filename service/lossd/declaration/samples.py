@@ -32,7 +32,7 @@ class CallForm:
 
     Attributes:
         name: The arguments that tell this form from the others, for people.
-        roles: Argument or vector setting to the role it is given in.
+        roles: Argument to the role it is given in.
     """
 
     name: str

@@ -16,7 +16,7 @@ from lossd.engine.bind import Bound
 from lossd.engine.dtypes import real_numbers
 from lossd.engine.layout import Block, block_of
 from lossd.engine.masks import per_value
-from lossd.engine.precision import Number, is_plain, trap
+from lossd.engine.precision import Number, keeps_digits, trap
 from lossd.engine.reductions import (
     REDUCTIONS,
     ReductionInputs,
@@ -57,7 +57,7 @@ def factors_of(
     names: tuple[str, ...], inputs: ReductionInputs, request: Request, bound: Bound
 ) -> tuple[dict[str, Factors], ReductionInputs]:
     """Return the factors of every reduction, and what they were made of: in `WIDE` if they lose digits in less."""
-    found = _plain_factors(names, inputs, request, bound)
+    found = _exact_factors(names, inputs, request, bound)
     if found is not None:
         return found, inputs
     inputs = widened(inputs)
@@ -109,7 +109,7 @@ def _sample_weight(request: Request, bound: Bound, selection: Selection) -> Arra
     return kept
 
 
-def _plain_factors(
+def _exact_factors(
     names: tuple[str, ...], inputs: ReductionInputs, request: Request, bound: Bound
 ) -> dict[str, Factors] | None:
     """Return the factors of every reduction, or None if some lose digits in float64 or in the call's arithmetic."""
@@ -119,7 +119,7 @@ def _plain_factors(
     except FloatingPointError:
         return None
     factors = (factor for each in found.values() for factor in (each.value, each.derivative))
-    return found if all(is_plain(factor, bound.computing) for factor in factors) else None
+    return found if all(keeps_digits(factor, bound.computing) for factor in factors) else None
 
 
 def _factors(name: str, inputs: ReductionInputs, request: Request, bound: Bound) -> Factors:

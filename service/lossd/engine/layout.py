@@ -55,7 +55,7 @@ class FlatRows:
         return np.array(rows, dtype, order="C")
 
     def write(self, block: Block, values: Array) -> None:
-        """Store values; those of a view are there already."""
+        """Store values, rounded to the array's type."""
         self.array[block] = rounded(values, self.array.dtype)
 
 

@@ -16,7 +16,7 @@ from lossd.engine.check import CheckedNames
 from lossd.engine.dtypes import real_numbers
 from lossd.engine.factors import Factors, factors_of, reduction_inputs
 from lossd.engine.normalizer import has_normalizer, normalizer_of
-from lossd.engine.precision import WIDE, is_plain
+from lossd.engine.precision import WIDE, keeps_digits
 from lossd.engine.reductions import REDUCTIONS, ReductionInputs, denominator
 from lossd.engine.request import Request
 from lossd.engine.selection import Selection
@@ -118,7 +118,7 @@ def make_plan(
         boosting=loss.boosting if options.convention == "gbm" else None,
         denominator=divisor.astype(np.float64) if isinstance(divisor, np.ndarray) else float(divisor),
         empty=options.empty,
-        extended=inputs is not given or not all(is_plain(setting, bound.computing) for setting in smooth),
+        extended=inputs is not given or not all(keeps_digits(setting, bound.computing) for setting in smooth),
     )
 
 

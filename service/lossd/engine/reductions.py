@@ -122,15 +122,15 @@ REDUCTIONS: Mapping[str, Reduction] = {
 def widened(inputs: ReductionInputs) -> ReductionInputs:
     """Return the inputs in a type that holds their sums and products."""
 
-    def wide(factor: Array | None) -> Array | None:
+    def extended(factor: Array | None) -> Array | None:
         return None if factor is None else factor.astype(WIDE)
 
     own = inputs.denominator
     return replace(
         inputs,
-        sample=wide(inputs.sample),
-        normalizer=wide(inputs.normalizer),
-        mean_scale=wide(inputs.mean_scale),
+        sample=extended(inputs.sample),
+        normalizer=extended(inputs.normalizer),
+        mean_scale=extended(inputs.mean_scale),
         denominator=None if own is None else WIDE(own),
     )
 

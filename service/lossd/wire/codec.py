@@ -24,7 +24,7 @@ _SMALL = 1 << 14  # bytes; copying so few costs less than sending them apart
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DecodeLimits:
     """How much one call may hold.
 
     Attributes:
@@ -38,8 +38,8 @@ class Limits:
     max_bytes: int = 2**29
 
 
-DEFAULT_LIMITS = Limits()
-ANSWER_LIMITS = Limits(max_elements=2**62, max_depth=64, max_bytes=2**62)
+DEFAULT_LIMITS = DecodeLimits()
+ANSWER_LIMITS = DecodeLimits(max_elements=2**62, max_depth=64, max_bytes=2**62)
 """Limits on an answer that a client asked for: those of NumPy."""
 
 
@@ -58,7 +58,7 @@ class Codec(Protocol):
     is_text: bool
     is_compressed: bool
 
-    def decode_call(self, body: Body, array_names: frozenset[str], limits: Limits = ...) -> Call:
+    def decode_call(self, body: Body, array_names: frozenset[str], limits: DecodeLimits = ...) -> Call:
         """Read a request: the names in ``array_names`` as arrays, every other name as an option.
 
         The arrays are views on the body where the format allows it. In a format without options, every
@@ -97,7 +97,7 @@ class Budget:
 
     __slots__ = ("left", "limits")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: DecodeLimits) -> None:
         self.limits = limits
         self.left = limits.max_elements
 

@@ -14,14 +14,14 @@ import orjson
 
 from lossd.errors import invalid, malformed
 from lossd.message import Array, Call
-from lossd.wire.codec import Budget, Limits
+from lossd.wire.codec import Budget, DecodeLimits
 from lossd.wire.numbers import read_array
 from lossd.wire.option import checked_option
 
 _MOST_PAIRS = 1000
 
 
-def with_query(call: Call, query: bytes, array_names: frozenset[str], limits: Limits) -> Call:
+def with_query(call: Call, query: bytes, array_names: frozenset[str], limits: DecodeLimits) -> Call:
     """Add what a query string says to a call; a name in ``array_names`` is an array there, too.
 
     Raises:

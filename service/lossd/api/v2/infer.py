@@ -16,7 +16,7 @@ from lossd.api.v2.outputs import call_for, outputs_of
 from lossd.declaration.loss import Loss
 from lossd.message import Answer, Call
 from lossd.settings import Settings
-from lossd.wire import Body, Limits
+from lossd.wire import Body, DecodeLimits
 from lossd.wire.open_inference.request import LENGTH_HEADER, Inference, decode_inference, read_header_length
 from lossd.wire.open_inference.response import Encoded, encode_inference
 
@@ -37,7 +37,7 @@ class _InferJob:
     model: str
     version: str
     unpack: Unpack | None
-    decode_limits: Limits
+    decode_limits: DecodeLimits
     inference: Inference = field(init=False)
 
     @property
@@ -67,7 +67,7 @@ class InferEndpoint:
     def __init__(self, settings: Settings, dispatcher: Dispatcher) -> None:
         self.settings = settings
         self.dispatcher = dispatcher
-        self.decode_limits = Limits(
+        self.decode_limits = DecodeLimits(
             max_elements=settings.max_elements,
             max_depth=settings.max_depth,
             max_bytes=settings.max_body_bytes,

@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 
 from lossd.message import Array
-from lossd.wire.codec import Budget, Limits
+from lossd.wire.codec import Budget, DecodeLimits
 from lossd.wire.json.byte_search import holds_more, holds_slow_numbers
 
 try:
@@ -45,7 +45,7 @@ class _Doubt(ValueError):
     """The shape of a list is not proven."""
 
 
-def read(text: bytes | bytearray, array_names: frozenset[str], limits: Limits) -> dict[str, Any] | None:
+def read(text: bytes | bytearray, array_names: frozenset[str], limits: DecodeLimits) -> dict[str, Any] | None:
     """Parse a JSON object, with each list of numbers under a name in ``array_names`` as an array.
 
     Returns None if the body is not JSON, not an object, or holds anything whose shape is not proven.
@@ -57,14 +57,14 @@ def read(text: bytes | bytearray, array_names: frozenset[str], limits: Limits) -
 
 
 def read_entries(
-    text: bytes | bytearray, members: frozenset[str], array_names: frozenset[str], limits: Limits
+    text: bytes | bytearray, members: frozenset[str], array_names: frozenset[str], limits: DecodeLimits
 ) -> dict[str, Any] | None:
     """Parse a JSON object like `read`; the names in ``array_names`` are those of objects listed under ``members``."""
     return _parsed(text, lambda root, proof: _listing(root, members, array_names, proof), limits)
 
 
 def _parsed(
-    text: bytes | bytearray, build: Callable[[Any, _Proof], dict[str, Any]], limits: Limits
+    text: bytes | bytearray, build: Callable[[Any, _Proof], dict[str, Any]], limits: DecodeLimits
 ) -> dict[str, Any] | None:
     if simdjson is None or holds_slow_numbers(text):
         return None
@@ -89,7 +89,7 @@ class _Proof:
 
     __slots__ = ("brackets", "limits", "pending")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: DecodeLimits) -> None:
         self.limits = limits
         self.brackets = 0
         self.pending: list[tuple[dict[str, Any], str, Any, tuple[int, ...], Any]] = []

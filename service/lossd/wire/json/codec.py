@@ -10,7 +10,7 @@ import numpy as np
 from lossd.message import Answer, Array, Call
 from lossd.wire import tensor
 from lossd.wire.answer_document import from_document, to_document
-from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, Limits, Parts
+from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, DecodeLimits, Parts
 from lossd.wire.json.document import read_object
 from lossd.wire.json.text import dumps
 from lossd.wire.numbers import read_array
@@ -22,7 +22,7 @@ is_text: bool = True
 is_compressed: bool = False
 
 
-def decode_call(body: Body, array_names: frozenset[str], limits: Limits = DEFAULT_LIMITS) -> Call:
+def decode_call(body: Body, array_names: frozenset[str], limits: DecodeLimits = DEFAULT_LIMITS) -> Call:
     """Read a request: the names in ``array_names`` as arrays unless null, every other name as an option.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from lossd.errors import MalformedBody, malformed
-from lossd.wire.codec import Body, Limits
+from lossd.wire.codec import Body, DecodeLimits
 from lossd.wire.garbage import without_collections
 from lossd.wire.json import buffers
 from lossd.wire.json.keys import count_colons, refuse_repeated_keys
@@ -31,7 +31,7 @@ _EXPECTED = {
 }
 
 
-def read_object(body: Body, array_names: frozenset[str], limits: Limits) -> dict[str, Any]:
+def read_object(body: Body, array_names: frozenset[str], limits: DecodeLimits) -> dict[str, Any]:
     """Parse a JSON object; lists of numbers under a name in ``array_names`` may already be arrays.
 
     Raises:
@@ -42,7 +42,7 @@ def read_object(body: Body, array_names: frozenset[str], limits: Limits) -> dict
 
 
 def read_entries(
-    body: Body, members: frozenset[str], array_names: frozenset[str], limits: Limits
+    body: Body, members: frozenset[str], array_names: frozenset[str], limits: DecodeLimits
 ) -> dict[str, Any]:
     """Parse a JSON object like `read_object`; ``array_names`` are those of objects listed under ``members``.
 

@@ -17,7 +17,7 @@ from lossd.errors import ErrorDetail, InvalidCall, NotAcceptable
 from lossd.message import Answer, Array, Call
 from lossd.wire import tensor
 from lossd.wire.answer_document import from_document, to_document
-from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, Limits, Parts, gather
+from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, DecodeLimits, Parts, gather
 from lossd.wire.msgpack.array import read_raw_array
 from lossd.wire.msgpack.document import is_map, members, option
 
@@ -31,7 +31,7 @@ _NIL = b"\xc0"
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def decode_call(body: Body, array_names: frozenset[str], limits: Limits = DEFAULT_LIMITS) -> Call:
+def decode_call(body: Body, array_names: frozenset[str], limits: DecodeLimits = DEFAULT_LIMITS) -> Call:
     """Read a request: the names in ``array_names`` as arrays unless nil, every other name as an option.
 
     Raises:
