@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 from lossd.declaration.domain import OneOf
+from lossd.declaration.example import Example
 from lossd.declaration.families import Curve, margin_loss, residual_loss
-from lossd.declaration.loss import Example, Loss, loss
+from lossd.declaration.loss import Loss, loss
 from lossd.declaration.result import Derivative, Pullback, Result, evaluated
 from lossd.declaration.roles import Items, Positive, Real, RowWeight
 from lossd.declaration.signature import Differentiable
@@ -35,7 +36,7 @@ from tests.losses.properties import PROPERTIES
 Spoil = Callable[[Loss], Loss]
 
 
-class Fault(NamedTuple):
+class ErrorDetail(NamedTuple):
     """A loss, a way to spoil it, and a way to spoil what the engine hears of a call."""
 
     loss: str
@@ -73,7 +74,7 @@ def _fused_kernels_stay_as_they_are() -> Iterator[None]:
     FUSED.update(before)
 
 
-def deaf(*unheard: str, of: tuple[str, ...] = ("mse",), **misheard: Any) -> tuple[Fault, ...]:
+def deaf(*unheard: str, of: tuple[str, ...] = ("mse",), **misheard: Any) -> tuple[ErrorDetail, ...]:
     """Spoil what a call asks, as if the engine did not look at it."""
 
     def hear(call: Call) -> Call:
@@ -83,7 +84,7 @@ def deaf(*unheard: str, of: tuple[str, ...] = ("mse",), **misheard: Any) -> tupl
         )
         return replace(call, arrays=arrays, options=options)
 
-    return tuple(Fault(name, hear=hear) for name in of)
+    return tuple(ErrorDetail(name, hear=hear) for name in of)
 
 
 def scaled(
@@ -104,8 +105,8 @@ def scaled(
 
 def _times(derivative: Derivative, factor: Any) -> Derivative:
     if isinstance(derivative, Pullback):
-        pull = derivative.pull
-        return Pullback(lambda upstream: pull(upstream * factor))
+        vjp = derivative.vjp
+        return Pullback(lambda upstream: vjp(upstream * factor))
 
     def slope() -> Array:
         found = evaluated(derivative)
@@ -224,19 +225,19 @@ def of_target(spoil: Spoil) -> Spoil:
 BOTH = ("mse", "nt_xent")  # row by row, and over a whole batch
 
 
-def each(spoil: Spoil, *names: str) -> tuple[Fault, ...]:
+def each(spoil: Spoil, *names: str) -> tuple[ErrorDetail, ...]:
     """Spoil several losses in one way."""
-    return tuple(Fault(name, spoil) for name in names)
+    return tuple(ErrorDetail(name, spoil) for name in names)
 
 
-FAULTS: Mapping[Callable[[Case], None], tuple[Fault, ...]] = {
-    derivatives.check_gradient: (*each(gradient_off, *BOTH), Fault("mse", of_target(gradient_off))),
+FAULTS: Mapping[Callable[[Case], None], tuple[ErrorDetail, ...]] = {
+    derivatives.check_gradient: (*each(gradient_off, *BOTH), ErrorDetail("mse", of_target(gradient_off))),
     derivatives.check_gradient_along_axes: each(gradient_off, *BOTH),
-    derivatives.check_hessian: (*each(hessian_off, *BOTH), Fault("mse", of_target(hessian_off))),
+    derivatives.check_hessian: (*each(hessian_off, *BOTH), ErrorDetail("mse", of_target(hessian_off))),
     derivatives.check_hvp: (
         *each(hessian_off, "mse", "cross_entropy"),
         *each(curvature_off, "nt_xent"),
-        Fault("mse", of_target(hessian_off)),
+        ErrorDetail("mse", of_target(hessian_off)),
     ),
     derivatives.check_hvp_of_all_arguments: each(curvature_off, *BOTH),
     reductions.check_identities: each(drifting, *BOTH),
@@ -252,16 +253,25 @@ FAULTS: Mapping[Callable[[Case], None], tuple[Fault, ...]] = {
     selection.check_mask_denominator: deaf("mask", of=BOTH),
     selection.check_nan_propagates: each(hides_nan, *BOTH),
     selection.check_finite_is_demanded: deaf("check_finite", of=BOTH),
-    layouts.check_layouts: (*each(drifting, *BOTH), Fault("mse", with_fused(_drifting))),
-    layouts.check_inputs_are_not_written: (*each(writing, *BOTH), Fault("mse", with_fused(_writing))),
-    layouts.check_block_size: (Fault("mse", depends_on_block), Fault("mse", with_fused(_by_block))),
-    layouts.check_threads: (Fault("mse", depends_on_thread), Fault("mse", with_fused(_by_thread))),
-    layouts.check_calls_before: (*each(drifting, *BOTH), Fault("mse", with_fused(_drifting))),
+    layouts.check_layouts: (*each(drifting, *BOTH), ErrorDetail("mse", with_fused(_drifting))),
+    layouts.check_inputs_are_not_written: (*each(writing, *BOTH), ErrorDetail("mse", with_fused(_writing))),
+    layouts.check_block_size: (
+        ErrorDetail("mse", depends_on_block),
+        ErrorDetail("mse", with_fused(_by_block)),
+    ),
+    layouts.check_threads: (
+        ErrorDetail("mse", depends_on_thread),
+        ErrorDetail("mse", with_fused(_by_thread)),
+    ),
+    layouts.check_calls_before: (*each(drifting, *BOTH), ErrorDetail("mse", with_fused(_drifting))),
     numbers.check_floating_types: (
         *each(short_of_digits, *BOTH),
-        Fault("mse", with_fused(_off)),
+        ErrorDetail("mse", with_fused(_off)),
     ),
-    numbers.check_integer_types: (*each(drifting, "nll", "nt_xent"), Fault("nll", with_fused(_drifting))),
+    numbers.check_integer_types: (
+        *each(drifting, "nll", "nt_xent"),
+        ErrorDetail("nll", with_fused(_drifting)),
+    ),
     numbers.check_whole_numbers_are_real_ones: each(drifting, *BOTH),
     numbers.check_fused_kernel: (
         *each(with_fused(_off), "mse", "cross_entropy", "triplet_margin"),

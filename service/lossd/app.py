@@ -16,11 +16,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lossd import __version__
 from lossd.api import openapi
 from lossd.api.admission import AdmissionControl
-from lossd.api.calls import Calls
 from lossd.api.cross_origin import cross_origin
+from lossd.api.dispatch import Dispatcher
 from lossd.api.docs import add_docs
 from lossd.api.error_boundary import ErrorBoundary
-from lossd.api.evaluation import PREFIX, Evaluation
+from lossd.api.evaluation import PREFIX, EvaluationEndpoint
 from lossd.api.fast_routes import FastRoute, FastRoutes
 from lossd.api.health import Health, drain_on_sigterm
 from lossd.api.log import Log, adopt_standard_logging, open_log
@@ -35,8 +35,8 @@ def create_app(settings: Settings, log: Log | None = None) -> ASGIApp:
     """Build the application. ``log`` takes the place of the one that the settings describe."""
     health = Health()
     pool = ThreadPoolExecutor(settings.compute_workers, thread_name_prefix="compute")
-    calls = Calls(settings, pool)
-    evaluation, infer = Evaluation(settings, calls), v2.Infer(settings, calls)
+    dispatcher = Dispatcher(settings, pool)
+    evaluation, infer = EvaluationEndpoint(settings, dispatcher), v2.InferEndpoint(settings, dispatcher)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -62,7 +62,10 @@ def create_app(settings: Settings, log: Log | None = None) -> ASGIApp:
 
 
 def _routed(
-    health: Health, evaluation: Evaluation, infer: v2.Infer, lifespan: Callable[[FastAPI], Any] | None = None
+    health: Health,
+    evaluation: EvaluationEndpoint,
+    infer: v2.InferEndpoint,
+    lifespan: Callable[[FastAPI], Any] | None = None,
 ) -> FastAPI:
     """Return the application with every route, documented, without layers in front."""
     app = FastAPI(
@@ -78,7 +81,7 @@ def _routed(
     add_routes(app, health)
     add_v2(app, health, infer)
     add_docs(app)
-    _add_contract(app)
+    _add_openapi(app)
     return app
 
 
@@ -90,16 +93,18 @@ def serve_from_environment() -> ASGIApp:
     return create_app(settings, log)
 
 
-def contract() -> bytes:
+def openapi_document() -> bytes:
     """Return the OpenAPI document as it is committed: indented, with a newline at the end."""
     settings = Settings.model_construct()  # the defaults, whatever the environment says
     with ThreadPoolExecutor(1) as pool:
-        calls = Calls(settings, pool)
-        app = _routed(Health(), Evaluation(settings, calls), v2.Infer(settings, calls))
+        dispatcher = Dispatcher(settings, pool)
+        app = _routed(
+            Health(), EvaluationEndpoint(settings, dispatcher), v2.InferEndpoint(settings, dispatcher)
+        )
     return orjson.dumps(openapi.document(app), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def _add_contract(app: FastAPI) -> None:
+def _add_openapi(app: FastAPI) -> None:
     document = orjson.dumps(openapi.document(app))
 
     async def served() -> Response:

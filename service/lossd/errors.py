@@ -15,7 +15,7 @@ LossdError                    500
 └── DeadlineExceeded          504
 
 A message reads ``expected <what>, got <what> - at `target[3]` `` and never holds the caller's data at length:
-every error is cut to `MOST_FAULTS` faults of bounded text here, whoever raises it.
+every error is cut to `MOST_DETAILS` faults of bounded text here, whoever raises it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
-MOST_FAULTS = 20
+MOST_DETAILS = 20
 """Faults that an error keeps; of more it keeps the number."""
 
 QUOTED = 80
@@ -34,7 +34,7 @@ _LONGEST_PLACE = 300  # 64 indices of two digits, behind a name
 _LONGEST_TEXT = 1000
 
 
-class Fault(NamedTuple):
+class ErrorDetail(NamedTuple):
     """One thing that is wrong, and where.
 
     Attributes:
@@ -51,9 +51,9 @@ class Fault(NamedTuple):
         place = f" - at `{self.at}`" if self.at else ""
         return f"expected {self.expected}, got {self.got}{place}"
 
-    def bounded(self) -> Fault:
+    def bounded(self) -> ErrorDetail:
         """Return the same fault without more text than a reader can use."""
-        return Fault(
+        return ErrorDetail(
             excerpt(self.at, _LONGEST_PLACE),
             excerpt(self.expected, _LONGEST_TEXT),
             excerpt(self.got, _LONGEST_PLACE),
@@ -71,15 +71,15 @@ class LossdError(Exception):
     Attributes:
         status: HTTP status of the response.
         title: The kind of error in a few words, the same for every occurrence.
-        faults: What is wrong and where, at most `MOST_FAULTS`; may be empty when the message says it all.
+        faults: What is wrong and where, at most `MOST_DETAILS`; may be empty when the message says it all.
         left_out: How many more things are wrong.
     """
 
     status: ClassVar[int] = 500
     title: ClassVar[str] = "internal error"
 
-    def __init__(self, detail: str = "", *, faults: Sequence[Fault] = (), left_out: int = 0) -> None:
-        self.faults = tuple([fault.bounded() for fault in faults[:MOST_FAULTS]])
+    def __init__(self, detail: str = "", *, faults: Sequence[ErrorDetail] = (), left_out: int = 0) -> None:
+        self.faults = tuple([fault.bounded() for fault in faults[:MOST_DETAILS]])
         self.left_out = left_out + len(faults) - len(self.faults)
         super().__init__(excerpt(detail, _LONGEST_TEXT) or self._summary() or self.title)
 
@@ -183,9 +183,9 @@ class DeadlineExceeded(LossdError):
 
 def invalid(at: str, expected: str, got: object) -> InvalidCall:
     """Build the error for one wrong value at ``at``."""
-    return InvalidCall(faults=[Fault(at, expected, str(got))])
+    return InvalidCall(faults=[ErrorDetail(at, expected, str(got))])
 
 
 def malformed(at: str, expected: str, got: object) -> MalformedBody:
     """Build the error for bytes that are not what their format says, at ``at``."""
-    return MalformedBody(faults=[Fault(at, expected, str(got))])
+    return MalformedBody(faults=[ErrorDetail(at, expected, str(got))])

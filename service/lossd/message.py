@@ -1,6 +1,9 @@
 """The two values that cross every layer: what was asked, and what came out.
 
-bytes > wire.decode_call > Call > engine.evaluate > Answer > wire.encode_answer > bytes
+bytes > codec.decode_call > Call > engine.prepare > engine.compute > Answer > codec.encode_answer > bytes
+
+``engine.evaluate`` is prepare and compute in one; the Open Inference Protocol has ``decode_inference`` and
+``encode_inference`` in place of a codec's functions.
 """
 
 from __future__ import annotations
@@ -13,14 +16,17 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+DERIVATIVES = ("gradient", "hessian", "hvp")
+"""The kinds of derivatives that an answer may hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request to evaluate a loss, whatever bytes it came as.
 
     Attributes:
-        arrays: Every array of the request under its own name: the loss's arguments and vector
-            settings, and the general arrays (``sample_weight``, ``mask``, ``upstream`` ...).
+        arrays: Every array of the request under its own name: the loss's arguments, and the general arrays
+            (``sample_weight``, ``mask``, ``upstream`` ...).
         options: Everything else under its own name: the loss's scalar settings and the general
             options (``reduction``, ``gradient``, ``axis`` ...), not yet validated.
         owned: Whether the arrays' memory belongs to this call alone, so that a gradient may take the

@@ -12,7 +12,7 @@ import pytest
 
 from lossd import __version__
 from lossd.__main__ import COMMANDS, main
-from lossd.app import contract
+from lossd.app import openapi_document
 from lossd.commands import healthcheck
 from lossd.losses import LOSSES
 from lossd.settings import Settings
@@ -89,9 +89,9 @@ def test_an_unknown_loss_is_exit_code_1_with_the_nearest(capsys: pytest.CaptureF
     assert "huber" in capsys.readouterr().err
 
 
-def test_openapi_prints_the_contract() -> None:
+def test_openapi_prints_the_document() -> None:
     result = lossd("openapi")
-    assert (result.returncode, result.stdout) == (0, contract())
+    assert (result.returncode, result.stdout) == (0, openapi_document())
 
 
 def test_eval_reads_a_request_from_standard_input() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lossd.wire import Limits
+from lossd.wire import DecodeLimits
 from lossd.wire.json import buffers as json_buffers
 from tests.api.excessive import BODIES, HEADS, JSON, Wrong
 from tests.api.serving import GOOD, InProcess
@@ -87,7 +87,7 @@ def test_each_error_is_told_or_counted(service: InProcess, count: int) -> None:
 
 def test_an_object_of_many_names_is_not_searched_for_each_of_them() -> None:
     text = json.dumps({str(number): [0.5] for number in range(1000)}).encode()
-    assert json_buffers.read(text, frozenset(), Limits()) is None  # orjson reads each name once
+    assert json_buffers.read(text, frozenset(), DecodeLimits()) is None  # orjson reads each name once
 
 
 def test_a_long_header_is_not_kept(service: InProcess) -> None:

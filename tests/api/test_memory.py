@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from lossd.api.compute import in_pool
+from lossd.api.exchange import Exchange
 from lossd.errors import InvalidCall, invalid
 
 
@@ -30,7 +31,7 @@ async def _fails(pool: ThreadPoolExecutor) -> weakref.ref[Any]:
 
     del body
     with contextlib.suppress(InvalidCall):
-        await in_pool(pool, work, deadline=float("inf"), receive=_connected)
+        await in_pool(pool, work, exchange=Exchange([]), receive=_connected)
         pytest.fail("the call did not fail")
     return kept
 

@@ -11,12 +11,12 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from lossd.api import openapi
 from lossd.api.catalogue import LossEntry
-from lossd.app import contract
+from lossd.app import openapi_document
 from lossd.engine import Options
 from lossd.losses import LOSSES
 from tests.api.serving import ROOT, InProcess
 
-DOCUMENT = json.loads(contract())
+DOCUMENT = json.loads(openapi_document())
 OPERATIONS = {
     operation["operationId"]: (path, method, operation)
     for path, methods in DOCUMENT["paths"].items()
@@ -32,7 +32,7 @@ def test_the_document_is_valid() -> None:
 
 
 def test_an_invalid_document_would_be_noticed() -> None:
-    broken = json.loads(contract())
+    broken = json.loads(openapi_document())
     broken["paths"]["/v1/losses/mse"]["post"]["responses"] = {}
     assert list(OpenAPIV31SpecValidator(broken).iter_errors())
 
@@ -40,7 +40,7 @@ def test_an_invalid_document_would_be_noticed() -> None:
 @pytest.mark.declarations
 def test_the_committed_document_is_this_one() -> None:
     committed = (ROOT / "openapi" / "openapi.json").read_bytes()
-    assert committed == contract(), "stale: run `make openapi` and commit what changed"
+    assert committed == openapi_document(), "stale: run `make openapi` and commit what changed"
 
 
 def test_the_served_document_is_this_one(service: InProcess) -> None:
@@ -50,7 +50,7 @@ def test_the_served_document_is_this_one(service: InProcess) -> None:
 def test_the_environment_does_not_change_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOSSD_PORT", "9000")
     monkeypatch.setenv("LOSSD_MAX_BODY_BYTES", "1")
-    assert json.loads(contract()) == DOCUMENT
+    assert json.loads(openapi_document()) == DOCUMENT
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -102,7 +102,7 @@ def test_every_summary_is_a_sentence() -> None:
 def test_a_family_without_a_sentence_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(openapi.FAMILIES, "overlap")
     with pytest.raises(ValueError, match="expected a sentence for the family overlap in FAMILIES"):
-        contract()
+        openapi_document()
 
 
 def test_every_reference_leads_somewhere() -> None:

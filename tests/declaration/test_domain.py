@@ -16,13 +16,12 @@ from lossd.declaration.domain import (
     WEIGHT,
     Distribution,
     Domain,
-    Index,
     Interval,
-    Length,
     OneOf,
     Whole,
     domain_text,
 )
+from lossd.declaration.index_domain import Index, Length
 
 SIZES = {"C": 4, "S": 3, "blank": 1}
 NAN, INF = np.nan, np.inf

@@ -7,9 +7,10 @@ from typing import Annotated
 import numpy as np
 import pytest
 
+from lossd.declaration.boosting import AS_DERIVED, Boosting
 from lossd.declaration.domain import SIGN
+from lossd.declaration.example import Example
 from lossd.declaration.families import Curve, margin_loss, residual_loss
-from lossd.declaration.loss import AS_DERIVED, Boosting, Example
 from lossd.declaration.roles import Positive
 from lossd.declaration.signature import Differentiable
 from lossd.engine import evaluate

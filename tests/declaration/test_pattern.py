@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lossd.declaration.domain import Index
+from lossd.declaration.index_domain import Index
 from lossd.declaration.pattern import AXES, Axis, Dimension, Pattern, parse
 from lossd.declaration.role import Role
 from lossd.losses import LOSSES

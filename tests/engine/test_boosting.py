@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lossd.api.catalogue import describe
-from lossd.declaration.loss import Boosting
+from lossd.declaration.boosting import Boosting
 from lossd.engine import evaluate
 from lossd.losses import LOSSES, find
 from lossd.message import Call

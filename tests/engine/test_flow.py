@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lossd.declaration.samples import sample_call
-from lossd.engine import evaluate, known
+from lossd.engine import evaluate, template_cache
 from lossd.errors import DeadlineExceeded, InvalidCall
 from lossd.losses import find
 from lossd.message import Call
@@ -205,7 +205,7 @@ def test_of_several_faults_the_first_is_told_whichever_thread_finds_which(thread
         assert refused.value.faults[0].at == "input[37]"
 
 
-def test_what_is_known_of_a_call_is_not_taken_for_an_equal_one_of_other_types():
+def test_the_template_of_a_call_is_not_taken_for_an_equal_one_of_other_types():
     arrays = {"input": np.zeros((2, 3)), "target": np.ones((2, 3))}
     for right, wrong in (
         ({"axis": [1]}, {"axis": [True]}),
@@ -239,10 +239,10 @@ def test_what_is_kept_of_a_call_holds_nothing_as_large_as_its_arrays(options):
 def test_a_long_list_of_options_is_not_kept():
     arrays = {"input": np.ones(3), "target": np.ones(3)}
     evaluate(find("mse"), Call(arrays))  # makes what every call needs
-    kept = known._kept.cache_info().currsize
+    kept = template_cache._template_of_zeros.cache_info().currsize
     for length in (33, 64):
         evaluate(find("mse"), Call(arrays, {"reduction": ["mean"] * length}))
-    assert known._kept.cache_info().currsize == kept
+    assert template_cache._template_of_zeros.cache_info().currsize == kept
 
 
 @pytest.mark.parametrize("loss", ["huber", "smooth_l1", "cross_entropy"])

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lossd.declaration.domain import WEIGHT
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Result
 from lossd.declaration.role import Role
 from lossd.engine import evaluate

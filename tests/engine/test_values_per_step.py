@@ -104,7 +104,7 @@ def test_a_discount_of_nothing_ends_an_episode():
         np.testing.assert_array_equal(found.gradient["sum"][name], expected.gradient["sum"][name])
 
 
-def test_held_arguments_have_derivatives_of_nothing():
+def test_arguments_behind_a_stop_gradient_have_derivatives_of_zero():
     answer = _ask("sum", stop_target_gradients=True, hessian=["v_tm1", "v_t"])
     np.testing.assert_array_equal(answer.gradient["sum"]["v_tm1"], -np.ones((3, 4)))
     for name in NAMES[1:]:

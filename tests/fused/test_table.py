@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from lossd.declaration.samples import forms, sample_call
-from lossd.engine import evaluate
-from lossd.engine.known import known_call
+from lossd.engine import evaluate, prepare
 from lossd.fused import FUSED
 from lossd.losses import LOSSES, find
 from lossd.message import Call
@@ -20,7 +19,7 @@ every_fused = pytest.mark.parametrize("name", NAMES)
 
 
 def is_fused(name: str, arrays: dict[str, Any], **options: Any) -> bool:
-    return known_call(find(name), Call(arrays, options), 1 << 20, None).fused is not None
+    return prepare(find(name), Call(arrays, options)).template.fused is not None
 
 
 def test_every_fused_kernel_belongs_to_a_loss():

@@ -17,7 +17,7 @@ from lossd.declaration.loss import Loss
 from lossd.declaration.samples import forms, sample_call
 from lossd.losses import LOSSES
 from lossd.message import Array
-from lossd.wire.open_inference.tensor import json_tensor
+from lossd.wire.open_inference.named_tensor import json_tensor
 from lossd.wire.tensor import to_base64
 from tests.api.serving import InProcess
 from tests.golden.calls import ANSWERS, OK, Record, ask

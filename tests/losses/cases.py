@@ -14,7 +14,7 @@ import numpy as np
 
 from lossd.declaration.loss import Loss
 from lossd.declaration.result import Normalizer
-from lossd.declaration.samples import SIZES, Form, core_places, forms, sample_call
+from lossd.declaration.samples import SIZES, CallForm, core_places, forms, sample_call
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
 from lossd.message import Answer, Array, Call
@@ -29,7 +29,7 @@ class Case:
     """One loss and one call of it, in float64."""
 
     loss: Loss
-    form: Form
+    form: CallForm
     call: Call
     batch: tuple[int, ...]
     drawn: bool
@@ -47,7 +47,9 @@ class Case:
     def differentiable(self) -> list[str]:
         """Return what of this call has a gradient; a default may lie at the edge of its range."""
         given = [
-            name for name, role in self.form.roles.items() if role.differentiable and name not in self.held
+            name
+            for name, role in self.form.roles.items()
+            if role.differentiable and name not in self.stop_gradient
         ]
         return given + list(self.loss.differentiable_settings if self.drawn else ())
 
@@ -57,14 +59,14 @@ class Case:
         return [
             name
             for name, role in self.form.roles.items()
-            if role.domain.kind == "real" and name not in self.held
+            if role.domain.kind == "real" and name not in self.stop_gradient
         ]
 
     @property
-    def held(self) -> frozenset[str]:
+    def stop_gradient(self) -> frozenset[str]:
         """Return the arguments that derivatives take for constants under this call's settings."""
         defaults = {name: default for name, (_, default) in self.loss.settings.items()}
-        return self.loss.held_under({**defaults, **self.call.options})
+        return self.loss.stop_gradient_under({**defaults, **self.call.options})
 
     @property
     def values(self) -> tuple[int, ...]:
@@ -107,7 +109,7 @@ def cases_of(loss: Loss) -> Iterator[Case]:
                     yield from (_with_class_axis(case, axis) for axis in CLASS_AXES)
 
 
-def _takes_any_batch(form: Form) -> bool:
+def _takes_any_batch(form: CallForm) -> bool:
     return next(iter(form.roles.values())).pattern.batched
 
 
@@ -116,7 +118,7 @@ def _with_class_axis(case: Case, axis: int) -> Case:
     return replace(case, call=call, class_axis=axis)
 
 
-def with_classes_at(form: Form, call: Call, axis: int) -> Call:
+def with_classes_at(form: CallForm, call: Call, axis: int) -> Call:
     """Return a call of classes on the default axis with them on another."""
     roles = form.roles
     arrays = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lossd.declaration.domain import Index
+from lossd.declaration.index_domain import Index
 from lossd.engine import evaluate
 from lossd.errors import InvalidCall
 from lossd.message import Array, Call

@@ -8,14 +8,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lossd.errors import BodyTooLarge, LossdError
-from lossd.wire import Limits
+from lossd.wire import DecodeLimits
 from lossd.wire.json import buffers as json_buffers
 from lossd.wire.open_inference.request import decode_inference
 from tests.v2.bytes_of import tensor
 from tests.wire.sameness import assert_same
 from tests.wire.test_json_buffers import LONG, VALUES, accelerated, without_simdjson
 
-LIMITS = Limits(max_elements=40, max_depth=4)
+LIMITS = DecodeLimits(max_elements=40, max_depth=4)
 
 SHAPES = st.lists(st.integers(0, 4), max_size=4).map(str)
 ENTRIES = st.lists(

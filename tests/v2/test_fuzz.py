@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lossd.errors import LossdError
-from lossd.wire import Limits
+from lossd.wire import DecodeLimits
+from lossd.wire.open_inference.named_tensor import DATATYPES
 from lossd.wire.open_inference.request import Inference, decode_inference, read_header_length
 from lossd.wire.open_inference.response import encode_inference
-from lossd.wire.open_inference.tensor import DATATYPES
 from tests.v2.bytes_of import tensor
 from tests.wire.sameness import assert_same
 from tests.wire.test_codecs import arrays
 
-SMALL = Limits(max_elements=1000, max_depth=6)
+SMALL = DecodeLimits(max_elements=1000, max_depth=6)
 GOOD = json.dumps(
     {
         "id": "x",

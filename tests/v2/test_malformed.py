@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from lossd.errors import BodyTooLarge, InvalidCall, MalformedBody
-from lossd.wire import Limits
+from lossd.wire import DecodeLimits
 from lossd.wire.open_inference.request import decode_inference, read_header_length
 from tests.v2.bytes_of import tensor
 
 F = tensor("a", "FP32", [2], [1, 2])
 RAW = tensor("a", "FP32", [2], size=8)
 EIGHT = struct.pack("<2f", 1, 2)
-MANY = Limits(max_elements=100, max_depth=4)
+MANY = DecodeLimits(max_elements=100, max_depth=4)
 
 
 def inputs(*entries: Any) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lossd.errors import MalformedBody
-from lossd.wire import CODECS, Limits
+from lossd.wire import CODECS, DecodeLimits
 from tests.wire.json_cases import TENSORS
 
-LIMITS = Limits(max_elements=1000, max_depth=4, max_bytes=100_000)
+LIMITS = DecodeLimits(max_elements=1000, max_depth=4, max_bytes=100_000)
 
 
 def assert_refused(media_type, body, at, message, *, error=MalformedBody, limits=LIMITS):

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 from lossd.errors import LossdError
 from lossd.message import Answer, Call
-from lossd.wire import CODECS, Limits
+from lossd.wire import CODECS, DecodeLimits
 from lossd.wire.tensor import DTYPES
 from tests.wire.array_cases import GOLDEN, READ_ONLY
 from tests.wire.json_cases import ANSWERS, CALLS, READ_ONLY_CALLS, TENSORS
@@ -115,7 +115,7 @@ SEEDS = {
     "application/json": JSON_SEEDS,
     **{kind: [*GOLDEN[kind], *(body for body, *_ in READ_ONLY[kind].values())] for kind in GOLDEN},
 }
-LIMITS = Limits(max_elements=1000, max_bytes=10_000)
+LIMITS = DecodeLimits(max_elements=1000, max_bytes=10_000)
 
 
 @st.composite

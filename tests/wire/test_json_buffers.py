@@ -15,13 +15,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lossd.errors import BodyTooLarge, InvalidCall, LossdError
-from lossd.wire import CODECS, Limits
+from lossd.wire import CODECS, DecodeLimits
 from lossd.wire.json import buffers as json_buffers
 from tests.wire.json_cases import CALLS, READ_ONLY_CALLS, TENSORS
 from tests.wire.sameness import assert_same
 
 JSON = CODECS["application/json"]
-LIMITS = Limits(max_elements=40, max_depth=4)
+LIMITS = DecodeLimits(max_elements=40, max_depth=4)
 LONG = b" " * 5000  # shorter bodies go to orjson at once
 
 accelerated = pytest.mark.skipif(json_buffers.simdjson is None, reason="pysimdjson is not installed")
@@ -162,11 +162,11 @@ def test_objects_in_lists_do_too():
 def test_brackets_are_counted_in_bodies_of_any_size(size):
     rows = [[1.5, 2.5]] * size
     body = orjson.dumps({"input": rows})
-    document = json_buffers.read(body, TENSORS, Limits())
+    document = json_buffers.read(body, TENSORS, DecodeLimits())
     assert document is not None
     assert document["input"].shape == (size, 2)
     mixed = body.replace(b"2.5]]}", b"[2.5]]]}")
-    assert json_buffers.read(mixed, TENSORS, Limits()) is None
+    assert json_buffers.read(mixed, TENSORS, DecodeLimits()) is None
 
 
 @accelerated
@@ -182,20 +182,25 @@ def test_more_items_than_the_parser_can_count_are_read():
 @accelerated
 def test_numbers_that_the_parser_reads_slowly_are_left_to_orjson():
     slow = b'{"input": [%s1]}' % (b"1.2345678901234567890123e-300, " * 500)
-    assert json_buffers.read(slow, TENSORS, Limits()) is None
+    assert json_buffers.read(slow, TENSORS, DecodeLimits()) is None
     with_exponents = b'{"input": [%s1]}' % (b"-1.2345678901234567e-300, " * 500)
-    assert json_buffers.read(with_exponents, TENSORS, Limits()) is not None
+    assert json_buffers.read(with_exponents, TENSORS, DecodeLimits()) is not None
 
 
 @accelerated
 def test_blocks_of_few_numbers_are_left_to_orjson():
-    assert json_buffers.read(orjson.dumps({"input": [[[1]]] * 20_000}), TENSORS, Limits()) is None
-    assert json_buffers.read(orjson.dumps({"input": [[[1] * 16]] * 20_000}), TENSORS, Limits()) is not None
+    assert json_buffers.read(orjson.dumps({"input": [[[1]]] * 20_000}), TENSORS, DecodeLimits()) is None
+    assert (
+        json_buffers.read(orjson.dumps({"input": [[[1] * 16]] * 20_000}), TENSORS, DecodeLimits()) is not None
+    )
 
 
 @accelerated
 def test_long_options_are_left_to_orjson():
-    assert json_buffers.read(orjson.dumps({"input": [1.5], "axis": [1] * 40_000}), TENSORS, Limits()) is None
+    assert (
+        json_buffers.read(orjson.dumps({"input": [1.5], "axis": [1] * 40_000}), TENSORS, DecodeLimits())
+        is None
+    )
 
 
 @pytest.mark.parametrize("name", CALLS | READ_ONLY_CALLS)

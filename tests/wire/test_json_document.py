@@ -8,7 +8,7 @@ import tracemalloc
 import pytest
 
 from lossd.errors import BodyTooLarge, InvalidCall, MalformedBody
-from lossd.wire import CODECS, Codec, Limits
+from lossd.wire import CODECS, Codec, DecodeLimits
 from tests.wire.json_cases import TENSORS
 
 JSON: Codec = CODECS["application/json"]
@@ -250,19 +250,21 @@ TOO_LARGE = {
 @pytest.mark.parametrize("name", TOO_LARGE)
 def test_more_elements_than_the_limit_are_too_large(name):
     with pytest.raises(BodyTooLarge, match=r"at most 6 elements .* max_elements"):
-        JSON.decode_call(TOO_LARGE[name], TENSORS, Limits(max_elements=6))
+        JSON.decode_call(TOO_LARGE[name], TENSORS, DecodeLimits(max_elements=6))
 
 
 def test_elements_up_to_the_limit_are_accepted():
-    call = JSON.decode_call(b'{"input": [[1, 2], [3, 4]], "target": [5], "weight": 6}', TENSORS, Limits(6))
+    call = JSON.decode_call(
+        b'{"input": [[1, 2], [3, 4]], "target": [5], "weight": 6}', TENSORS, DecodeLimits(6)
+    )
     assert sum(array.size for array in call.arrays.values()) == 6
 
 
 def test_depth_limit_is_the_number_of_dimensions():
     body = b'{"input": [[[1]]]}'
-    assert JSON.decode_call(body, TENSORS, Limits(max_depth=3)).arrays["input"].ndim == 3
+    assert JSON.decode_call(body, TENSORS, DecodeLimits(max_depth=3)).arrays["input"].ndim == 3
     with pytest.raises(MalformedBody, match="at most 2 dimensions"):
-        JSON.decode_call(body, TENSORS, Limits(max_depth=2))
+        JSON.decode_call(body, TENSORS, DecodeLimits(max_depth=2))
 
 
 @pytest.mark.parametrize("start", [b"", b'{"input":', b'{"axis":', b'{"input":[1],"a":'])

@@ -13,7 +13,7 @@ import pytest
 
 from lossd.errors import BodyTooLarge, LossdError
 from lossd.message import Call
-from lossd.wire import CODECS, Limits
+from lossd.wire import CODECS, DecodeLimits
 from lossd.wire.tensor import DTYPES
 from tests.wire.array_cases import FLOATS, ONE_MINUS_TWO, archive, deflated, member, npy, single
 from tests.wire.json_cases import TENSORS
@@ -102,7 +102,7 @@ def test_an_archive_decompresses_no_further_than_it_states(claimed):
         + squeezer.flush()
     )
     body = single(b"", packed=bomb, size=len(content) + claimed)
-    limits = Limits(max_elements=2**20, max_bytes=2**21)
+    limits = DecodeLimits(max_elements=2**20, max_bytes=2**21)
     tracemalloc.start()
     try:
         with pytest.raises(LossdError):

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from lossd.errors import BodyTooLarge, InvalidCall, LossdError, MalformedBody
 from lossd.message import Call
-from lossd.wire import Limits
+from lossd.wire import DecodeLimits
 from lossd.wire.query import to_query, with_query
 from tests.wire.json_cases import TENSORS
 from tests.wire.sameness import assert_same
 
-LIMITS = Limits(max_elements=10, max_depth=3)
+LIMITS = DecodeLimits(max_elements=10, max_depth=3)
 
 READ = {
     b"": {},
@@ -88,7 +88,7 @@ names = text.filter(lambda name: name and name not in TENSORS)
 @given(options=st.dictionaries(names, values))
 def test_what_is_written_reads_back(options):
     query = to_query(options).encode()
-    assert_same(with_query(Call({}), query, TENSORS, Limits(max_depth=64)).options, options)
+    assert_same(with_query(Call({}), query, TENSORS, DecodeLimits(max_depth=64)).options, options)
 
 
 @given(query=st.binary(max_size=100))

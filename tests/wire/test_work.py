@@ -17,12 +17,12 @@ import pytest
 
 from lossd.errors import LossdError
 from lossd.message import Call
-from lossd.wire import CODECS, Limits
+from lossd.wire import CODECS, DecodeLimits
 from tests.wire.array_cases import archive, deflated, member, npy, safetensors
 from tests.wire.json_cases import TENSORS
 
 SIZE = 1 << 20
-LIMITS = Limits(max_elements=SIZE, max_depth=16, max_bytes=8 * SIZE)
+LIMITS = DecodeLimits(max_elements=SIZE, max_depth=16, max_bytes=8 * SIZE)
 JSON, SAFETENSORS, MESSAGEPACK, NPZ = CODECS
 
 

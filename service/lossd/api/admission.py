@@ -38,51 +38,71 @@ class AdmissionControl:
         if not exchange.body_pending:
             await self.app(scope, receive, send)
             return
-        body_bytes = 0
-        reserved = 0
-
-        def reserve(size: int) -> None:
-            nonlocal reserved
-            with self.lock:
-                if self.in_flight + size > self.settings.max_in_flight_bytes:
-                    raise Overloaded("the limit on bytes in flight is reached; retry later")
-                self.in_flight += size
-                reserved += size
-
-        def reserve_body(size: int) -> None:
-            nonlocal body_bytes
-            if size > self.settings.max_body_bytes:
-                raise BodyTooLarge(
-                    f"expected a body of at most {self.settings.max_body_bytes} bytes, got {size}"
-                )
-            reserve(size - body_bytes)
-            body_bytes = size
-
-        async def limited_receive() -> Message:
-            if not exchange.body_pending:
-                return await receive()
-            message = start(receive())
-            if isinstance(message, Pending):
-                message = await self._in_time(message, exchange)
-            exchange.bytes_in += len(message.get("body", b""))
-            exchange.body_pending = message.get("more_body", False)
-            if MALFORMED in scope:
-                raise scope[MALFORMED]
-            if exchange.bytes_in > body_bytes:
-                reserve_body(exchange.bytes_in)
-            return message
-
+        admission = _Admission(self, scope, receive)
         try:
-            reserve_body(claimed)
-            exchange.reserve = reserve
-            await self.app(scope, limited_receive, send)
+            admission.reserve_body(claimed)
+            exchange.reserve = admission.reserve
+            await self.app(scope, admission.receive, send)
         finally:
-            with self.lock:
-                self.in_flight -= reserved
+            admission.release()
 
-    async def _in_time(self, part: Pending[Message], exchange: Exchange) -> Message:
+
+class _Admission:
+    """One request with a body: what it has reserved, and how its body is received within the limits."""
+
+    def __init__(self, control: AdmissionControl, scope: Scope, receive: Receive) -> None:
+        self.control = control
+        self.settings = control.settings
+        self.scope = scope
+        self.exchange: Exchange = scope[SCOPE_KEY]
+        self.unlimited_receive = receive
+        self.body_bytes = 0
+        self.reserved = 0
+
+    def reserve(self, size: int) -> None:
+        """Count bytes among those in flight, until the request ends.
+
+        Raises:
+            Overloaded: There are too many already.
+        """
+        control = self.control
+        with control.lock:
+            if control.in_flight + size > self.settings.max_in_flight_bytes:
+                raise Overloaded("the limit on bytes in flight is reached; retry later")
+            control.in_flight += size
+            self.reserved += size
+
+    def release(self) -> None:
+        """Count what the request reserved no more."""
+        with self.control.lock:
+            self.control.in_flight -= self.reserved
+
+    def reserve_body(self, size: int) -> None:
+        """Reserve as many bytes as the body is known to have."""
+        if size > self.settings.max_body_bytes:
+            raise BodyTooLarge(f"expected a body of at most {self.settings.max_body_bytes} bytes, got {size}")
+        self.reserve(size - self.body_bytes)
+        self.body_bytes = size
+
+    async def receive(self) -> Message:
+        """Receive the next message of the request, held to the limits while its body comes."""
+        exchange = self.exchange
+        if not exchange.body_pending:
+            return await self.unlimited_receive()
+        message = start(self.unlimited_receive())
+        if isinstance(message, Pending):
+            message = await self._in_time(message)
+        exchange.bytes_in += len(message.get("body", b""))
+        exchange.body_pending = message.get("more_body", False)
+        if MALFORMED in self.scope:
+            raise self.scope[MALFORMED]
+        if exchange.bytes_in > self.body_bytes:
+            self.reserve_body(exchange.bytes_in)
+        return message
+
+    async def _in_time(self, part: Pending[Message]) -> Message:
         """Await the next part of a body, within the longest silence and the longest request."""
-        left = exchange.started + self.settings.request_timeout_seconds - time.perf_counter()
+        left = self.exchange.started + self.settings.request_timeout_seconds - time.perf_counter()
         seconds = min(self.settings.body_timeout_seconds, left)
         try:
             async with asyncio.timeout(seconds):

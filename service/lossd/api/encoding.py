@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lossd.api.negotiation import Meanings, weighted
+from lossd.api.negotiation import HeaderCache, preferences
 from lossd.errors import UnsupportedMediaType, excerpt
 from lossd.wire import ENCODINGS, Body
 from lossd.wire.content_encoding import decompress
@@ -37,11 +37,11 @@ def answer_encoding(accept_encoding: bytes) -> str | None:
 
 
 def _read_accept_encoding(header: bytes) -> str | None:
-    liked = dict(weighted(header))
+    liked = dict(preferences(header))
     rest = liked.get("*", 0.0)
     best = max(ENCODINGS, key=lambda name: liked.get(name, rest))  # the first of equals
     quality = liked.get(best, rest)
     return best if quality > 0 and quality >= liked.get("identity", 0.0) else None
 
 
-_ANSWER_ENCODINGS = Meanings(_read_accept_encoding)
+_ANSWER_ENCODINGS = HeaderCache(_read_accept_encoding)

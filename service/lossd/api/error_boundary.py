@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lossd.api.exchange import SCOPE_KEY, CallerGone, Exchange
 from lossd.api.health import Health
 from lossd.api.log import Log
-from lossd.api.problems import Form, Problem, form_of, problem_of, send_problem
+from lossd.api.problems import Problem, ProblemFormat, form_of, problem_of, send_problem
 
 LINGER_SECONDS = 5.0
 
@@ -62,7 +62,7 @@ class ErrorBoundary:
         self.log.log(logging.ERROR, "request", exc_info=bug, **fields)
 
 
-async def _refuse(exchange: Exchange, problem: Problem, form: Form, send: Send) -> None:
+async def _refuse(exchange: Exchange, problem: Problem, form: ProblemFormat, send: Send) -> None:
     """Answer with the problem, unless an answer is under way: then the server must cut the connection."""
     if exchange.status:
         raise ConnectionError("failed after the response had started")

@@ -1,24 +1,26 @@
 """``POST /v1/losses/{name}``: bytes in, bytes out, past everything that a call does not need.
 
-`Evaluation` is a plain ASGI application. It also stands in the router, so that routing knows its path and method.
+`EvaluationEndpoint` is a plain ASGI application. It also stands in the router, so that routing knows its path and
+method.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from starlette.types import Receive, Scope, Send
 
 from lossd.api.body import read_arrays, read_text
-from lossd.api.calls import Calls, Decoded
-from lossd.api.compute import deadline_of
-from lossd.api.encoding import answer_encoding, unpacking
+from lossd.api.dispatch import Dispatcher
+from lossd.api.encoding import Unpack, answer_encoding, unpacking
 from lossd.api.exchange import SCOPE_KEY, Exchange
 from lossd.api.negotiation import answer_codec, request_codec
+from lossd.declaration.loss import Loss
 from lossd.losses import find
 from lossd.message import Answer, Call
 from lossd.settings import Settings
-from lossd.wire import Codec, Limits, Parts
+from lossd.wire import Body, Codec, DecodeLimits, Parts
 from lossd.wire.content_encoding import compress
 from lossd.wire.query import with_query
 
@@ -26,20 +28,58 @@ PREFIX = "/v1/losses/"
 _SLICE = 1 << 18
 
 
-class Evaluation:
+@dataclass(slots=True)
+class _EvaluationJob:
+    """One call in the formats that its headers name."""
+
+    loss: Loss
+    exchange: Exchange
+    body: Body
+    query: bytes
+    reads: Codec
+    writes: Codec
+    unpack: Unpack | None
+    decode_limits: DecodeLimits
+    compress_from_bytes: int
+    call: Call = field(init=False)
+
+    @property
+    def body_bytes(self) -> int | None:
+        return None if self.unpack or self.reads.is_compressed else len(self.body)
+
+    def decode(self) -> Call:
+        names, limits = self.loss.tensors, self.decode_limits
+        body = self.unpack(self.body, limits.max_bytes) if self.unpack else self.body
+        call = self.reads.decode_call(body, names, limits)
+        if self.query:
+            call = with_query(call, self.query, names, limits)
+        # Nobody else has the body: what may be written in it, the engine may write over.
+        self.call = Call(call.arrays, call.options, owned=True)
+        return self.call
+
+    def encode(self, answer: Answer) -> tuple[Parts, str | None]:
+        """Return the body of the answer, and its content encoding: it is compressed where that pays."""
+        parts = self.writes.encode_answer(answer, self.call)
+        if not self.writes.is_text or sum(map(len, parts)) < self.compress_from_bytes:
+            return parts, None
+        encoding = answer_encoding(self.exchange.headers.get(b"accept-encoding", b""))
+        return (parts, None) if encoding is None else (compress(parts, encoding), encoding)
+
+
+class EvaluationEndpoint:
     """Evaluates the loss that the path names on the arrays of the body."""
 
-    def __init__(self, settings: Settings, calls: Calls) -> None:
+    def __init__(self, settings: Settings, dispatcher: Dispatcher) -> None:
         self.settings = settings
-        self.calls = calls
-        self.limits = Limits(
+        self.dispatcher = dispatcher
+        self.decode_limits = DecodeLimits(
             max_elements=settings.max_elements,
             max_depth=settings.max_depth,
             max_bytes=settings.max_body_bytes,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one call."""
+        """Answer one call: choose its formats, receive its body, and send what it comes to."""
         exchange: Exchange = scope[SCOPE_KEY]
         headers = exchange.headers
         loss = find(scope["path"][len(PREFIX) :])
@@ -48,42 +88,25 @@ class Evaluation:
         packed = headers.get(b"content-encoding")
         unpack = unpacking(packed) if packed else None
         writes = answer_codec(headers.get(b"accept", b""), reads.media_type)
-        deadline = deadline_of(exchange, self.settings.request_timeout_seconds)
+        exchange.set_deadline(self.settings.request_timeout_seconds)
         claimed = headers.get(b"content-length")
         read = read_text if reads.is_text else read_arrays
-        body = await read(receive, int(claimed) if claimed is not None else None)
-
-        def decode() -> Decoded:
-            plain = unpack(body, self.limits.max_bytes) if unpack else body
-            call = reads.decode_call(plain, loss.tensors, self.limits)
-            if query := scope["query_string"]:
-                call = with_query(call, query, loss.tensors, self.limits)
-            # Nobody else has the body: what may be written in it, the engine may write over.
-            return Decoded(Call(call.arrays, call.options, owned=True))
-
-        def encode(answer: Answer, call: Call) -> tuple[Parts, str | None]:
-            return self._packed(writes.encode_answer(answer, call), writes, headers)
-
-        parts, encoding = await self.calls.answer(
+        job = _EvaluationJob(
             loss,
-            decode,
-            encode,
-            exchange=exchange,
-            receive=receive,
-            deadline=deadline,
-            size=None if unpack or reads.is_compressed else len(body),
+            exchange,
+            await read(receive, int(claimed) if claimed is not None else None),
+            scope["query_string"],
+            reads,
+            writes,
+            unpack,
+            self.decode_limits,
+            self.settings.compress_from_bytes,
         )
+        parts, encoding = await self.dispatcher.dispatch(job, receive)
         if encoding is None:
             await send_answer(send, writes.media_type, parts)
         else:
             await send_answer(send, writes.media_type, parts, (b"content-encoding", encoding.encode()))
-
-    def _packed(self, parts: Parts, codec: Codec, headers: Mapping[bytes, bytes]) -> tuple[Parts, str | None]:
-        """Compress an answer where it pays, and say in which encoding it is."""
-        if not codec.is_text or sum(map(len, parts)) < self.settings.compress_from_bytes:
-            return parts, None
-        encoding = answer_encoding(headers.get(b"accept-encoding", b""))
-        return (parts, None) if encoding is None else (compress(parts, encoding), encoding)
 
 
 async def send_answer(send: Send, media_type: str, parts: Parts, *more: tuple[bytes, bytes]) -> None:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from math import inf
 from random import getrandbits
 from typing import Any
+
+from lossd.errors import DeadlineExceeded, malformed
 
 SCOPE_KEY = "lossd.exchange"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
@@ -28,6 +31,7 @@ class Exchange:
         request_id: The caller's X-Request-ID where it is safe to repeat, else a new one.
         traceparent: The caller's W3C trace context, empty where there is none.
         started: `time.perf_counter` when the request came.
+        deadline: When the request ends, on the same clock.
         body_pending: Part of the request's body has not been received.
         loss, elements: What the call computes, once known.
         status: Status of the response, 0 until it starts.
@@ -40,6 +44,7 @@ class Exchange:
         "body_pending",
         "bytes_in",
         "bytes_out",
+        "deadline",
         "elements",
         "headers",
         "loss",
@@ -58,6 +63,7 @@ class Exchange:
             self.headers.get(b"x-request-id"), REQUEST_ID
         ) or b"%032x" % getrandbits(128)
         self.traceparent = _repeatable(self.headers.get(b"traceparent"), TRACEPARENT)
+        self.deadline = inf
         self.body_pending = False
         self.loss = ""
         self.elements = 0
@@ -66,6 +72,37 @@ class Exchange:
         self.bytes_out = 0
         self.problem = ""
         self.reserve: Callable[[int], None] = lambda size: None
+
+    def set_deadline(self, longest: float) -> None:
+        """End the request after ``longest`` seconds, or sooner if its ``Request-Timeout`` header says so.
+
+        Raises:
+            MalformedBody: The header is not a positive number of seconds.
+        """
+        asked = self.headers.get(b"request-timeout")
+        if asked is None:
+            self.deadline = self.started + longest
+            return
+        try:
+            seconds = float(asked)
+        except ValueError:
+            seconds = 0.0
+        if not seconds > 0:
+            raise malformed("Request-Timeout", "a positive number of seconds", asked[:40].decode("latin-1"))
+        self.deadline = self.started + min(seconds, longest)
+
+    def end_within(self, seconds: float) -> None:
+        """Bring the deadline forward to so many seconds after the request came, where that is sooner."""
+        self.deadline = min(self.deadline, self.started + seconds)
+
+    def check_deadline(self) -> None:
+        """Refuse to go on once the deadline has passed.
+
+        Raises:
+            DeadlineExceeded: It has.
+        """
+        if time.perf_counter() > self.deadline:
+            raise DeadlineExceeded("expected to finish before the deadline (Request-Timeout), got no further")
 
     def response_headers(self) -> list[tuple[bytes, bytes]]:
         """Return the headers that every response carries."""

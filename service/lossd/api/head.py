@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lossd.api.negotiation import Meanings
+from lossd.api.negotiation import HeaderCache
 from lossd.errors import HeadTooLarge, LossdError, MalformedRequest, UnknownTransferCoding, excerpt
 
 LONGEST_HEAD = 64 * 1024
@@ -17,7 +17,7 @@ MALFORMED = "lossd.malformed"
 _CODING = b"transfer-encoding"
 _VERSIONS = ("1.1", "1.0")
 _HOST = re.compile(rb"[^\s,/?#@\\]*")
-_IS_HOST = Meanings(lambda host: _HOST.fullmatch(host) is not None)
+_IS_HOST = HeaderCache(lambda host: _HOST.fullmatch(host) is not None)
 
 Headers = Sequence[tuple[bytes, bytes]]
 

@@ -17,16 +17,16 @@ UNTYPED = frozenset(("", "text/plain"))
 _LONGEST_KEPT = 256  # bytes of a header whose meaning is kept: callers must not fill the memory
 _MOST_KEPT = 256
 
-Meaning = TypeVar("Meaning")
+T = TypeVar("T")
 
 
-class Meanings(dict[bytes, Meaning]):
-    """What short headers mean, each read once; the same few come with nearly all requests."""
+class HeaderCache(dict[bytes, T]):
+    """A bounded cache from short headers to what they mean; the same few come with nearly all requests."""
 
-    def __init__(self, read: Callable[[bytes], Meaning]) -> None:
+    def __init__(self, read: Callable[[bytes], T]) -> None:
         self._read = read
 
-    def __missing__(self, header: bytes) -> Meaning:
+    def __missing__(self, header: bytes) -> T:
         meaning = self._read(header)
         if len(header) <= _LONGEST_KEPT:
             if len(self) >= _MOST_KEPT:
@@ -53,7 +53,7 @@ def answer_codec(accept: bytes, request: str) -> Codec:
     return _ANSWER_CODECS[request][accept]
 
 
-def weighted(header: bytes) -> list[tuple[str, float]]:
+def preferences(header: bytes) -> list[tuple[str, float]]:
     """Split a header such as ``Accept: application/json;q=0.5, */*`` into what is liked, and how much."""
     return [_weight(part) for part in header.decode("latin-1").lower().split(",") if part.strip()]
 
@@ -102,7 +102,7 @@ def _read_content_type(header: bytes) -> Codec:
 
 
 def _read_accept(header: bytes, request: str) -> Codec:
-    ranges = weighted(header)
+    ranges = preferences(header)
     candidates = [request, *(media_type for media_type in CODECS if media_type != request)]
     best = max(candidates, key=lambda media_type: _quality(media_type, ranges))  # the first of equals
     if _quality(best, ranges) > 0:
@@ -110,5 +110,5 @@ def _read_accept(header: bytes, request: str) -> Codec:
     raise NotAcceptable(f"expected an Accept header that allows {_possible()}, got {_shown(header)}")
 
 
-_REQUEST_CODECS = Meanings(_read_content_type)
-_ANSWER_CODECS = {request: Meanings(partial(_read_accept, request=request)) for request in CODECS}
+_REQUEST_CODECS = HeaderCache(_read_content_type)
+_ANSWER_CODECS = {request: HeaderCache(partial(_read_accept, request=request)) for request in CODECS}

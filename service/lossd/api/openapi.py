@@ -16,7 +16,7 @@ from lossd.api.evaluation import PREFIX
 from lossd.api.v2.contract import add_open_inference
 from lossd.declaration.loss import Loss
 from lossd.engine import evaluate
-from lossd.errors import MOST_FAULTS
+from lossd.errors import MOST_DETAILS
 from lossd.losses import LOSSES
 from lossd.wire import CODECS
 from lossd.wire.json import codec as json_codec
@@ -282,7 +282,7 @@ SCHEMAS: Schema = {
         },
     },
     "Tensors": {"type": "object", "additionalProperties": _ref("schemas", "Tensor")},
-    "Fault": {
+    "ErrorDetail": {
         "description": "One thing that is wrong, and where.",
         "type": "object",
         "required": ["at", "expected", "got"],
@@ -301,7 +301,7 @@ SCHEMAS: Schema = {
             "title": {"type": "string"},
             "status": {"type": "integer"},
             "detail": {"type": "string"},
-            "errors": {"type": "array", "items": _ref("schemas", "Fault"), "maxItems": MOST_FAULTS},
+            "errors": {"type": "array", "items": _ref("schemas", "ErrorDetail"), "maxItems": MOST_DETAILS},
             "errors_left_out": {
                 "description": "How many more errors there are; absent if none.",
                 "type": "integer",

@@ -1,6 +1,6 @@
 """How an error looks to the caller: one shape for every status, and no internals.
 
-The shape is RFC 9457's, but for paths whose callers were written for another protocol: `FORMS`.
+The shape is RFC 9457's, but for paths whose callers were written for another protocol: `PROBLEM_FORMATS`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Send
 
 from lossd import errors
-from lossd.errors import Fault, LossdError, Overloaded
+from lossd.errors import ErrorDetail, LossdError, Overloaded
 
 MEDIA_TYPE = "application/problem+json"
 PATH = "/problems/"
@@ -39,7 +39,7 @@ class Problem:
     title: str
     kind: str = ""
     detail: str = ""
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[ErrorDetail, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     left_out: int = 0
 
@@ -57,7 +57,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Form:
+class ProblemFormat:
     """How an error is told.
 
     Attributes:
@@ -71,17 +71,19 @@ class Form:
     statuses: Mapping[int, int] = field(default_factory=dict)
 
 
-RFC_9457 = Form(MEDIA_TYPE, Problem.document)
-FORMS: Mapping[str, Form] = {
+RFC_9457 = ProblemFormat(MEDIA_TYPE, Problem.document)
+PROBLEM_FORMATS: Mapping[str, ProblemFormat] = {
     # The Open Inference Protocol has one string, and one status for a request that is wrong.
-    "v2": Form("application/json", lambda problem: {"error": problem.detail or problem.title}, {422: 400}),
+    "v2": ProblemFormat(
+        "application/json", lambda problem: {"error": problem.detail or problem.title}, {422: 400}
+    ),
 }
 """First segment of a path to the form of its errors; every other path has that of RFC 9457."""
 
 
-def form_of(path: str) -> Form:
+def form_of(path: str) -> ProblemFormat:
     """Return the form in which a caller of ``path`` expects an error."""
-    return FORMS.get(path.lstrip("/").partition("/")[0], RFC_9457)
+    return PROBLEM_FORMATS.get(path.lstrip("/").partition("/")[0], RFC_9457)
 
 
 def kinds() -> dict[str, type[LossdError]]:
@@ -117,7 +119,7 @@ def _(error: HTTPException) -> Problem:
     return Problem(error.status_code, title, detail=error.detail, headers=error.headers or {})
 
 
-async def send_problem(send: Send, problem: Problem, form: Form, *, more_body: bool = False) -> None:
+async def send_problem(send: Send, problem: Problem, form: ProblemFormat, *, more_body: bool = False) -> None:
     """Answer with a problem; with ``more_body`` the response stays open and its connection will close."""
     body = orjson.dumps(form.document(problem))
     status = form.statuses.get(problem.status, problem.status)

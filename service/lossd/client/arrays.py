@@ -13,7 +13,7 @@ from lossd.client.methods import ALIASES, ARRAYS, GENERAL_ARRAYS
 from lossd.errors import invalid
 from lossd.message import Array, Call
 from lossd.wire.codec import ANSWER_LIMITS, Budget
-from lossd.wire.json.array import read_array
+from lossd.wire.numbers import read_array
 from lossd.wire.tensor import BFLOAT16, DTYPES
 
 _NOT_NUMBERS = "OSU"  # NumPy's kinds of objects, bytes and text

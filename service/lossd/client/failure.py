@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from lossd.errors import Fault, LossdError
+from lossd.errors import ErrorDetail, LossdError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Problem:
     title: str
     detail: str
     kind: str = ""
-    errors: tuple[Fault, ...] = ()
+    errors: tuple[ErrorDetail, ...] = ()
     request_id: str = ""
 
 
@@ -85,10 +85,10 @@ def read_problem(status: int, headers: Mapping[str, str], body: bytes | bytearra
     )
 
 
-def _faults(errors: Any) -> list[Fault]:
+def _faults(errors: Any) -> list[ErrorDetail]:
     entries = errors if isinstance(errors, list) else []
     return [
-        Fault(*(str(entry.get(name, "")) for name in Fault._fields))
+        ErrorDetail(*(str(entry.get(name, "")) for name in ErrorDetail._fields))
         for entry in entries
         if isinstance(entry, dict)
     ]

@@ -82,14 +82,14 @@ def _from_json(arguments: argparse.Namespace) -> tuple[Loss, Call]:
     from lossd.commands.files import find_file
     from lossd.errors import MalformedBody
     from lossd.losses import find
-    from lossd.wire import CODECS, Limits
+    from lossd.wire import CODECS, DecodeLimits
     from lossd.wire.json.document import read_object
 
     file = _file(arguments.more)
     if (array := find_file(file, "")) and array.path.suffix != ".json":
         raise Misuse(f"expected a request in JSON, got {file}; an array is an option, as in --input {file}")
     body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    limits = Limits(max_elements=sys.maxsize)
+    limits = DecodeLimits(max_elements=sys.maxsize)
     try:
         name = arguments.loss or read_object(body, frozenset(), limits).get("loss")
         if not isinstance(name, str):
@@ -153,7 +153,7 @@ def _array(name: str, words: list[str]) -> Array:
     """Read an array from a file, or as JSON; several words are the numbers of a list."""
     from lossd.commands.files import READERS, find_file, read_file
     from lossd.wire.codec import ANSWER_LIMITS, Budget
-    from lossd.wire.json.array import read_array
+    from lossd.wire.numbers import read_array
 
     if not words:
         raise Misuse(f"expected a value after --{name}, got none")
@@ -172,11 +172,11 @@ def _array(name: str, words: list[str]) -> Array:
 
 def _option(name: str, words: list[str]) -> Any:
     """Read a setting or a general option: no word means true, several make a list, as commas do."""
-    from lossd.wire.query import read_value
+    from lossd.wire.query import read_text_value
 
     if not words:
         return True
-    values = [read_value(word) for word in words]
+    values = [read_text_value(word) for word in words]
     if len(values) == 1:
         return values[0]
     return [item for value in values for item in (value if isinstance(value, list) else [value])]

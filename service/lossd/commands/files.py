@@ -20,10 +20,10 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
-from lossd.errors import Fault, LossdError
+from lossd.errors import ErrorDetail, LossdError
 from lossd.message import Array
 from lossd.wire.codec import ANSWER_LIMITS, Budget
-from lossd.wire.json.array import read_array
+from lossd.wire.numbers import read_array
 
 
 class UnreadableFile(Exception):
@@ -45,7 +45,7 @@ class Wanted(NamedTuple):
 
     def fault(self, expected: str, got: str, place: str = "") -> UnreadableFile:
         """Return the error for this file; ``place`` is where in it."""
-        return UnreadableFile(f"{Fault(str(self.path), expected, got)}{place}")
+        return UnreadableFile(f"{ErrorDetail(str(self.path), expected, got)}{place}")
 
 
 def find_file(word: str, argument: str) -> Wanted | None:

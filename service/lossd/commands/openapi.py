@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the document."""
-    from lossd.app import contract
+    from lossd.app import openapi_document
 
-    sys.stdout.buffer.write(contract())
+    sys.stdout.buffer.write(openapi_document())
     return 0

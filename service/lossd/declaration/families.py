@@ -16,8 +16,10 @@ from typing import Any, Literal
 import numpy as np
 
 from lossd.declaration.alias import Alias
+from lossd.declaration.boosting import AS_DERIVED, Boosting
 from lossd.declaration.cost import Cost
-from lossd.declaration.loss import AS_DERIVED, Boosting, Example, Loss, loss
+from lossd.declaration.example import Example
+from lossd.declaration.loss import Loss, loss
 from lossd.declaration.result import Derivative, Normalizer, Pullback, Result, Thunk, evaluated
 from lossd.declaration.roles import ItemLabels, Items, Real, Sign
 from lossd.message import Array
@@ -29,7 +31,7 @@ from lossd.numerics.tiles import tile_rows, tiles
 
 @dataclass(frozen=True)
 class Curve:
-    """A function of one variable, and its derivatives.
+    """A function of one variable, and its derivatives: each ``(rows,)`` and of the variable's dtype.
 
     Attributes:
         value: The function.
@@ -47,6 +49,8 @@ class Curve:
 @dataclass(frozen=True)
 class RowLoss:
     """The losses of some items of a batch, each a function of a row of numbers, and their derivatives.
+
+    All are of the dtype of the row.
 
     Attributes:
         value: The loss of each item, ``(rows,)``.
@@ -180,7 +184,7 @@ def pair_loss(
                     slope = times(weight, evaluated(rows.slope))
                     turned[here] += slope @ found.unit
                     turned += slope.T @ found.unit[here]
-                return found.pull(turned)
+                return found.vjp(turned)
 
             def of_setting(name: str) -> Array:
                 parts = [evaluated(rows.settings[name]) for _, rows in kept or by_tiles()]

@@ -27,20 +27,20 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, wraps
+from functools import cached_property
 from typing import Any, Literal
 
 from lossd.declaration.alias import Alias
+from lossd.declaration.boosting import AS_DERIVED, Boosting
 from lossd.declaration.constraint import Constraint
 from lossd.declaration.cost import BY_PATTERNS, Cost
 from lossd.declaration.domain import WEIGHT, Domain
+from lossd.declaration.example import Example
 from lossd.declaration.pattern import Pattern, parse
-from lossd.declaration.result import Normalizer, Result, one_per_row
+from lossd.declaration.result import Kernel, Normalizer, one_per_row, taking_weight
 from lossd.declaration.role import Role
 from lossd.declaration.signature import PLACING, Argument, read_docstring, read_signature
-from lossd.message import Array
 
-Kernel = Callable[..., Result]
 Settings = Mapping[str, Any]
 
 # Arrays and options that go with every loss, whatever it is: no argument or setting has such a name.
@@ -49,39 +49,6 @@ GENERAL_OPTIONS = (
     *("reduction", "gradient", "hessian", "axis", "denominator", "empty", "broadcast", "check_finite"),
     *("check_target", "dtype", "convention", "size_average", "reduce", "encoding"),
 )
-
-
-class Example:
-    """A worked example: by hand or from the source, never from our own kernel.
-
-    Attributes:
-        call: Arguments and settings by name.
-        value: The unreduced loss.
-    """
-
-    def __init__(self, *, value: Any, **call: Any) -> None:
-        self.call: Mapping[str, Any] = call
-        self.value = value
-
-
-@dataclass(frozen=True)
-class Boosting:
-    """What gradient boosting libraries use where it is not the derivative itself.
-
-    Attributes:
-        library: Whose objective it is, for people; empty where no library has the loss.
-        gradient: Factor on the gradient.
-        hessian: Turns each row's second derivative, and the weight that is in it, into what the
-            libraries divide by; for pullbacks, the diagonal of the weighted sum's Hessian, and 1.
-    """
-
-    library: str = ""
-    gradient: float = 1.0
-    hessian: Callable[[Array, Array | float], Array] = lambda hessian, weight: hessian
-
-
-AS_DERIVED = Boosting()
-"""The derivatives themselves, where no boosting library has the loss."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +77,7 @@ class Loss:
     boosting: Boosting = AS_DERIVED
     of_residual: bool = False
     long_double: bool = False
-    held: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    stop_gradient: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     alias: Alias | None = field(default=None)  # the name it is known as, if that changes anything
 
     @cached_property
@@ -155,9 +122,11 @@ class Loss:
         """Names of the arguments that the normalizer depends on."""
         return () if self.normalizer is None else tuple(inspect.signature(self.normalizer).parameters)
 
-    def held_under(self, settings: Settings) -> frozenset[str]:
+    def stop_gradient_under(self, settings: Settings) -> frozenset[str]:
         """Return the arguments that derivatives take for constants under these settings."""
-        return frozenset(name for setting, names in self.held.items() if settings[setting] for name in names)
+        return frozenset(
+            name for setting, names in self.stop_gradient.items() if settings[setting] for name in names
+        )
 
     def known_as(self, alias: Alias) -> Loss:
         """Return the loss as the framework of ``alias`` means it."""
@@ -180,7 +149,7 @@ def loss(
     boosting: Boosting = AS_DERIVED,
     of_residual: bool = False,
     long_double: bool = False,
-    held: Mapping[str, tuple[str, ...]] | None = None,
+    stop_gradient: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Callable[[Kernel], Loss]:
     """Declare the decorated kernel as a loss.
 
@@ -200,8 +169,8 @@ def loss(
         of_residual: Whether it is a function of the absolute residual, so that complex arguments have a meaning and
             what underflows on the way may be scaled up again.
         long_double: Whether its kernel runs in long double too, as that of any loss of the residual does.
-        held: Boolean setting to the arguments that derivatives take for constants where it is true; a kernel gives
-            their derivatives all the same.
+        stop_gradient: Boolean setting to the arguments that derivatives take for constants where it is true; a kernel
+            gives their derivatives all the same.
 
     Raises:
         TypeError: The declaration lacks something, or uses a name that is taken.
@@ -226,7 +195,7 @@ def loss(
             differentiable_settings=signature.differentiable,
             setting_domains=signature.domains,
             example=example,
-            kernel=_weighted(kernel) if weight is not None else kernel,
+            kernel=taking_weight(kernel) if weight is not None else kernel,
             gradient=gradient,
             value=parse(value),
             one_of=one_of,
@@ -236,23 +205,13 @@ def loss(
             boosting=boosting,
             of_residual=of_residual,
             long_double=long_double or of_residual,
-            held=held or {},
+            stop_gradient=stop_gradient or {},
         )
         for expected in _mistakes(declared, described, kernel):
             raise TypeError(f"{declared.name}: expected {expected}")
         return declared
 
     return declare
-
-
-def _weighted(kernel: Kernel) -> Kernel:
-    """Return a kernel that takes a weight of each row too."""
-
-    @wraps(kernel)
-    def with_weight(*args: Any, weight: Array | None = None, **others: Any) -> Result:
-        return kernel(*args, **others).times(weight)
-
-    return with_weight
 
 
 def _mistakes(declared: Loss, described: Mapping[str, str], kernel: Kernel) -> Iterator[str]:
@@ -267,11 +226,11 @@ def _mistakes(declared: Loss, described: Mapping[str, str], kernel: Kernel) -> I
         yield f"a name that no general option has, got {_listed(taken)}"
     if unknown:
         yield f"`gradient` to name some of {_listed(declared.differentiable)}, got {_listed(unknown)}"
-    strange_held = {*declared.held} - {*declared.settings} | {
-        name for names in declared.held.values() for name in names if name not in declared.by_name
+    strange_stops = {*declared.stop_gradient} - {*declared.settings} | {
+        name for names in declared.stop_gradient.values() for name in names if name not in declared.by_name
     }
-    if strange_held:
-        yield f"`held` to map settings to arguments, got {_listed(strange_held)}"
+    if strange_stops:
+        yield f"`stop_gradient` to map settings to arguments, got {_listed(strange_stops)}"
     if not declared.summary:
         yield "a docstring, whose first line is the summary"
     if silent:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
 
 from lossd.message import Array
 from lossd.numerics.stable import times
@@ -16,11 +18,11 @@ class Pullback:
     """A derivative as a vector-Jacobian product, for values that share what they depend on.
 
     Attributes:
-        pull: From the gradient with respect to each value, in the values' shape, to that with respect to the argument,
+        vjp: From the gradient with respect to each value, in the values' shape, to that with respect to the argument,
             in the shape in which the kernel sees the argument.
     """
 
-    pull: Callable[[Array], Array]
+    vjp: Callable[[Array], Array]
 
 
 Derivative = Thunk | Pullback
@@ -66,6 +68,9 @@ class Result:
         )
 
 
+Kernel = Callable[..., Result]
+
+
 def evaluated(derivative: Derivative) -> Array:
     """Return a partial derivative, computed now if it was not yet."""
     assert not isinstance(derivative, Pullback)
@@ -84,8 +89,8 @@ def _scaled(derivatives: Mapping[str, Derivative], weight: Array) -> dict[str, D
 def _scaled_one(derivative: Derivative, weight: Array) -> Derivative:
     """Return a derivative times the weight of its value, still computed as late as it was."""
     if isinstance(derivative, Pullback):
-        pull = derivative.pull
-        return Pullback(lambda upstream: pull(times(weight, upstream)))
+        vjp = derivative.vjp
+        return Pullback(lambda upstream: vjp(times(weight, upstream)))
     if callable(derivative):
         return lambda: weighted(weight, derivative())
     return weighted(weight, derivative)
@@ -113,3 +118,13 @@ class Normalizer:
 def one_per_row(weight: Array | None) -> Normalizer | None:
     """Return the normalizer of a weighted mean: each row adds its ``weight``; None where there is no weight."""
     return None if weight is None else Normalizer(weight, {"weight": lambda upstream: upstream})
+
+
+def taking_weight(kernel: Kernel) -> Kernel:
+    """Return a kernel that takes a weight of each row too."""
+
+    @wraps(kernel)
+    def with_weight(*args: Any, weight: Array | None = None, **others: Any) -> Result:
+        return kernel(*args, **others).times(weight)
+
+    return with_weight

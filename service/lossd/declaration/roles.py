@@ -13,10 +13,10 @@ from lossd.declaration.domain import (
     SIGN,
     WEIGHT,
     Distribution,
-    Index,
     Interval,
     Whole,
 )
+from lossd.declaration.index_domain import Index
 from lossd.declaration.role import Role
 from lossd.message import Array
 

@@ -27,19 +27,19 @@ SIZES: Sizes = {letter: axis.sample for letter, axis in AXES.items() if letter !
 
 
 @dataclass(frozen=True, eq=False)
-class Form:
+class CallForm:
     """One way to call a loss: which of its arguments are given, each in which of its forms.
 
     Attributes:
         name: The arguments that tell this form from the others, for people.
-        roles: Argument or vector setting to the role it is given in.
+        roles: Argument to the role it is given in.
     """
 
     name: str
     roles: Mapping[str, Role]
 
 
-def forms(loss: Loss) -> tuple[Form, ...]:
+def forms(loss: Loss) -> tuple[CallForm, ...]:
     """Return every way to call ``loss``: each alternative, each form, without and with what is optional."""
     every = loss.arguments
     alternatives: Sequence[str] = loss.one_of or ("",)
@@ -55,7 +55,9 @@ def forms(loss: Loss) -> tuple[Form, ...]:
                 if r is not a.role.forms[0]
             ]
             named = {a.name: role for a, role in zip(given, roles, strict=True)}
-            found.append(Form(" + ".join(filter(None, [chosen, *marks, *sorted(extra)])) or "plain", named))
+            found.append(
+                CallForm(" + ".join(filter(None, [chosen, *marks, *sorted(extra)])) or "plain", named)
+            )
     return tuple(found)
 
 
@@ -63,7 +65,7 @@ def sample_call(
     loss: Loss,
     rng: np.random.Generator,
     *,
-    form: Form | None = None,
+    form: CallForm | None = None,
     batch: Shape = (6,),
     sizes: Sizes = SIZES,
     dtype: Any = np.float64,

@@ -10,7 +10,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import Field
 
-from lossd.declaration.domain import Domain, Index
+from lossd.declaration.domain import Domain
+from lossd.declaration.index_domain import Index
 from lossd.declaration.role import Role
 
 _CLASS_AXIS = "Axis of the classes; 1 is also that of an array which has no other."

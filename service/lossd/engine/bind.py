@@ -17,7 +17,7 @@ from lossd.engine.dtypes import EXACT, DType, check_dtype, computing_dtype, stor
 from lossd.engine.layout import BroadcastRows, Rows, rows_of
 from lossd.engine.lists import Lists, list_rows, of_group, padded_lists
 from lossd.engine.request import Request
-from lossd.engine.shapes import Form, flat_forms, forms_of, name_sizes, shape_text
+from lossd.engine.shapes import MatchedArray, flat_forms, forms_of, name_sizes, shape_text
 from lossd.errors import invalid
 from lossd.message import Array
 
@@ -171,7 +171,9 @@ def _check_one_of(request: Request) -> None:
         raise invalid(" or ".join(names), f"exactly one of {', '.join(names)}", f"{len(given)} of them")
 
 
-def bind_array(form: Form, batch: Shape, *, broadcast: bool, lists: Lists | None = None) -> BoundArray:
+def bind_array(
+    form: MatchedArray, batch: Shape, *, broadcast: bool, lists: Lists | None = None
+) -> BoundArray:
     """See an array by rows, broadcast to the batch where its role or the caller says so."""
     argument, role, array, core = form
     if role.shared:
@@ -205,7 +207,7 @@ def _broadcast(array: Array, shape: Shape, name: str) -> Array:
         ) from None
 
 
-def with_arrays(
+def bind_again(
     bound: Bound, arrays: Mapping[str, Array], *, broadcast: bool, starts: Mapping[str, Array]
 ) -> Bound:
     """Bind a call's arrays as those of another call of the same shapes and types were bound.
@@ -217,8 +219,8 @@ def with_arrays(
         starts: Where the rows of arrays that had them one after the other begin.
     """
     rebound = {}
-    for name, known in bound.arrays.items():
-        form = Form(known.argument, known.role, arrays[name], known.core)
+    for name, given in bound.arrays.items():
+        form = MatchedArray(given.argument, given.role, arrays[name], given.core)
         found = bind_array(form, bound.batch, broadcast=broadcast)
         rebound[name] = replace(found, starts=starts[name]) if name in starts else found
     return replace(bound, arrays=rebound)

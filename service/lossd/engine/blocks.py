@@ -23,7 +23,7 @@ from lossd.engine.lists import cut_lists, power_of_two
 from lossd.message import Array
 from lossd.numerics.tiles import checkpoints
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 Checkpoint = Callable[[], None]
 
 # Bytes of the widest argument's block. Half as many would fit a second-level cache of 1 MiB better; but the calls of
@@ -82,8 +82,8 @@ def one_blas_thread() -> None:
 
 
 def run_blocks(
-    work: Callable[[Block], Result], blocks: Sequence[Block], threads: int, checkpoint: Checkpoint | None
-) -> list[Result]:
+    work: Callable[[Block], T], blocks: Sequence[Block], threads: int, checkpoint: Checkpoint | None
+) -> list[T]:
     """Do the work for every block and return the results in block order.
 
     Args:
@@ -105,7 +105,7 @@ def run_blocks(
     return [shared.results[place] for place in range(len(blocks))]
 
 
-def _one(work: Callable[[Block], Result], block: Block, checkpoint: Checkpoint | None) -> Result:
+def _one(work: Callable[[Block], T], block: Block, checkpoint: Checkpoint | None) -> T:
     if checkpoint is None:
         return work(block)
     checkpoint()
@@ -113,19 +113,19 @@ def _one(work: Callable[[Block], Result], block: Block, checkpoint: Checkpoint |
         return work(block)
 
 
-class _Shared(Generic[Result]):
+class _Shared(Generic[T]):
     """Blocks that several threads take one at a time: the first that is free, whichever thread wakes when.
 
     Blocks are taken in order, so whatever fails first in that order is among the failures.
     """
 
     def __init__(
-        self, work: Callable[[Block], Result], blocks: Sequence[Block], checkpoint: Checkpoint | None
+        self, work: Callable[[Block], T], blocks: Sequence[Block], checkpoint: Checkpoint | None
     ) -> None:
         self.work = work
         self.checkpoint = checkpoint
         self.waiting = deque(enumerate(blocks))
-        self.results: dict[int, Result] = {}
+        self.results: dict[int, T] = {}
         self.failures: dict[int, BaseException] = {}
         self.error_state: Mapping[str, Any] = np.geterr()
 

@@ -10,9 +10,9 @@ from lossd.declaration.pattern import AXES, Sizes, parse
 from lossd.engine.bind import Bound
 from lossd.engine.curvature import products_by_dual_numbers
 from lossd.engine.lists import lengths_of, power_of_two
-from lossd.engine.reduce import REDUCTIONS
+from lossd.engine.reductions import REDUCTIONS
 from lossd.engine.request import Request
-from lossd.engine.wanted import Wanted, reductions_of, wanted_of
+from lossd.engine.wanted import Wanted
 from lossd.numerics.tiles import TILE_ELEMENTS
 
 # Elements on which a NumPy call takes longer than to make it.
@@ -61,22 +61,21 @@ class Estimate:
         return (self.work + _ANSWER_WORK * self.answer) / _OPERATIONS_PER_SECOND
 
 
-def estimate(request: Request, bound: Bound, block_rows: int) -> Estimate:
+def estimate(request: Request, bound: Bound, wanted: Wanted, block_rows: int) -> Estimate:
     """Follow a call's cost from its shapes and the declaration of its loss.
 
     Args:
         request: The validated call.
         bound: Its arrays.
+        wanted: What it asks for.
         block_rows: How many rows a kernel sees at a time.
     """
-    names, _ = reductions_of(request)
-    wanted = wanted_of(request, bound)
     return Estimate(
         bound.count,
         block_rows,
-        _work(bound, wanted, names, block_rows),
-        _workspace(request, bound, wanted, names, block_rows),
-        _answer(request, bound, wanted, names),
+        _work(bound, wanted, block_rows),
+        _workspace(request, bound, wanted, block_rows),
+        _answer(request, bound, wanted),
         _largest_axis(bound),
     )
 
@@ -106,10 +105,10 @@ def min_block_rows(bound: Bound) -> int:
     return power_of_two(max(min(2 * worth, _BLOCK_ELEMENTS // row), 1))
 
 
-def _work(bound: Bound, wanted: Wanted, names: tuple[str, ...], block_rows: int) -> int:
+def _work(bound: Bound, wanted: Wanted, block_rows: int) -> int:
     """Return the operations of a call; an axis of length 0 costs what one of length 1 does."""
-    cost, passes = bound.loss.cost, _VALUE_WORK + _DERIVATIVE_WORK * len(wanted.all) * len(names)
-    product = _DUAL * (_VALUE_WORK + _DERIVATIVE_WORK * len(names))
+    cost, passes = bound.loss.cost, _VALUE_WORK + _DERIVATIVE_WORK * len(wanted.all) * len(wanted.reductions)
+    product = _DUAL * (_VALUE_WORK + _DERIVATIVE_WORK * len(wanted.reductions))
     total = _CALL_WORK
     for sizes, rows, of_block in _parts(bound, block_rows):
         lengths = {name: max(size, 1) for name, size in sizes.items()}
@@ -142,18 +141,18 @@ def _product_of_axes(bound: Bound, sizes: Sizes) -> int:
     return math.prod(sizes[letter] ** count for letter, count in often.items())
 
 
-def _workspace(
-    request: Request, bound: Bound, wanted: Wanted, names: tuple[str, ...], block_rows: int
-) -> int:
+def _workspace(request: Request, bound: Bound, wanted: Wanted, block_rows: int) -> int:
     """Return the bytes that kernel and engine hold at their peak."""
     parts = _parts(bound, block_rows)
     kernel = max((min(rows, few) * _row_workspace(bound, sizes) for sizes, rows, few in parts), default=0)
     kernel *= bound.computing.itemsize
     values = math.prod(bound.unreduced)
-    kept = sum(REDUCTIONS[name].keeps_values or request.options.axis is not None for name in names)
+    kept = sum(
+        REDUCTIONS[name].keeps_values or request.options.axis is not None for name in wanted.reductions
+    )
     general = sum(a is not None for a in (request.mask, request.sample_weight, request.upstream))
     engine = 8 * values * (kept + 2 * general)
-    return kernel + engine + _broadcast_bytes(bound, wanted, names)
+    return kernel + engine + _broadcast_bytes(bound, wanted)
 
 
 def _row_workspace(bound: Bound, sizes: Sizes) -> int:
@@ -168,24 +167,24 @@ def _row_workspace(bound: Bound, sizes: Sizes) -> int:
     return _TEMPORARIES * (of_row + math.prod(bound.value_core))
 
 
-def _broadcast_bytes(bound: Bound, wanted: Wanted, names: tuple[str, ...]) -> int:
+def _broadcast_bytes(bound: Bound, wanted: Wanted) -> int:
     """Return the bytes of derivatives in the shape of a broadcast, which are summed at the end."""
     total = 0
     for _, name in wanted.all:
         given = bound.arrays.get(name)
         if given is not None and given.broadcast is not None:
-            total += math.prod(given.broadcast) * bound.computing.itemsize * len(names)
+            total += math.prod(given.broadcast) * bound.computing.itemsize * len(wanted.reductions)
     return total
 
 
-def _answer(request: Request, bound: Bound, wanted: Wanted, names: tuple[str, ...]) -> int:
+def _answer(request: Request, bound: Bound, wanted: Wanted) -> int:
     """Return the bytes of a call's answer."""
     itemsize = bound.storage.itemsize
     values = math.prod(bound.unreduced)
     by_axes = values if request.options.axis is not None and "axis" not in bound.placing else 1
-    results = sum(values if REDUCTIONS[name].keeps_values else by_axes for name in names)
+    results = sum(values if REDUCTIONS[name].keeps_values else by_axes for name in wanted.reductions)
     derivatives = sum(bound.arrays[name].array.size if name in bound.arrays else 1 for _, name in wanted.all)
-    return itemsize * (results + derivatives * len(names))
+    return itemsize * (results + derivatives * len(wanted.reductions))
 
 
 def _largest_axis(bound: Bound) -> str:

@@ -126,9 +126,9 @@ def products_by_dual_numbers(bound: Bound, wanted: Wanted, sizes: Sizes) -> int:
         wanted: The derivatives that are asked for.
         sizes: The lengths of the core axes.
     """
-    if not wanted.hessian and not wanted.directions:
+    if not wanted.hessian and not wanted.hvp:
         return 0
-    hand, directions = by_hand(bound.loss), wanted.directions
+    hand, directions = by_hand(bound.loss), wanted.hvp
     products = sum(not is_by_hand(name, directions, hand, bound) for name in directions)
     for name in set(wanted.hessian) - hand.hessian:
         given = bound.arrays[name]
@@ -140,7 +140,7 @@ def products_by_dual_numbers(bound: Bound, wanted: Wanted, sizes: Sizes) -> int:
 def _whole(derivative: Derivative, upstream: Array | None) -> Array:
     if isinstance(derivative, Pullback):
         assert upstream is not None
-        return derivative.pull(upstream)
+        return derivative.vjp(upstream)
     return evaluated(derivative)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from lossd.declaration.loss import Boosting
+from lossd.declaration.boosting import Boosting
 from lossd.declaration.result import Derivative, Pullback, Result, evaluated
 from lossd.engine import curvature
 from lossd.engine.arguments import Arguments
@@ -27,10 +27,12 @@ def derivatives_of(
         InvalidCall: The loss does not offer one.
     """
     found: dict[tuple[Kind, str], Derivative] = {}
-    held = bound.loss.held_under(plan.settings)
-    directions = {name: _direction(name, bound, plan, block) for name in plan.directions if name not in held}
+    constant = bound.loss.stop_gradient_under(plan.settings)
+    directions = {
+        name: _direction(name, bound, plan, block) for name in plan.directions if name not in constant
+    }
     for kind, name in plan.wanted.all:
-        if name in held:
+        if name in constant:
             found[kind, name] = Pullback(partial(_nothing, arguments[name]))
         elif kind == "gradient":
             found[kind, name] = _gradient(result, name, plan.boosting)
@@ -54,8 +56,8 @@ def _gradient(result: Result, name: str, boosting: Boosting | None) -> Derivativ
     if factor == 1:
         return derivative
     if isinstance(derivative, Pullback):
-        pull = derivative.pull
-        return Pullback(lambda upstream: pull(upstream) * factor)
+        vjp = derivative.vjp
+        return Pullback(lambda upstream: vjp(upstream) * factor)
     return lambda: evaluated(derivative) * factor
 
 
@@ -69,8 +71,8 @@ def _hessian(result: Result, name: str, arguments: Arguments, bound: Bound, plan
         return second
     turn, weight = plan.boosting.hessian, result.weight
     if isinstance(second, Pullback):
-        pull = second.pull
-        return Pullback(lambda upstream: turn(pull(upstream), weight))
+        vjp = second.vjp
+        return Pullback(lambda upstream: turn(vjp(upstream), weight))
     return lambda: turn(evaluated(second), weight)
 
 

@@ -1,41 +1,96 @@
-"""The engine's flow: validate, bind, plan, run, reduce, answer."""
+"""The engine's flow: each step is a function in a file of its own, and a call passes each once.
+
+    validate      request.py    every argument, setting and option by its type and range
+    bind          bind.py       each array against the pattern of its argument: its batch and its core dimensions
+    plan          plan.py       the factors of every reduction, what takes part, and whether a fused kernel does it
+    run           run.py        the kernel over blocks of rows; or run_fused in fused.py
+    reduce        reduce.py     the sums divided, and what the denominators depend on
+    make_answer   answer.py     results in the caller's type, sorted
+
+Shapes, types and options alone decide validation, binding, the cost and most plans. So these steps take arrays that
+hold only zeros, and what they come to is a template that `template_cache` keeps. A call then binds its own arrays to
+the template; where values decide what takes part or what a mean divides by, it is planned then.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from lossd.declaration.loss import Loss
-from lossd.engine.answer import answer
-from lossd.engine.bind import with_arrays
-from lossd.engine.blocks import BLOCK_BYTES, Checkpoint, one_blas_thread
-from lossd.engine.check import check_finite, check_shared, names_to_check
+from lossd.engine.answer import make_answer
+from lossd.engine.bind import Bound, bind, bind_again
+from lossd.engine.blocks import BLOCK_BYTES, Checkpoint, block_rows, one_blas_thread
+from lossd.engine.check import CheckedNames, check_finite, check_shared, names_to_check
 from lossd.engine.concatenated import Starts, padded
-from lossd.engine.cost import Estimate
+from lossd.engine.cost import Estimate, estimate, min_block_rows
 from lossd.engine.fused import run_fused
-from lossd.engine.fused_plan import fused_plan
-from lossd.engine.known import Known, known_call
-from lossd.engine.limits import CostLimits
-from lossd.engine.plan import make_plan
-from lossd.engine.run import Job, run
-from lossd.engine.selection import select
-from lossd.message import Answer, Call
+from lossd.engine.fused_plan import FusedPlan, fused_plan
+from lossd.engine.index_arguments import IndexArgument, check_ignored, index_arguments
+from lossd.engine.limits import CostLimits, refuse_excess
+from lossd.engine.normalizer import has_normalizer
+from lossd.engine.plan import Plan, make_plan
+from lossd.engine.reduce import reduce
+from lossd.engine.request import Request, validate
+from lossd.engine.run import run
+from lossd.engine.selection import Selection, select
+from lossd.engine.template_cache import cached_template
+from lossd.engine.wanted import Wanted, wanted_of
+from lossd.message import Answer, Array, Call
+
+# A kernel that reads as the maths holds several results of a block's size at a time, a fused one few.
+_TEMPORARIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class CallTemplate:
+    """What calls of the same shapes, types and options have in common.
+
+    Attributes:
+        request: Every setting and option.
+        bound: The arrays as they are bound; those of a template that is kept hold zeros.
+        wanted: The reductions and derivatives.
+        estimate: What such a call costs.
+        block_bytes: Size of the widest argument's block.
+        plan: The plan, unless values decide it.
+        fused: The plan of a fused kernel that covers such calls.
+        indices: Arguments of indices, which must all be valid for the plan to hold.
+    """
+
+    request: Request
+    bound: Bound
+    wanted: Wanted
+    estimate: Estimate
+    block_bytes: int
+    plan: Plan | None = None
+    fused: FusedPlan | None = None
+    indices: tuple[IndexArgument, ...] = ()
+
+    def holds_for(self, arrays: Mapping[str, Array]) -> bool:
+        """Return whether the plan is that of a call with these arrays."""
+        return self.plan is not None and all(index.valid(arrays) for index in self.indices)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A call that was validated and bound, and whose cost is known; nothing is computed yet."""
+    """A call whose template and cost are known; of its arrays only the shapes and types were looked at.
+
+    Attributes:
+        call: The call.
+        template: What calls like this have in common.
+        starts: Where rows begin in arrays that the caller sent concatenated.
+    """
 
     call: Call
-    known: Known
+    template: CallTemplate
     starts: Starts
-    block_bytes: int
 
     @property
     def estimate(self) -> Estimate:
         """What the call costs."""
-        return self.known.estimate
+        return self.template.estimate
 
 
 def evaluate(
@@ -61,57 +116,106 @@ def evaluate(
         InvalidCall: An array, a setting or an option is not what the loss means, or the call would cost more than it
             may; the errors say where.
     """
-    return run_call(prepare(loss, call, limits=limits, block_bytes=block_bytes), threads, checkpoint)
+    return compute(prepare(loss, call, limits=limits, block_bytes=block_bytes), threads, checkpoint)
 
 
 def prepare(
     loss: Loss, call: Call, *, limits: CostLimits | None = None, block_bytes: int = BLOCK_BYTES
 ) -> Prepared:
-    """Validate and bind a call, and estimate its cost; the arguments are those of `evaluate`.
+    """Find or make a call's template, which has its cost; the arguments are those of `evaluate`.
 
     Raises:
         InvalidCall: As `evaluate` does, but for values that the blocks check.
     """
     with np.errstate(all="ignore"):
         call, starts = padded(loss, call)
-        return Prepared(call, known_call(loss, call, block_bytes, limits), starts, block_bytes)
+        return Prepared(call, cached_template(make_template, loss, call, block_bytes, limits), starts)
 
 
-def run_call(prepared: Prepared, threads: int = 1, checkpoint: Checkpoint | None = None) -> Answer:
+def make_template(loss: Loss, call: Call, block_bytes: int, limits: CostLimits | None) -> CallTemplate:
+    """Validate, bind and plan a call as far as its shapes, types and options decide.
+
+    What would cost too much is refused before anything is allocated.
+    """
+    request = validate(loss, call)
+    bound = bind(request)
+    check_ignored(request, bound)
+    wanted = wanted_of(request, bound)
+    rows = max(block_rows(bound, block_bytes // _TEMPORARIES), min_block_rows(bound))
+    cost = estimate(request, bound, wanted, rows)
+    if limits is not None:
+        refuse_excess(cost, limits)
+    template = CallTemplate(request, bound, wanted, cost, block_bytes)
+    if _values_decide(request, bound):
+        return template
+    indices = tuple(index_arguments(request, bound))
+    whole = {index.name for index in indices}  # checked as a whole, not by the blocks
+    checked = names_to_check(bound, request.options.check_target)
+    checked = tuple([name for name in checked if name not in whole])
+    plan, fused = _plan(template, request, bound, Selection(), checked)
+    if not all(factors.are_numbers for factors in plan.factors.values()):
+        return template  # no array as long as the call's own is kept
+    return CallTemplate(request, bound, wanted, cost, block_bytes, plan, fused, indices)
+
+
+def compute(prepared: Prepared, threads: int = 1, checkpoint: Checkpoint | None = None) -> Answer:
     """Compute the answer of a prepared call; the arguments are those of `evaluate`.
 
     Raises:
         InvalidCall: A value is outside its argument's domain, or the loss does not offer a derivative.
     """
     one_blas_thread()
-    known, call = prepared.known, prepared.call
+    template, call = prepared.template, prepared.call
     with np.errstate(all="ignore"):  # overflow and NaN are answers here
-        if known.fused is not None and all(index.valid(call.arrays) for index in known.indices):
-            return run_fused(
-                known.fused, call.arrays, owned=call.owned, threads=threads, checkpoint=checkpoint
-            )
-        return _run_by_values(prepared, threads, checkpoint)
-
-
-def _run_by_values(prepared: Prepared, threads: int, checkpoint: Checkpoint | None) -> Answer:
-    """Answer a call whose values decide how, or that no fused kernel covers."""
-    known, call = prepared.known, prepared.call
-    request = known.request.of_arrays(call.arrays)
-    options = request.options
-    if options.check_finite:
-        check_finite(call.arrays)
-    bound = known.bound
-    if bound.lists is None:
-        bound = with_arrays(bound, request.arrays, broadcast=options.broadcast, starts=prepared.starts)
-    plan, checked = known.plan, known.checked
-    if plan is None or not all(index.valid(call.arrays) for index in known.indices):
-        checked = names_to_check(bound, options.check_target)
-        check_shared(bound, checked)
-        plan = make_plan(request, bound, select(request, bound))
-        fused = fused_plan(bound, plan, checked, prepared.block_bytes)
+        holds = template.holds_for(call.arrays)
+        fused = template.fused if holds else None
+        if fused is None:
+            request, bound = _bind_values(prepared)
+            plan, fused = _plan_values(template, request, bound, holds=holds)
         if fused is not None:
             return run_fused(fused, call.arrays, owned=call.owned, threads=threads, checkpoint=checkpoint)
-    else:
-        check_shared(bound, checked)
-    job = Job(bound, plan, checked, options.check_target == "strict", known.estimate.block_rows)
-    return answer(request, bound, plan, run(job, threads=threads, checkpoint=checkpoint))
+        totals = run(bound, plan, threads=threads, checkpoint=checkpoint)
+        return make_answer(bound, plan, reduce(bound, plan, totals))
+
+
+def _bind_values(prepared: Prepared) -> tuple[Request, Bound]:
+    """Put a call's own arrays into the request and the bound arrays of its template."""
+    template, call = prepared.template, prepared.call
+    request, bound = template.request.of_arrays(call.arrays), template.bound
+    if request.options.check_finite:
+        check_finite(call.arrays)
+    if bound.lists is not None:  # such a template was made of the call's own arrays, and is not kept
+        return request, bound
+    broadcast = request.options.broadcast
+    return request, bind_again(bound, request.arrays, broadcast=broadcast, starts=prepared.starts)
+
+
+def _plan_values(
+    template: CallTemplate, request: Request, bound: Bound, *, holds: bool
+) -> tuple[Plan, FusedPlan | None]:
+    """Return the plan of the template where it holds for a call's values, else the call's own."""
+    if holds and template.plan is not None:
+        check_shared(bound, template.plan.checked)
+        return template.plan, None
+    checked = names_to_check(bound, request.options.check_target)
+    check_shared(bound, checked)
+    return _plan(template, request, bound, select(request, bound), checked)
+
+
+def _plan(
+    template: CallTemplate, request: Request, bound: Bound, selection: Selection, checked: CheckedNames
+) -> tuple[Plan, FusedPlan | None]:
+    """Plan a call, and how a fused kernel answers it; None where none can."""
+    rows = template.estimate.block_rows
+    plan = make_plan(request, bound, template.wanted, selection, checked=checked, block_rows=rows)
+    return plan, fused_plan(bound, plan, template.block_bytes)
+
+
+def _values_decide(request: Request, bound: Bound) -> bool:
+    """Return whether a call's plan depends on the values of its arrays."""
+    return (
+        has_normalizer(bound)
+        or bound.lists is not None
+        or request.options.check_finite
+        or request.has_general_arrays
+    )

@@ -53,15 +53,17 @@ def run_fused(
         checkpoint: Called between blocks.
     """
     plan = fused.plan
-    plain, others = _split_inputs(fused, arrays)
-    gradient, outputs = _allocate(fused, arrays if owned else {}) if plan.wanted.gradient else ({}, [])
+    as_stored, others = _split_inputs(fused, arrays)
+    gradient, outputs = (
+        _allocate_gradients(fused, arrays if owned else {}) if plan.wanted.gradient else ({}, [])
+    )
     if fused.in_place and outputs and not others and len(fused.blocks) == 1:
         # A view of each block would cost a small call more than its numbers do.
         if checkpoint is not None:
             checkpoint()
-        total = _run_kernel(fused, dict(plain), [output.array for output in outputs])
+        total = _run_kernel(fused, dict(as_stored), [output.array for output in outputs])
     else:
-        work = partial(_run_block, fused, plain, others, outputs)
+        work = partial(_run_fused_block, fused, as_stored, others, outputs)
         parts = run_blocks(work, fused.blocks, threads, checkpoint)
         total = sum(parts, 0.0)
         if total == inf:  # of parts that may be finite
@@ -69,19 +71,19 @@ def run_fused(
     found = {fused.reduction: gradient} if gradient else {}
     value = fused.real(total / fused.divisor)
     return Answer(
-        {fused.reduction: value}, fused.bound.count, plan.denominator, found, warnings=plan.warnings
+        {fused.reduction: value}, fused.bound.count, plan.denominator, found, warnings=plan.wanted.warnings
     )
 
 
-def _run_block(
+def _run_fused_block(
     fused: FusedPlan,
-    plain: list[tuple[str, Array]],
+    as_stored: list[tuple[str, Array]],
     others: list[tuple[str, Rows, InputPlan]],
     outputs: list[Rows],
     block: Block,
 ) -> Number:
     """Run the kernel on one block."""
-    given = {name: rows[block] for name, rows in plain}
+    given = {name: rows[block] for name, rows in as_stored}
     for name, source, planned in others:
         given[name] = _read(source, planned, block, fused.bound)
     if outputs and fused.in_place:
@@ -116,12 +118,12 @@ def _run_reference(
     for name, array in given.items():
         arguments[name] = array if array.dtype.kind in "iu" else array.astype(dtype)
     result = loss.kernel(**arguments, **plan.settings)
-    factor = plan.scales[fused.reduction].gradient
+    factor = plan.factors[fused.reduction].derivative
     gradients = [evaluated(result.gradient[name]) * dtype.type(factor) for name in loss.gradient]
     return np.add.reduce(result.value, dtype=np.result_type(dtype, np.float64)), gradients
 
 
-def _allocate(fused: FusedPlan, spent: Mapping[str, Array]) -> tuple[dict[str, Array], list[Rows]]:
+def _allocate_gradients(fused: FusedPlan, spent: Mapping[str, Array]) -> tuple[dict[str, Array], list[Rows]]:
     """Allocate the gradients, or take the place of arguments that are ``spent``, and see them by rows."""
     storage = fused.bound.storage
     arrays: dict[str, Array] = {}
@@ -160,7 +162,7 @@ def _split_inputs(
     fused: FusedPlan, arrays: Mapping[str, Array]
 ) -> tuple[list[tuple[str, Array]], list[tuple[str, Rows, InputPlan]]]:
     """Split the arguments, by rows, into those that the kernel can take as they are, and those to be read."""
-    plain: list[tuple[str, Array]] = []
+    as_stored: list[tuple[str, Array]] = []
     others: list[tuple[str, Rows, InputPlan]] = []
     for name, planned in fused.inputs.items():
         array = arrays[name]
@@ -170,10 +172,10 @@ def _split_inputs(
         rows = array.reshape(planned.shape)
         flags = rows.flags
         if planned.as_stored and flags.c_contiguous and flags.aligned:
-            plain.append((name, rows))
+            as_stored.append((name, rows))
         else:
             others.append((name, FlatRows(rows), planned))
-    return plain, others
+    return as_stored, others
 
 
 def _read(source: Rows, planned: InputPlan, block: Block, bound: Bound) -> Array:

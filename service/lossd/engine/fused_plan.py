@@ -11,7 +11,7 @@ import numpy as np
 from lossd.declaration.pattern import Shape
 from lossd.engine.bind import Bound, BoundArray
 from lossd.engine.blocks import block_rows, cut_blocks
-from lossd.engine.check import CheckedNames, takes_any_number
+from lossd.engine.check import takes_any_number
 from lossd.engine.layout import Block, shape_by_rows
 from lossd.engine.plan import Plan
 from lossd.engine.precision import is_heavy, rounding_to
@@ -54,61 +54,65 @@ class FusedPlan:
     in_place: bool
 
 
-def fused_plan(bound: Bound, plan: Plan, checked: CheckedNames, block_bytes: int) -> FusedPlan | None:
+def fused_plan(bound: Bound, plan: Plan, block_bytes: int) -> FusedPlan | None:
     """Plan how a fused kernel of the loss answers a call; return None where none can.
 
     Args:
         bound: The call's arrays.
         plan: The call's plan.
-        checked: Arguments whose values the blocks check.
         block_bytes: Size of the widest argument's block.
     """
-    kernel = next(
-        (each for each in FUSED.get(bound.loss.kernel, ()) if _covers(each, bound, plan, checked)), None
-    )
+    kernel = next((each for each in FUSED.get(bound.loss.kernel, ()) if _covers(each, bound, plan)), None)
     if kernel is None:
         return None
-    ((reduction, scale),) = plan.scales.items()
+    ((reduction, factors),) = plan.factors.items()
     computing, storage = bound.computing, bound.storage
     settings = {name: value for name, value in plan.settings.items() if name in kernel.accepts}
-    inputs = {name: _input(given, bound, checked=name in checked) for name, given in bound.arrays.items()}
+    inputs = {
+        name: _input(given, bound, checked=name in plan.checked) for name, given in bound.arrays.items()
+    }
     return FusedPlan(
         bound=bound,
         plan=plan,
         kernel=kernel.function,
         inputs=inputs,
-        settings={**settings, "scale": computing.type(scale.gradient)},
+        settings={**settings, "scale": computing.type(factors.derivative)},
         blocks=cut_blocks(bound, None, block_rows(bound, block_bytes)),
         reduction=reduction,
-        divisor=float(scale.divisor),
+        divisor=float(factors.divisor),
         real=rounding_to(storage),
         in_place=storage == computing
         and all(inputs[name].shape is not None for name in plan.wanted.gradient),
     )
 
 
-def _covers(kernel: FusedKernel, bound: Bound, plan: Plan, checked: CheckedNames) -> bool:
+def _covers(kernel: FusedKernel, bound: Bound, plan: Plan) -> bool:
     """Return whether a fused kernel can answer a call."""
     loss, wanted = bound.loss, plan.wanted
-    if plan.wide or len(plan.scales) != 1 or wanted.hessian or wanted.directions:
+    if plan.extended or len(plan.factors) != 1 or wanted.hessian or wanted.hvp:
         return False
-    weights, (scale,) = plan.weights, plan.scales.values()
-    if plan.rows is not None or weights.axes is not None or "none" in plan.scales:
+    (factors,) = plan.factors.values()
+    if plan.rows is not None or plan.inputs.axes is not None or "none" in plan.factors:
         return False
-    if not isinstance(scale.value, float) or not isinstance(scale.gradient, float) or not scale.divisor:
+    if (
+        not isinstance(factors.value, float)
+        or not isinstance(factors.derivative, float)
+        or not factors.divisor
+    ):
         return False
-    if not loss.of_residual and is_heavy([scale.gradient], bound.computing):
+    if not loss.of_residual and is_heavy([factors.derivative], bound.computing):
         return False
     if wanted.gradient not in ((), loss.gradient) or bound.computing.kind == "c" or not bound.count:
         return False
     return all(
-        name in kernel.accepts and _is_plain(given, name in checked) for name, given in bound.arrays.items()
+        name in kernel.accepts and _is_ordinary(given, name in plan.checked)
+        for name, given in bound.arrays.items()
     ) and all(
         name in kernel.accepts or value == loss.settings[name][1] for name, value in plan.settings.items()
     )
 
 
-def _is_plain(given: BoundArray, checked: bool) -> bool:
+def _is_ordinary(given: BoundArray, checked: bool) -> bool:
     """Return whether an argument is in its first form, of the batch's shape, and its values in its domain."""
     return (
         given.role is given.argument.role.forms[0]

@@ -7,13 +7,13 @@ import math
 import numpy as np
 
 from lossd.engine.precision import Number
-from lossd.engine.reduce import Weights
+from lossd.engine.reductions import ReductionInputs
 from lossd.message import Array
 from lossd.numerics.stable import times
 
 
 def correct_heaviest(
-    slope: Array, array: Array, rate: Array, weight: Array, weights: Weights, divisor: Number | Array
+    slope: Array, array: Array, rate: Array, weight: Array, inputs: ReductionInputs, divisor: Number | Array
 ) -> None:
     """Compute the slope of a weight that makes most of its mean's denominator from the other weights alone.
 
@@ -24,27 +24,27 @@ def correct_heaviest(
     least_divisor = divisor.min(initial=np.inf) if isinstance(divisor, np.ndarray) else divisor
     if not slope.size or np.maximum.reduce(shares, axis=None) <= least_divisor / 2:  # as in most calls
         return
-    shares, divisors = _by_result(shares, weights), np.reshape(divisor, -1)
+    shares, divisors = _by_result(shares, inputs), np.reshape(divisor, -1)
     np.copyto(shares, 0, where=np.isnan(shares))  # perhaps of one that takes no part
     heaviest = shares.argmax(axis=1)
     most = np.flatnonzero(np.maximum.reduce(shares, axis=1) > divisors / 2)
     top = np.arange(len(most)), heaviest[most]
-    slopes, rates, others = (_by_result(of, weights)[most] for of in (array, rate, weight))
+    slopes, rates, others = (_by_result(of, inputs)[most] for of in (array, rate, weight))
     others = others.astype(array.dtype)
     others[top] = 0
     others[(rates == 0) & (slopes == 0)] = 0  # those that take no part, whatever they hold
     exact = slopes[top] * np.add.reduce(times(others, rates), axis=1)
     exact -= rates[top] * np.add.reduce(times(others, slopes), axis=1)
     exact /= divisors[most]
-    place = _by_result(np.arange(slope.size).reshape(slope.shape), weights)[most, heaviest[most]]
+    place = _by_result(np.arange(slope.size).reshape(slope.shape), inputs)[most, heaviest[most]]
     flat = slope.reshape(-1)
     flat[place] = np.where(np.isfinite(exact), exact, flat[place])
 
 
-def _by_result(values: Array, weights: Weights) -> Array:
+def _by_result(values: Array, inputs: ReductionInputs) -> Array:
     """Return one row of values for each number that a reduction comes to."""
-    if weights.axes is None:
+    if inputs.axes is None:
         return values.reshape(1, -1)
-    axes = weights.axes
-    kept_first = np.moveaxis(values.reshape(weights.shape), axes, range(-len(axes), 0))
-    return kept_first.reshape(-1, math.prod(weights.shape[axis] for axis in axes))
+    axes = inputs.axes
+    kept_first = np.moveaxis(values.reshape(inputs.shape), axes, range(-len(axes), 0))
+    return kept_first.reshape(-1, math.prod(inputs.shape[axis] for axis in axes))

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lossd.declaration.domain import Domain, Index
+from lossd.declaration.domain import Domain
+from lossd.declaration.index_domain import Index
 from lossd.engine.bind import Bound
 from lossd.engine.request import Request
 from lossd.errors import invalid

@@ -55,7 +55,7 @@ class FlatRows:
         return np.array(rows, dtype, order="C")
 
     def write(self, block: Block, values: Array) -> None:
-        """Store values; those of a view are there already."""
+        """Store values, rounded to the array's type."""
         self.array[block] = rounded(values, self.array.dtype)
 
 
@@ -115,6 +115,12 @@ class BroadcastRows:
     def write(self, block: Block, values: Array) -> None:
         """Refuse: its elements are not its own."""
         raise TypeError("a broadcast array is only read")
+
+
+def block_of(values: Array, block: Block, core: tuple[int, ...]) -> Array:
+    """Return a block's part of flat values, ``(rows, *core)``."""
+    part: Array = values.reshape(-1, *core)[block] if core else values[block]
+    return part
 
 
 def shape_by_rows(shape: tuple[int, ...], core: Sequence[int], flattened: bool) -> tuple[int, ...] | None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from lossd.declaration.loss import GENERAL_ARRAYS, GENERAL_OPTIONS
-from lossd.engine.reduce import REDUCTIONS
+from lossd.engine.reductions import REDUCTIONS
 from lossd.message import Array
 
 ReductionName = Literal["none", "sum", "mean", "batchmean", "weighted_mean"]

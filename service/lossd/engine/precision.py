@@ -16,7 +16,7 @@ import numpy as np
 
 from lossd.message import Array
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 WIDE = np.longdouble
@@ -50,7 +50,7 @@ def trap(*, underflow: bool) -> np.errstate:
     return np.errstate(**(_OUT_OF_RANGE if underflow else _OVERFLOW))
 
 
-def in_range(compute: Callable[[np.dtype[Any]], Result], dtype: np.dtype[Any]) -> Result:
+def in_range(compute: Callable[[np.dtype[Any]], T], dtype: np.dtype[Any]) -> T:
     """Return what ``compute`` finds in ``dtype``, or in the wider type where that leaves the range of ``dtype``."""
     try:
         with trap(underflow=True):
@@ -59,10 +59,10 @@ def in_range(compute: Callable[[np.dtype[Any]], Result], dtype: np.dtype[Any]) -
         return compute(wider(dtype))
 
 
-def is_plain(factor: Any, dtype: np.dtype[Any]) -> bool:
-    """Return whether no factor is so large or so small that products with numbers of ``dtype`` lose digits.
+def keeps_digits(factor: Any, dtype: np.dtype[Any]) -> bool:
+    """Return whether products of the factors with numbers of ``dtype`` lose no digits: none is too large or too small.
 
-    Zero and NaN are plain: they are exact in any type.
+    Zero and NaN keep them: they are exact in any type.
     """
     exponent = _PLAIN_EXPONENT[dtype.char]
     low, high = 2.0**-exponent, 2.0**exponent

@@ -84,7 +84,7 @@ def request_model(loss: Loss) -> type[Options]:
     return model
 
 
-def read_request(loss: Loss, call: Call) -> Request:
+def validate(loss: Loss, call: Call) -> Request:
     """Validate a call, and fill in defaults.
 
     Raises:

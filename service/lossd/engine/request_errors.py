@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from lossd.declaration.loss import Loss
 from lossd.engine.options import Options
-from lossd.errors import MOST_FAULTS, Fault, InvalidCall, excerpt, invalid
+from lossd.errors import MOST_DETAILS, ErrorDetail, InvalidCall, excerpt, invalid
 from lossd.spelling import did_you_mean
 
 # What pydantic is asked to check: of more, it would report each element of each member of a union.
@@ -28,9 +28,9 @@ def excess_of(loss: Loss, model: type[Options], given: Mapping[str, Any]) -> Inv
         unknown = [name for name in given if name not in model.model_fields]
         return InvalidCall(
             faults=[
-                _unknown(loss, name, place < _HINTED) for place, name in enumerate(unknown[:MOST_FAULTS])
+                _unknown(loss, name, place < _HINTED) for place, name in enumerate(unknown[:MOST_DETAILS])
             ],
-            left_out=len(unknown[MOST_FAULTS:]),
+            left_out=len(unknown[MOST_DETAILS:]),
         )
     for name, value in given.items():
         if value.__class__ is list and len(value) > _LONGEST_LIST:
@@ -38,20 +38,20 @@ def excess_of(loss: Loss, model: type[Options], given: Mapping[str, Any]) -> Inv
     return None
 
 
-def errors_of(loss: Loss, given: Mapping[str, Any], error: ValidationError) -> list[Fault]:
+def errors_of(loss: Loss, given: Mapping[str, Any], error: ValidationError) -> list[ErrorDetail]:
     """Say of each failure where it is, what belongs there and what was there, in one fault a place."""
-    faults: dict[str, Fault] = {}
+    faults: dict[str, ErrorDetail] = {}
     unknown = 0
     for entry in error.errors(include_url=False):
         name, *path = entry["loc"]
         at = str(name) + "".join(f"[{part}]" for part in path if isinstance(part, int))
         if entry["type"] == "missing":
-            fault = Fault(at, f"{_describe(loss, str(name))}", _absent(loss, given))
+            fault = ErrorDetail(at, f"{_describe(loss, str(name))}", _absent(loss, given))
         elif entry["type"] == "extra_forbidden":
             fault = _unknown(loss, at, unknown < _HINTED)
             unknown += 1
         else:
-            fault = Fault(at, _expectation(entry), _shown(entry["input"]))
+            fault = ErrorDetail(at, _expectation(entry), _shown(entry["input"]))
         known = faults.get(at)
         faults[at] = known._replace(expected=f"{known.expected} or {fault.expected}") if known else fault
     # Where a list is wrong at an element, that it is no single value is beside the point.
@@ -75,13 +75,13 @@ def _scope(loss: Loss, at: str) -> str:
     return f" under the name {loss.alias.name} ({loss.name} takes every reduction)"
 
 
-def _unknown(loss: Loss, name: str, hinted: bool) -> Fault:
+def _unknown(loss: Loss, name: str, hinted: bool) -> ErrorDetail:
     if loss.alias is not None and name in loss.alias.advice:
-        return Fault(name, f"{loss.alias.advice[name]} under the name {loss.alias.name}", repr(name))
+        return ErrorDetail(name, f"{loss.alias.advice[name]} under the name {loss.alias.name}", repr(name))
     own = [a.name for a in loss.arguments] + list(loss.settings)
     hint = did_you_mean(name, [*own, *Options.model_fields]) if hinted else ""
     expected = f"an argument or setting of {loss.name} ({', '.join(own)}) or a general option"
-    return Fault(excerpt(name), expected, f"{excerpt(name)!r}{hint}")
+    return ErrorDetail(excerpt(name), expected, f"{excerpt(name)!r}{hint}")
 
 
 _WORDS = {

@@ -17,37 +17,18 @@ from lossd.declaration.result import Result
 from lossd.engine.arguments import read_arguments
 from lossd.engine.bind import Bound
 from lossd.engine.blocks import Checkpoint, cut_blocks, run_blocks
-from lossd.engine.check import CheckedNames
-from lossd.engine.contract import contract, zero_without_weight
 from lossd.engine.derivatives import derivatives_of
-from lossd.engine.heavy import block_factor, weighs_heavily
+from lossd.engine.factors import Factor, block_factor
+from lossd.engine.heavy_factors import weighs_heavily
 from lossd.engine.layout import Block, Rows, empty_rows
 from lossd.engine.lists import ListRows, list_rows
-from lossd.engine.plan import Factor, Plan
+from lossd.engine.plan import Plan
 from lossd.engine.precision import Number, trap, wider
+from lossd.engine.vjp import vjp, zero_without_weight
 from lossd.engine.wanted import Kind
 from lossd.message import Array
 
 Key = tuple[Kind, str, str]  # a derivative: its kind, the reduction, the argument or setting
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A call, ready to run.
-
-    Attributes:
-        bound: Its arrays.
-        plan: What to compute.
-        checked: Arguments whose values the blocks check.
-        strict: Whether probabilities must sum to one.
-        block_rows: How many rows a kernel sees at a time, a power of two.
-    """
-
-    bound: Bound
-    plan: Plan
-    checked: CheckedNames
-    strict: bool
-    block_rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +47,7 @@ class Totals:
 
 
 @dataclass(slots=True)
-class Parts:
+class BlockSums:
     """What one block adds to the sums."""
 
     values: dict[str, Number] = field(default_factory=dict)
@@ -89,97 +70,108 @@ class Outputs:
     rows: Mapping[Key, Rows]
 
 
-def run(job: Job, *, threads: int, checkpoint: Checkpoint | None) -> Totals:
+def run(bound: Bound, plan: Plan, *, threads: int, checkpoint: Checkpoint | None) -> Totals:
     """Run the kernel over the rows that take part, in a wider type where the call's own overflows."""
-    loss = job.bound.loss
-    again = partial(_run, threads=threads, checkpoint=checkpoint)
-    if job.plan.divided_by & set(job.plan.wanted.gradient):
+    loss = bound.loss
+    compute = partial(_run_in_type, threads=threads, checkpoint=checkpoint)
+    if plan.divided_by & set(plan.wanted.gradient):
         # What a weight adds to the denominator is nearly what it adds to the sum, where it outweighs the others.
-        job = _computed_in(job, wider(job.bound.computing, than_double=False))
-    computing = job.bound.computing
-    if job.plan.wide and loss.of_residual:
-        return again(_widened(_widened(job)))  # float32 in long double too
-    if job.plan.wide:
-        job = _computed_in(job, computing := np.dtype(np.float64))
+        bound = replace(bound, computing=wider(bound.computing, than_double=False))
+    computing = bound.computing
+    if plan.extended and loss.of_residual:
+        return compute(*_widened(*_widened(bound, plan)))  # float32 in long double too
+    if plan.extended:
+        bound = replace(bound, computing=(computing := np.dtype(np.float64)))
         if not loss.long_double:
-            return again(job)
+            return compute(bound, plan)
     try:
         # What underflows of a power of the residual may be scaled up again; the tail of an exponential is only by a
         # heavy weight.
         with trap(underflow=loss.of_residual):
-            return again(job, trap_heavy=not loss.of_residual and _kernel_dtype(job) != computing)
+            return compute(bound, plan, trap_heavy=not loss.of_residual and _kernel_dtype(bound) != computing)
     except FloatingPointError:
-        return again(_widened(job))
+        return compute(*_widened(bound, plan))
 
 
-def _widened(job: Job) -> Job:
+def _widened(bound: Bound, plan: Plan) -> tuple[Bound, Plan]:
     """Return a call that is computed in the next wider type, with its sums in the widest."""
-    widened = _computed_in(job, _kernel_dtype(job))
-    return replace(widened, plan=replace(job.plan, wide=True))
+    return replace(bound, computing=_kernel_dtype(bound)), replace(plan, extended=True)
 
 
-def _kernel_dtype(job: Job) -> np.dtype[Any]:
+def _kernel_dtype(bound: Bound) -> np.dtype[Any]:
     """Return the next wider type that the loss's kernel runs in."""
-    return wider(job.bound.computing, than_double=job.bound.loss.long_double)
+    return wider(bound.computing, than_double=bound.loss.long_double)
 
 
-def _computed_in(job: Job, computing: np.dtype[Any]) -> Job:
-    return replace(job, bound=replace(job.bound, computing=computing))
+def _run_in_type(
+    bound: Bound, plan: Plan, *, trap_heavy: bool = False, threads: int, checkpoint: Checkpoint | None
+) -> Totals:
+    """Run every block in the call's type of arithmetic, and add up their sums in block order.
 
+    Args:
+        bound: The call's arrays.
+        plan: What to compute.
+        trap_heavy: Whether a block whose factors are heavy is computed again in a wider type if it underflows.
+        threads: How many threads may work.
+        checkpoint: Called between blocks.
 
-def _run(job: Job, *, trap_heavy: bool = False, threads: int, checkpoint: Checkpoint | None) -> Totals:
-    bound, plan = job.bound, job.plan
-    outputs = _allocate(bound, plan)
-    blocks = cut_blocks(bound, plan.rows, job.block_rows)
-    work = partial(_run_heavy_block if trap_heavy else _run_block, job, outputs)
-    parts = run_blocks(work, blocks, threads, checkpoint)
+    Raises:
+        FloatingPointError: A block left the range of its type, where the caller traps that.
+    """
+    outputs = _allocate_outputs(bound, plan)
+    blocks = cut_blocks(bound, plan.rows, plan.block_rows)
+    work = partial(_run_heavy_block if trap_heavy else _run_block, bound, plan, outputs)
+    sums = run_blocks(work, blocks, threads, checkpoint)
     for key, array in outputs.arrays.items():
         if key not in outputs.rows:
-            for part in parts:
-                array += part.shared[key]
+            for each in sums:
+                array += each.shared[key]
     values: dict[str, Any] = {name: kept.reshape(-1) for name, kept in outputs.kept.items()}
-    for name in plan.scales:
+    for name in plan.factors:
         if name not in values:
-            values[name] = sum((part.values[name] for part in parts), plan.sum_type(0))
-    return Totals(values, outputs.arrays, all(part.distributions for part in parts))
+            values[name] = sum((each.values[name] for each in sums), plan.sum_type(0))
+    return Totals(values, outputs.arrays, all(each.distributions for each in sums))
 
 
-def _run_heavy_block(job: Job, outputs: Outputs, block: Block) -> Parts:
+def _run_heavy_block(bound: Bound, plan: Plan, outputs: Outputs, block: Block) -> BlockSums:
     """Compute a block, and again in a wider type if what underflows in it is brought back by heavy weights."""
-    if not weighs_heavily(job.bound, job.plan, block):
-        return _run_block(job, outputs, block)
+    if not weighs_heavily(bound, plan, block):
+        return _run_block(bound, plan, outputs, block)
     try:
         with trap(underflow=True):
-            return _run_block(job, outputs, block)
+            return _run_block(bound, plan, outputs, block)
     except FloatingPointError:
-        return _run_block(_widened(job), outputs, block)  # other blocks stay as they are
+        return _run_block(*_widened(bound, plan), outputs, block)  # other blocks stay as they are
 
 
-def _run_block(job: Job, outputs: Outputs, block: Block) -> Parts:
-    bound, plan = job.bound, job.plan
-    parts = Parts()
-    arguments, parts.distributions = read_arguments(bound, block, job.checked, strict=job.strict)
+def _run_block(bound: Bound, plan: Plan, outputs: Outputs, block: Block) -> BlockSums:
+    """Call the kernel once, weigh its values and derivatives for every reduction, and store or sum them.
+
+    What belongs to a row is written to its place in ``outputs``; what rows share is returned, to be added up.
+    """
+    sums = BlockSums()
+    arguments, sums.distributions = read_arguments(bound, block, plan.checked, strict=plan.strict)
     result = bound.loss.kernel(**arguments, **plan.settings)
     found = derivatives_of(result, arguments, bound, plan, block)
-    for name, scale in plan.scales.items():
-        _add_values(parts, outputs, name, result, block_factor(scale.value, block, bound), block, plan)
-        factor = block_factor(scale.gradient, block, bound)
+    for name, factors in plan.factors.items():
+        _add_values(sums, outputs, name, result, block_factor(factors.value, block, bound), block, plan)
+        factor = block_factor(factors.derivative, block, bound)
         for (kind, argument), derivative in found.items():
             key = (kind, name, argument)
             by_rows = key in outputs.rows
-            values = contract(derivative, factor, result.value.shape, by_rows=by_rows, wide=plan.wide)
+            values = vjp(derivative, factor, result.value.shape, by_rows=by_rows, extended=plan.extended)
             if by_rows:
                 outputs.rows[key].write(block, values)
             else:
-                parts.shared[key] = values
-    return parts
+                sums.shared[key] = values
+    return sums
 
 
-def _allocate(bound: Bound, plan: Plan) -> Outputs:
+def _allocate_outputs(bound: Bound, plan: Plan) -> Outputs:
     """Allocate what is kept of every row."""
     arrays: dict[Key, Array] = {}
     rows: dict[Key, Rows] = {}
-    for reduction in plan.scales:
+    for reduction in plan.factors:
         for kind, name in plan.wanted.all:
             key = (kind, reduction, name)
             arrays[key], view = _output(name, bound, plan)
@@ -188,8 +180,8 @@ def _allocate(bound: Bound, plan: Plan) -> Outputs:
     shape = (bound.count, *bound.value_core) if bound.loss.value.batched else bound.unreduced
     kept = {
         name: np.zeros(shape, plan.sum_type)
-        for name in plan.scales
-        if name == "none" or plan.weights.axes is not None
+        for name in plan.factors
+        if name == "none" or plan.inputs.axes is not None
     }
     return Outputs(kept, arrays, rows)
 
@@ -217,18 +209,18 @@ def _output(name: str, bound: Bound, plan: Plan) -> tuple[Array, Rows | None]:
 
 
 def _add_values(
-    parts: Parts, outputs: Outputs, name: str, result: Result, factor: Factor, block: Block, plan: Plan
+    sums: BlockSums, outputs: Outputs, name: str, result: Result, factor: Factor, block: Block, plan: Plan
 ) -> None:
     """Keep a block's values, or add them up in the plan's type of sums."""
     value, exact = result.value, plan.sum_type
     if name in outputs.kept:
         kept = outputs.kept[name]
-        kept[block if kept.ndim else ...] = _weighted(value, factor)
+        kept[block if kept.ndim else ...] = _times(value, factor)
     elif isinstance(factor, np.ndarray):
-        parts.values[name] = np.add.reduce(_weighted(value, factor), axis=None, dtype=exact)
+        sums.values[name] = np.add.reduce(_times(value, factor), axis=None, dtype=exact)
     else:
-        parts.values[name] = np.add.reduce(value, axis=None, dtype=exact) * factor
+        sums.values[name] = np.add.reduce(value, axis=None, dtype=exact) * factor
 
 
-def _weighted(value: Array, factor: Factor) -> Array:
+def _times(value: Array, factor: Factor) -> Array:
     return zero_without_weight(value * factor, factor)

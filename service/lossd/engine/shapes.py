@@ -16,12 +16,12 @@ from lossd.declaration.pattern import AXES, Shape
 from lossd.declaration.role import Role
 from lossd.declaration.signature import Argument
 from lossd.engine.dtypes import holds
-from lossd.errors import Fault, InvalidCall, invalid
+from lossd.errors import ErrorDetail, InvalidCall, invalid
 from lossd.message import Array
 
 
-class Form(NamedTuple):
-    """An array in one form of its argument.
+class MatchedArray(NamedTuple):
+    """An array and the form of its argument that it matches.
 
     Attributes:
         argument: The argument.
@@ -47,7 +47,7 @@ Places = Mapping[str, Any]  # the setting or option that places core axes, to it
 
 def forms_of(
     arrays: Mapping[Argument, Array], places: Places, *, broadcast: bool
-) -> tuple[list[Form], Shape]:
+) -> tuple[list[MatchedArray], Shape]:
     """Choose the form of every array, and return them with the batch that they agree on.
 
     Args:
@@ -58,7 +58,7 @@ def forms_of(
     Raises:
         InvalidCall: An array has too few axes, or arrays disagree.
     """
-    chosen: dict[str, Form] = {}
+    chosen: dict[str, MatchedArray] = {}
     batch: Shape | None = None
     first = ""
     # An argument of one form says what the batch is, by which the others' forms are told apart.
@@ -74,7 +74,7 @@ def forms_of(
     return [chosen[argument.name] for argument in arrays], batch if batch is not None else ()
 
 
-def flat_forms(arrays: Mapping[Argument, Array], counts: Array) -> tuple[list[Form], Shape]:
+def flat_forms(arrays: Mapping[Argument, Array], counts: Array) -> tuple[list[MatchedArray], Shape]:
     """Return the forms of arrays whose lists come one after the other, and the batch: one row for each list.
 
     Raises:
@@ -92,11 +92,11 @@ def flat_forms(arrays: Mapping[Argument, Array], counts: Array) -> tuple[list[Fo
             raise invalid(argument.name, f"{items} items, the sum of group", len(array))
         if role.pattern.batched and not of_items and array.shape[:1] != batch:
             raise invalid(argument.name, f"one for each of the {batch[0]} lists", shape_text(array.shape))
-        forms.append(Form(argument, role, array, tuple(range(array.ndim - core, array.ndim))))
+        forms.append(MatchedArray(argument, role, array, tuple(range(array.ndim - core, array.ndim))))
     return forms, batch
 
 
-def _choose(argument: Argument, array: Array, batch: Shape | None, places: Places) -> Form:
+def _choose(argument: Argument, array: Array, batch: Shape | None, places: Places) -> MatchedArray:
     """Return the form that has the array's number of axes and kind of values, else the first."""
     forms = argument.role.forms
     role = forms[0]
@@ -105,7 +105,7 @@ def _choose(argument: Argument, array: Array, batch: Shape | None, places: Place
         fitting = [f for f in forms if array.ndim == axes * f.pattern.batched + len(f.pattern.core)]
         role = next((form for form in fitting if holds(form, array)), (fitting or forms)[0])
     core = core_axes(role, array.ndim, argument, array.shape, places)
-    return Form(argument, role, array, core[1:] if role.pattern.by_item else core)
+    return MatchedArray(argument, role, array, core[1:] if role.pattern.by_item else core)
 
 
 def core_axes(role: Role, rank: int, argument: Argument, shape: Shape, places: Places) -> tuple[int, ...]:
@@ -157,7 +157,7 @@ def chosen_axes(axis: int | list[int] | None, rank: int, name: str) -> tuple[int
     return tuple(sorted(unique))
 
 
-def name_sizes(forms: list[Form]) -> dict[str, int]:
+def name_sizes(forms: list[MatchedArray]) -> dict[str, int]:
     """Return the length of every letter of the forms' patterns.
 
     Raises:
@@ -188,7 +188,7 @@ def _name_size(name: str, letter: str, length: int, sizes: dict[str, int], more:
 
 
 def _same_axes(
-    form: Form, lengths: Shape, first: tuple[str, Shape, Shape] | None
+    form: MatchedArray, lengths: Shape, first: tuple[str, Shape, Shape] | None
 ) -> tuple[str, Shape, Shape]:
     """Refuse arrays whose lengths differ along axes that a kernel sees as one."""
     if first is None:
@@ -199,7 +199,7 @@ def _same_axes(
     return first
 
 
-def _agree(form: Form, batch: Shape, first: str, *, broadcast: bool) -> Shape:
+def _agree(form: MatchedArray, batch: Shape, first: str, *, broadcast: bool) -> Shape:
     """Return the broadcast of a form's batch with that of the arrays before it."""
     own = form.batch
     if broadcast:
@@ -222,11 +222,11 @@ def _disagreement(name: str, shape: Shape, first: str, batch: Shape, *, reshapes
         made += f"; to pair the elements, reshape {name} to {shape_text(batch)}"
     if len(shape) != len(batch):
         expected = f"the {len(batch)} batch axes of {first}, {shape_text(batch)}"
-        return InvalidCall(faults=[Fault(name, expected, f"{shape_text(shape)}{made}")])
+        return InvalidCall(faults=[ErrorDetail(name, expected, f"{shape_text(shape)}{made}")])
     axis = next(axis for axis, (a, b) in enumerate(zip(shape, batch, strict=True)) if a != b)
     expected = f"batch shape {shape_text(batch)} as {first} has"
     return InvalidCall(
-        faults=[Fault(name, expected, f"{shape_text(shape)}, which differs on axis {axis}{made}")]
+        faults=[ErrorDetail(name, expected, f"{shape_text(shape)}, which differs on axis {axis}{made}")]
     )
 
 

@@ -1,4 +1,4 @@
-"""What a call asks for: its reductions, and the derivatives of each."""
+"""What a call asks for: its reductions, and the derivatives of each. It follows from shapes and options alone."""
 
 from __future__ import annotations
 
@@ -7,47 +7,51 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lossd.engine.bind import Bound
-from lossd.engine.reduce import REDUCTIONS, legacy_reduction
+from lossd.engine.reductions import REDUCTIONS, legacy_reduction
 from lossd.engine.request import Request, field_name
 from lossd.errors import excerpt, invalid
-from lossd.message import Array
 
 Kind = Literal["gradient", "hessian", "hvp"]
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The derivatives that a call asks for, by names of arguments and settings.
+    """The reductions that a call asks for, and the derivatives of each, by names of arguments and settings.
 
     Attributes:
+        reductions: The reductions, each once, in the order asked for.
         gradient: What to differentiate with respect to.
         hessian: Arguments whose diagonal of the Hessian is wanted.
-        directions: Argument to the direction with which to multiply the Hessian of all of them together.
+        hvp: Arguments that the call gives a direction for; the Hessian of all of them together is multiplied with them.
         places: Argument to where the call gives its direction: ``hvp``, or ``hvp.`` and its name.
+        warnings: What the caller should know of how it asked.
     """
 
+    reductions: tuple[str, ...]
     gradient: tuple[str, ...]
     hessian: tuple[str, ...]
-    directions: Mapping[str, Array]
+    hvp: tuple[str, ...]
     places: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
     @property
     def all(self) -> list[tuple[Kind, str]]:
         """Every derivative: its kind, and the argument or setting."""
         kinds: list[tuple[Kind, str]] = [("gradient", name) for name in self.gradient]
         kinds += [("hessian", name) for name in self.hessian]
-        kinds += [("hvp", name) for name in self.directions]
+        kinds += [("hvp", name) for name in self.hvp]
         return kinds
 
 
 def wanted_of(request: Request, bound: Bound) -> Wanted:
-    """Return the derivatives that a call asks for.
+    """Return the reductions and the derivatives that a call asks for.
 
     Raises:
-        InvalidCall: A name is none of those that the loss can be differentiated with respect to, or a direction is not
-            of its argument's shape.
+        InvalidCall: A reduction does not go with the call's options, a name is none of those that the loss can be
+            differentiated with respect to, or a direction is not of its argument's shape.
     """
     options, loss = request.options, bound.loss
+    reductions, warnings = _reductions(request)
     gbm = options.convention == "gbm"
     given = [name for name in loss.gradient if name in bound.arrays]
     possible = [n for n in loss.differentiable if n in loss.differentiable_settings or _is_real(n, bound)]
@@ -63,10 +67,12 @@ def wanted_of(request: Request, bound: Bound) -> Wanted:
         if direction.shape != shape:
             raise invalid(at, f"the shape of {name}, {shape}", direction.shape)
     return Wanted(
+        reductions,
         tuple(given) if gbm else _names(options.gradient, "gradient", tuple(given), possible),
         _names(hessian, "hessian", tuple(given[:1]), arguments),
-        request.directions,
+        tuple(request.directions),
         places,
+        warnings,
     )
 
 
@@ -89,7 +95,7 @@ def _names(
     return tuple(dict.fromkeys(names))
 
 
-def reductions_of(request: Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _reductions(request: Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the reductions asked for, each once, and what to warn of.
 
     Raises:

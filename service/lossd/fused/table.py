@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
-from lossd.declaration.loss import Kernel, Loss
+from lossd.declaration.loss import Loss
+from lossd.declaration.result import Kernel
 
 Function = Callable[..., float]
 

@@ -22,7 +22,7 @@ class Directions(NamedTuple):
     norm: Array
     exponent: Array
 
-    def pull(self, slope: Array) -> Array:
+    def vjp(self, slope: Array) -> Array:
         """Return the gradient with respect to the vectors of what has this gradient with respect to ``unit``.
 
         A vector of zeros has no direction: its gradient is 0.

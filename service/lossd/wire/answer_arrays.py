@@ -9,8 +9,8 @@ import numpy as np
 import orjson
 
 from lossd.errors import malformed
-from lossd.message import Answer, Array
-from lossd.wire.answer_document import DERIVATIVES, checked_denominator, checked_warnings
+from lossd.message import DERIVATIVES, Answer, Array
+from lossd.wire.answer_document import checked_denominator, checked_warnings
 
 
 def to_arrays(answer: Answer) -> dict[str, Array]:

@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lossd.errors import InvalidCall, MalformedBody, malformed
-from lossd.message import Answer, Array
+from lossd.message import DERIVATIVES, Answer, Array
 from lossd.wire.value import type_name
-
-DERIVATIVES = ("gradient", "hessian", "hvp")
 
 
 def to_document(answer: Answer) -> dict[str, Any]:

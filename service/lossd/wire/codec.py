@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lossd.errors import BodyTooLarge, Fault
+from lossd.errors import BodyTooLarge, ErrorDetail
 from lossd.message import Answer, Call
 
 Body = bytes | bytearray | memoryview
@@ -24,7 +24,7 @@ _SMALL = 1 << 14  # bytes; copying so few costs less than sending them apart
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DecodeLimits:
     """How much one call may hold.
 
     Attributes:
@@ -38,8 +38,8 @@ class Limits:
     max_bytes: int = 2**29
 
 
-DEFAULT_LIMITS = Limits()
-ANSWER_LIMITS = Limits(max_elements=2**62, max_depth=64, max_bytes=2**62)
+DEFAULT_LIMITS = DecodeLimits()
+ANSWER_LIMITS = DecodeLimits(max_elements=2**62, max_depth=64, max_bytes=2**62)
 """Limits on an answer that a client asked for: those of NumPy."""
 
 
@@ -58,15 +58,15 @@ class Codec(Protocol):
     is_text: bool
     is_compressed: bool
 
-    def decode_call(self, body: Body, tensors: frozenset[str], limits: Limits = ...) -> Call:
-        """Read a request: the names in ``tensors`` as arrays, every other name as an option.
+    def decode_call(self, body: Body, array_names: frozenset[str], limits: DecodeLimits = ...) -> Call:
+        """Read a request: the names in ``array_names`` as arrays, every other name as an option.
 
         The arrays are views on the body where the format allows it. In a format without options, every
         name is an array, and the engine refuses those that no loss knows.
 
         Raises:
             MalformedBody: The bytes are not what the format says.
-            InvalidCall: The body is well-formed, but a name in ``tensors`` is not an array.
+            InvalidCall: The body is well-formed, but a name in ``array_names`` is not an array.
             BodyTooLarge: The arrays together exceed ``limits``.
         """
 
@@ -97,7 +97,7 @@ class Budget:
 
     __slots__ = ("left", "limits")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: DecodeLimits) -> None:
         self.limits = limits
         self.left = limits.max_elements
 
@@ -111,7 +111,9 @@ class Budget:
         if elements > self.left:
             allowed = self.limits.max_elements
             expected = f"at most {allowed} elements in all arrays of a call together (the limit max_elements)"
-            raise BodyTooLarge(faults=[Fault(at, expected, f"{allowed - self.left + elements} or more")])
+            raise BodyTooLarge(
+                faults=[ErrorDetail(at, expected, f"{allowed - self.left + elements} or more")]
+            )
 
 
 def gather(pieces: Iterable[bytes | memoryview]) -> Parts:

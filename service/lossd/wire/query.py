@@ -14,19 +14,19 @@ import orjson
 
 from lossd.errors import invalid, malformed
 from lossd.message import Array, Call
-from lossd.wire.codec import Budget, Limits
-from lossd.wire.json.array import read_array
+from lossd.wire.codec import Budget, DecodeLimits
+from lossd.wire.numbers import read_array
 from lossd.wire.option import checked_option
 
 _MOST_PAIRS = 1000
 
 
-def with_query(call: Call, query: bytes, tensors: frozenset[str], limits: Limits) -> Call:
-    """Add what a query string says to a call; a name in ``tensors`` is an array there, too.
+def with_query(call: Call, query: bytes, array_names: frozenset[str], limits: DecodeLimits) -> Call:
+    """Add what a query string says to a call; a name in ``array_names`` is an array there, too.
 
     Raises:
         MalformedBody: The query is not text in UTF-8, has too many values, or one that nests too deeply.
-        InvalidCall: A name is in the body as well, or a name in ``tensors`` does not hold an array.
+        InvalidCall: A name is in the body as well, or a name in ``array_names`` does not hold an array.
         BodyTooLarge: The arrays of the query exceed ``limits.max_elements``.
     """
     budget = Budget(limits)
@@ -35,7 +35,7 @@ def with_query(call: Call, query: bytes, tensors: frozenset[str], limits: Limits
     for name, value in _values(query).items():
         if name in arrays or name in options:
             raise invalid(name[:80], "a value in the body or in the query string", "both")
-        if name in tensors:
+        if name in array_names:
             arrays[name] = read_array(value, name, budget)
         else:
             options[name] = checked_option(value, name, limits.max_depth)
@@ -47,7 +47,7 @@ def to_query(options: Mapping[str, Any]) -> str:
     return urlencode([(name, _text(value)) for name, value in options.items()])
 
 
-def read_value(text: str) -> Any:
+def read_text_value(text: str) -> Any:
     """Read a value that is written as text, in which a word needs no quotes and a list no brackets."""
     try:
         return orjson.loads(text)
@@ -72,12 +72,12 @@ def _values(query: bytes) -> dict[str, Any]:
         raise malformed("the query string", f"at most {_MOST_PAIRS} values", "more") from None
     values: dict[str, list[Any]] = {}
     for name, value in pairs:
-        values.setdefault(name, []).append(read_value(value))
+        values.setdefault(name, []).append(read_text_value(value))
     return {name: several if len(several) > 1 else several[0] for name, several in values.items()}
 
 
 def _text(value: Any) -> str:
     # Text that would read as something else goes in quotes.
-    if isinstance(value, str) and read_value(value) == value:
+    if isinstance(value, str) and read_text_value(value) == value:
         return value
     return orjson.dumps(value).decode()

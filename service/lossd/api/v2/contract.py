@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lossd.api.v2.infer import INFER_PATHS
+from lossd.wire.open_inference.named_tensor import DATATYPES
 from lossd.wire.open_inference.request import LENGTH_HEADER
-from lossd.wire.open_inference.tensor import DATATYPES
 
 Schema = dict[str, Any]
 

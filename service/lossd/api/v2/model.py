@@ -1,6 +1,6 @@
 """A loss as a model of the Open Inference Protocol: its name, its one version, its tensors.
 
-Inputs are the loss's arguments and vector settings; outputs are `loss`, a gradient of each argument that has
+Inputs are the loss's arguments; outputs are `loss`, a gradient of each argument that has
 one, and on request what else an answer holds. The protocol wants one datatype and one rank for each, where lossd
 takes several: it states those of an ordinary batch of float32, -1 for each axis.
 """

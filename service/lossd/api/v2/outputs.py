@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 
 from lossd.declaration.loss import Loss
-from lossd.engine.reduce import REDUCTIONS
+from lossd.engine.reductions import REDUCTIONS
 from lossd.errors import excerpt, invalid
-from lossd.message import Answer, Array, Call
+from lossd.message import DERIVATIVES, Answer, Array, Call
 from lossd.wire.open_inference.request import Inference, Output
 
 REPORTED = ("count", "denominator")
-DERIVATIVES = ("gradient", "hessian", "hvp")
 
 
 def call_for(loss: Loss, inference: Inference) -> Call:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from lossd import __version__
 from lossd.api.health import Health
 from lossd.api.routes import add_reading
-from lossd.api.v2.infer import INFER_PATHS, Infer
+from lossd.api.v2.infer import INFER_PATHS, InferEndpoint
 from lossd.api.v2.model import PLATFORM, ModelMetadata, describe_model, find_model
 from lossd.errors import excerpt
 
@@ -61,7 +61,7 @@ class ModelReady(Ready):
     name: str
 
 
-def add_v2(app: FastAPI, health: Health, infer: Infer) -> None:
+def add_v2(app: FastAPI, health: Health, infer: InferEndpoint) -> None:
     """Add every path of the protocol to the application."""
 
     async def v2_server() -> ServerMetadata:

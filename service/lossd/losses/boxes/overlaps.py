@@ -12,7 +12,8 @@ import numpy as np
 from lossd.declaration.alias import Alias
 from lossd.declaration.constraint import Corners
 from lossd.declaration.cost import Cost
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Result
 from lossd.declaration.role import Role
 from lossd.declaration.roles import NonNegative

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 
 from lossd.declaration.alias import pytorch
-from lossd.declaration.domain import PROBABILITY, Index
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.domain import PROBABILITY
+from lossd.declaration.example import Example
+from lossd.declaration.index_domain import Index
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Result
 from lossd.declaration.role import Role
 from lossd.declaration.roles import CLASS_AXIS, ClassWeight, Logits

@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from lossd.declaration.alias import Alias, optax
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Result
 from lossd.declaration.roles import NonNegative, Probability, Real
 from lossd.declaration.signature import Differentiable

@@ -7,8 +7,9 @@ from typing import Annotated
 import numpy as np
 
 from lossd.declaration.alias import keras, optax, pytorch, scikit_learn
+from lossd.declaration.example import Example
 from lossd.declaration.families import Curve, margin_loss
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Result
 from lossd.declaration.roles import Real, Sign
 from lossd.declaration.signature import Differentiable

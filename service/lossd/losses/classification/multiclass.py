@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from lossd.declaration.alias import catboost, objective, onnx, optax, pytorch
-from lossd.declaration.loss import Boosting, Example, loss
+from lossd.declaration.boosting import Boosting
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Normalizer, Result
 from lossd.declaration.roles import (
     ClassIndex,

@@ -13,8 +13,9 @@ from pydantic import Field
 
 from lossd.declaration.alias import pytorch
 from lossd.declaration.cost import Cost
-from lossd.declaration.domain import Index
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.index_domain import Index
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Pullback, Result
 from lossd.declaration.role import Role
 from lossd.declaration.roles import Embedding, Positive, Sign
@@ -68,7 +69,7 @@ def cosine_embedding(
     slope = np.where(np.isnan(target), target, np.where(alike, -1, active)).astype(excess.dtype)
 
     def turned(vectors: Directions, towards: Directions) -> Array:
-        return vectors.pull(times(slope[:, None], towards.unit))
+        return vectors.vjp(times(slope[:, None], towards.unit))
 
     return Result(
         np.where(np.isnan(target), target, np.where(alike, lacking, np.maximum(excess, 0))),
@@ -140,8 +141,8 @@ def arcface(
     lacking = found.complement[rows, labels]
 
     def of_embeddings() -> Array:
-        towards_own = points.pull(own.unit) * (lacking * angle.steepness)[:, None]
-        slopes: Array = scale * (points.pull(row_products(others, classes.unit)) - towards_own)
+        towards_own = points.vjp(own.unit) * (lacking * angle.steepness)[:, None]
+        slopes: Array = scale * (points.vjp(row_products(others, classes.unit)) - towards_own)
         return slopes
 
     def of_prototypes(upstream: Array) -> Array:
@@ -151,7 +152,7 @@ def arcface(
         steepness = times(weight, (lacking * angle.steepness)[:, None])
         drawn = times(steepness, tangent(own.unit, points.unit))
         np.add.at(turned, labels, -drawn)
-        return classes.pull(turned)
+        return classes.vjp(turned)
 
     return Result(
         0 - found.log[rows, labels],

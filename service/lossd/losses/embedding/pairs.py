@@ -10,7 +10,8 @@ import numpy as np
 
 from lossd.declaration.alias import Alias
 from lossd.declaration.cost import Cost
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Normalizer, Pullback, Result
 from lossd.declaration.roles import ItemLabels, Items, Positive
 from lossd.declaration.signature import Differentiable
@@ -86,7 +87,7 @@ def nt_xent(
         return turned
 
     def of_embeddings(upstream: Array) -> Array:
-        return vectors.pull(turn(upstream))
+        return vectors.vjp(turn(upstream))
 
     def of_temperature(upstream: Array) -> Array:
         total = sum(dot(row.slope(upstream).ravel(), row.similarity.ravel()) for row in rows())

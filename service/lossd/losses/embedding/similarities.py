@@ -7,8 +7,8 @@ from typing import Annotated
 import numpy as np
 
 from lossd.declaration.alias import Alias
+from lossd.declaration.example import Example
 from lossd.declaration.families import RowLoss, pair_loss
-from lossd.declaration.loss import Example
 from lossd.declaration.result import Normalizer
 from lossd.declaration.roles import Positive
 from lossd.declaration.signature import Differentiable

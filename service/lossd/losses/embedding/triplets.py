@@ -8,17 +8,17 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 
 from lossd.declaration.alias import pytorch
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Result
 from lossd.declaration.roles import Embedding, Positive
 from lossd.declaration.signature import Differentiable
+from lossd.losses.embedding.triplet_sides import shrunk_sides, sides_of, weighted_rows
 from lossd.message import Array
 from lossd.numerics.directions import directions
-from lossd.numerics.distances import curvature, distance, squares_are_exact
+from lossd.numerics.distances import curvature
 
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
-# What brings the distances of any finite numbers, but for hundreds of millions of dimensions, into range.
-_SHRINK = {"f": 2.0**-32, "d": 2.0**-64, "g": 2.0**-64}
 
 
 @loss(
@@ -51,27 +51,27 @@ def triplet_margin(
         eps: Added to each coordinate of a difference.
         swap: Whether the negative's distance to the positive counts where it is less than that to the anchor.
     """
-    sides = _sides(anchor, positive, negative, p, eps, swap)
+    sides = sides_of(anchor, positive, negative, p, eps, swap)
     if not np.isfinite(sides.reach).all():
-        sides = _shrunk_sides(anchor, positive, negative, p, eps, swap, sides)
+        sides = shrunk_sides(anchor, positive, negative, p, eps, swap, sides)
     reach = margin + sides.reach / sides.shrink  # so that a large distance does not swallow the margin
     active = np.where(np.isnan(reach), reach, reach >= 0).astype(reach.dtype)
     pull, push, aside = sides.pull, sides.push, sides.aside
 
     def curved() -> Array:
-        far = _weighted(sides.share, curvature(sides.far, p))
+        far = weighted_rows(sides.share, curvature(sides.far, p))
         apart: Array = (curvature(sides.near, p) - far) * np.reshape(sides.shrink, (-1, 1))
         return apart
 
     return Result(
         np.maximum(reach, 0),
         {
-            "anchor": lambda: _weighted(active, sides.apart),
-            "positive": lambda: _weighted(active, -(pull + aside)),
-            "negative": lambda: _weighted(active, push + aside),
+            "anchor": lambda: weighted_rows(active, sides.apart),
+            "positive": lambda: weighted_rows(active, -(pull + aside)),
+            "negative": lambda: weighted_rows(active, push + aside),
             "margin": lambda: active,
         },
-        {"anchor": lambda: _weighted(active, curved())},
+        {"anchor": lambda: weighted_rows(active, curved())},
     )
 
 
@@ -119,9 +119,9 @@ def triplet_margin_with_distance(
     return Result(
         np.maximum(lacking, 0),
         {
-            "anchor": lambda: _weighted(active, slopes().anchor),
-            "positive": lambda: _weighted(active, slopes().positive),
-            "negative": lambda: _weighted(active, slopes().negative),
+            "anchor": lambda: weighted_rows(active, slopes().anchor),
+            "positive": lambda: weighted_rows(active, slopes().positive),
+            "negative": lambda: weighted_rows(active, slopes().negative),
             "margin": lambda: active,
         },
     )
@@ -159,9 +159,7 @@ def _cosine(a: Array, p: Array, n: Array) -> _Reach:
     directed = (anchor.norm * positive.norm * negative.norm != 0)[:, 0]
     squares = np.vecdot(between, (anchor.unit - positive.unit) + (anchor.unit - negative.unit)) / 2
     reach = np.where(directed, squares, np.vecdot(anchor.unit, between))
-    return reach, lambda: _Slopes(
-        anchor.pull(between), positive.pull(-anchor.unit), negative.pull(anchor.unit)
-    )
+    return reach, lambda: _Slopes(anchor.vjp(between), positive.vjp(-anchor.unit), negative.vjp(anchor.unit))
 
 
 _REACHES: Mapping[str, Callable[[Array, Array, Array], _Reach]] = {
@@ -182,7 +180,7 @@ def _swapped(reaches: Callable[..., _Reach], a: Array, p: Array, n: Array) -> _R
     def shared() -> _Slopes:
         own, other = slopes(), other_slopes()
         pairs = (own.anchor, other.positive), (own.positive, other.anchor), (own.negative, other.negative)
-        return _Slopes(*(_weighted(share, one) + _weighted(1 - share, two) for one, two in pairs))
+        return _Slopes(*(weighted_rows(share, one) + weighted_rows(1 - share, two) for one, two in pairs))
 
     return np.where(share == 0, exchanged, plain), shared
 
@@ -192,83 +190,3 @@ def _near_one(*vectors: Array) -> list[Array]:
     size = np.abs(np.concatenate(vectors, axis=1)).max(axis=1, keepdims=True, initial=0)
     exponent = -np.frexp(size)[1]
     return [np.ldexp(each, exponent) for each in vectors]
-
-
-class _Sides(NamedTuple):
-    """The differences of a triplet, ``(rows, D)``, their norms' gradients, and by how much the positive is farther.
-
-    Attributes:
-        near: Anchor less positive.
-        far: Anchor less negative.
-        pull: Gradient of the positive's distance.
-        push: That of the negative's distance to the anchor, as far as it is the one that counts.
-        aside: That of the negative's distance to the positive, likewise, with respect to the positive.
-        share: How far the negative's distance to the anchor counts, ``(rows,)``: 1 or 0, a half in a tie.
-        apart: ``pull - push``.
-        reach: The positive's distance less the negative's, ``(rows,)``.
-        shrink: What all of it was multiplied with, by rows.
-    """
-
-    near: Array
-    far: Array
-    pull: Array
-    push: Array
-    aside: Array | float
-    share: Array
-    apart: Array
-    reach: Array
-    shrink: Array | float = 1.0
-
-
-def _sides(
-    anchor: Array, positive: Array, negative: Array, p: float, eps: float | Array, swap: bool
-) -> _Sides:
-    near, far = anchor - positive + eps, anchor - negative + eps
-    (pulled, pull), (pushed, push) = distance(near, p), distance(far, p)
-    if not swap:
-        apart, reach = pull - push, pulled - pushed
-        if p == 2 and squares_are_exact(pulled) and squares_are_exact(pushed):
-            between = negative - positive
-            close = 4 * np.vecdot(between, between) < pulled * pulled
-            factored, reach = _euclidean_differences(between, near + far, pulled, pushed, push)
-            apart = np.where(close[:, None], factored, apart)
-        return _Sides(near, far, pull, push, 0.0, np.ones_like(pushed), apart, reach)
-    turned, aside = distance(positive - negative + eps, p)
-    share = np.where(pushed < turned, 1, np.where(pushed == turned, 0.5, 0)).astype(pushed.dtype)
-    least = np.minimum(pushed, turned)
-    push = _weighted(share, push)
-    return _Sides(near, far, pull, push, _weighted(1 - share, aside), share, pull - push, pulled - least)
-
-
-def _euclidean_differences(
-    between: Array, both: Array, pulled: Array, pushed: Array, push: Array
-) -> tuple[Array, Array]:
-    """Return the differences of the gradients and of the lengths of two vectors, from those of the vectors themselves.
-
-    With u, v the vectors: ``|u| - |v| = (u - v) (u + v) / (|u| + |v|)``, and
-    ``u / |u| - v / |v| = (u - v - v / |v| (|u| - |v|)) / |u|``. The anchor is in both u and v, and may be large.
-
-    Settings:
-        between: u - v, ``(rows, D)``.
-        both: u + v.
-        pulled: The length of u, ``(rows,)``, not 0.
-        pushed: That of v.
-        push: v over its length.
-    """
-    reach = np.vecdot(between, both / (pulled + pushed)[:, None])
-    return (between - push * reach[:, None]) / pulled[:, None], reach
-
-
-def _shrunk_sides(
-    anchor: Array, positive: Array, negative: Array, p: float, eps: float, swap: bool, plain: _Sides
-) -> _Sides:
-    """Return the sides with the rows shrunk whose distances overflowed: the difference of two may be finite."""
-    shrink = np.where(np.isfinite(plain.reach), 1, _SHRINK[anchor.dtype.char]).astype(anchor.dtype)
-    by = shrink[:, None]
-    return _sides(anchor * by, positive * by, negative * by, p, eps * by, swap)._replace(shrink=shrink)
-
-
-def _weighted(weight: Array, slopes: Array) -> Array:
-    """Multiply each row, ``(rows, D)``, by its weight; one without weight is 0 whatever it holds."""
-    column = weight[:, None]
-    return np.where(column == 0, 0, column * slopes)

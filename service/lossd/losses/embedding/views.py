@@ -8,7 +8,8 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from lossd.declaration.cost import Cost
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Pullback, Result
 from lossd.declaration.roles import Items, NonNegative
 from lossd.declaration.signature import Differentiable
@@ -53,7 +54,7 @@ def barlow_twins(z1: Items, z2: Items, *, lambd: Annotated[NonNegative, Differen
         others, turned = second.found.unit, np.zeros_like(first.found.unit)
         for here, cross in _between(first, second):
             turned[here] = lambd * (cross @ others) - lacking[here, None] * others[here]
-        return times(2 * upstream.astype(turned.dtype), first.pull(turned))
+        return times(2 * upstream.astype(turned.dtype), first.vjp(turned))
 
     return Result(
         _squares(lacking, kind) + lambd * between,
@@ -76,12 +77,12 @@ class _Dimensions(NamedTuple):
     found: Directions
     exponent: Array
 
-    def pull(self, slope: Array) -> Array:
+    def vjp(self, slope: Array) -> Array:
         """Return the gradient with respect to the view, ``(N, D)``, of what has this one with respect to ``found``.
 
         Both slopes and directions are of dimensions less their means, so those of the means are 0.
         """
-        return np.ldexp(self.found.pull(slope), -self.exponent).T
+        return np.ldexp(self.found.vjp(slope), -self.exponent).T
 
 
 def _dimensions(view: Array) -> _Dimensions:

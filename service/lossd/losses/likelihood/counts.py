@@ -8,8 +8,10 @@ from typing import Annotated
 import numpy as np
 
 from lossd.declaration.alias import objective, pytorch
+from lossd.declaration.boosting import Boosting
 from lossd.declaration.domain import Interval
-from lossd.declaration.loss import Boosting, Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Derivative, Result
 from lossd.declaration.role import Role
 from lossd.declaration.roles import NonNegative

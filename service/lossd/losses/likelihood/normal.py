@@ -9,7 +9,8 @@ import numpy as np
 
 from lossd.declaration.alias import pytorch
 from lossd.declaration.domain import Interval
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Result
 from lossd.declaration.role import Role
 from lossd.declaration.roles import NonNegative, Real

@@ -8,7 +8,8 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from lossd.declaration.alias import Alias
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Result
 from lossd.declaration.roles import NonNegative, Pixels
 from lossd.declaration.signature import Differentiable

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from lossd.declaration.loss import Boosting, Example, loss
+from lossd.declaration.boosting import Boosting
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Result
 from lossd.declaration.roles import PerQuantile, Quantiles, Real
 from lossd.message import Array

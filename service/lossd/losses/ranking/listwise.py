@@ -12,9 +12,11 @@ import numpy as np
 from pydantic import Field
 
 from lossd.declaration.alias import Alias
+from lossd.declaration.boosting import Boosting
 from lossd.declaration.cost import Cost
 from lossd.declaration.domain import Interval, Whole
-from lossd.declaration.loss import Boosting, Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Result
 from lossd.declaration.role import Role
 from lossd.declaration.roles import Positive

@@ -7,7 +7,8 @@ from typing import Annotated
 import numpy as np
 
 from lossd.declaration.alias import pytorch
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Result
 from lossd.declaration.roles import Real, Sign
 from lossd.declaration.signature import Differentiable

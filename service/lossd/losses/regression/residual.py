@@ -7,8 +7,9 @@ from typing import Annotated
 import numpy as np
 
 from lossd.declaration.alias import catboost, keras, objective, optax, pytorch, scikit_learn
+from lossd.declaration.boosting import Boosting
+from lossd.declaration.example import Example
 from lossd.declaration.families import Curve, residual_loss
-from lossd.declaration.loss import Boosting, Example
 from lossd.declaration.roles import NonNegative, Positive
 from lossd.declaration.signature import Differentiable
 from lossd.message import Array

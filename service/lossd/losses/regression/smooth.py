@@ -12,8 +12,9 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from lossd.declaration.alias import keras, optax
+from lossd.declaration.boosting import Boosting
+from lossd.declaration.example import Example
 from lossd.declaration.families import Curve, residual_loss
-from lossd.declaration.loss import Boosting, Example
 from lossd.declaration.roles import Positive
 from lossd.declaration.signature import Differentiable
 from lossd.message import Array

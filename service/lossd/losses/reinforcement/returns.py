@@ -9,7 +9,8 @@ import numpy as np
 from lossd.declaration.alias import Alias
 from lossd.declaration.cost import Cost
 from lossd.declaration.domain import PROBABILITY, Interval
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Pullback, Result
 from lossd.declaration.role import Role
 from lossd.message import Array
@@ -46,7 +47,7 @@ Mixing = Annotated[Array, Role("() or (..., T)", domain=PROBABILITY)]
     value="(..., T)",
     cost=Cost(workspace="(8, T)", work="(2, T)", steps="(16, T)"),
     long_double=True,
-    held={"stop_target_gradients": ("r_t", "discount_t", "v_t", "lambda_")},
+    stop_gradient={"stop_target_gradients": ("r_t", "discount_t", "v_t", "lambda_")},
 )
 def td_lambda(
     v_tm1: PerStep,

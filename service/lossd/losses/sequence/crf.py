@@ -7,8 +7,9 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from lossd.declaration.cost import Cost
-from lossd.declaration.domain import Index, Length
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.index_domain import Index, Length
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Result
 from lossd.declaration.role import Role
 from lossd.message import Array

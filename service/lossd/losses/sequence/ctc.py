@@ -9,8 +9,9 @@ import numpy as np
 
 from lossd.declaration.alias import pytorch
 from lossd.declaration.cost import Cost
-from lossd.declaration.domain import Index, Length
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.index_domain import Index, Length
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Normalizer, Result
 from lossd.declaration.role import Role
 from lossd.losses.sequence.alignments import LIMITS, align

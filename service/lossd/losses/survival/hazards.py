@@ -6,8 +6,10 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
+from lossd.declaration.boosting import Boosting
 from lossd.declaration.cost import Cost
-from lossd.declaration.loss import Boosting, Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Normalizer, Pullback, Result
 from lossd.declaration.role import Role
 from lossd.declaration.roles import Event

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from lossd.declaration.cost import Cost
 from lossd.declaration.domain import Distribution
-from lossd.declaration.loss import Example, loss
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
 from lossd.declaration.result import Result
 from lossd.declaration.role import Role
 from lossd.declaration.roles import Positive

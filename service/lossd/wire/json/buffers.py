@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 
 from lossd.message import Array
-from lossd.wire.codec import Budget, Limits
+from lossd.wire.codec import Budget, DecodeLimits
 from lossd.wire.json.byte_search import holds_more, holds_slow_numbers
 
 try:
@@ -45,26 +45,26 @@ class _Doubt(ValueError):
     """The shape of a list is not proven."""
 
 
-def read(text: bytes | bytearray, tensors: frozenset[str], limits: Limits) -> dict[str, Any] | None:
-    """Parse a JSON object, with each list of numbers under a name in ``tensors`` as an array.
+def read(text: bytes | bytearray, array_names: frozenset[str], limits: DecodeLimits) -> dict[str, Any] | None:
+    """Parse a JSON object, with each list of numbers under a name in ``array_names`` as an array.
 
     Returns None if the body is not JSON, not an object, or holds anything whose shape is not proven.
 
     Raises:
         BodyTooLarge: The proven shapes exceed ``limits.max_elements``.
     """
-    return _parsed(text, lambda root, proof: _document(root, tensors, proof), limits)
+    return _parsed(text, lambda root, proof: _document(root, array_names, proof), limits)
 
 
 def read_entries(
-    text: bytes | bytearray, members: frozenset[str], tensors: frozenset[str], limits: Limits
+    text: bytes | bytearray, members: frozenset[str], array_names: frozenset[str], limits: DecodeLimits
 ) -> dict[str, Any] | None:
-    """Parse a JSON object like `read`; the names in ``tensors`` are those of objects listed under ``members``."""
-    return _parsed(text, lambda root, proof: _listing(root, members, tensors, proof), limits)
+    """Parse a JSON object like `read`; the names in ``array_names`` are those of objects listed under ``members``."""
+    return _parsed(text, lambda root, proof: _listing(root, members, array_names, proof), limits)
 
 
 def _parsed(
-    text: bytes | bytearray, build: Callable[[Any, _Proof], dict[str, Any]], limits: Limits
+    text: bytes | bytearray, build: Callable[[Any, _Proof], dict[str, Any]], limits: DecodeLimits
 ) -> dict[str, Any] | None:
     if simdjson is None or holds_slow_numbers(text):
         return None
@@ -89,7 +89,7 @@ class _Proof:
 
     __slots__ = ("brackets", "limits", "pending")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: DecodeLimits) -> None:
         self.limits = limits
         self.brackets = 0
         self.pending: list[tuple[dict[str, Any], str, Any, tuple[int, ...], Any]] = []
@@ -117,24 +117,26 @@ class _Proof:
             parent[name] = _array(value, shape, first)
 
 
-def _document(root: Any, tensors: frozenset[str], proof: _Proof) -> dict[str, Any]:
+def _document(root: Any, array_names: frozenset[str], proof: _Proof) -> dict[str, Any]:
     """Read an object that has tensors."""
     if type(root) is not simdjson.Object:
         raise _Doubt
     document: dict[str, Any] = {}
     for name, value in _items(root):
-        proof.take(document, name, value, tensor=name in tensors)
+        proof.take(document, name, value, tensor=name in array_names)
     return document
 
 
-def _listing(root: Any, members: frozenset[str], tensors: frozenset[str], proof: _Proof) -> dict[str, Any]:
+def _listing(
+    root: Any, members: frozenset[str], array_names: frozenset[str], proof: _Proof
+) -> dict[str, Any]:
     """Read an object whose members list objects that have tensors."""
     if type(root) is not simdjson.Object:
         raise _Doubt
     document: dict[str, Any] = {}
     for name, value in _items(root):
         if name in members and type(value) is simdjson.Array:
-            document[name] = [_document(entry, tensors, proof) for entry in value]
+            document[name] = [_document(entry, array_names, proof) for entry in value]
             proof.brackets += 1
         else:
             proof.take(document, name, value, tensor=False)

@@ -10,10 +10,10 @@ import numpy as np
 from lossd.message import Answer, Array, Call
 from lossd.wire import tensor
 from lossd.wire.answer_document import from_document, to_document
-from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, Limits, Parts
-from lossd.wire.json.array import read_array
+from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, DecodeLimits, Parts
 from lossd.wire.json.document import read_object
 from lossd.wire.json.text import dumps
+from lossd.wire.numbers import read_array
 from lossd.wire.option import checked_option
 
 media_type: str = "application/json"
@@ -22,19 +22,19 @@ is_text: bool = True
 is_compressed: bool = False
 
 
-def decode_call(body: Body, tensors: frozenset[str], limits: Limits = DEFAULT_LIMITS) -> Call:
-    """Read a request: the names in ``tensors`` as arrays unless null, every other name as an option.
+def decode_call(body: Body, array_names: frozenset[str], limits: DecodeLimits = DEFAULT_LIMITS) -> Call:
+    """Read a request: the names in ``array_names`` as arrays unless null, every other name as an option.
 
     Raises:
         MalformedBody: The body is not one JSON object, or nests too deeply.
-        InvalidCall: A name in ``tensors`` does not hold an array.
+        InvalidCall: A name in ``array_names`` does not hold an array.
         BodyTooLarge: The arrays together exceed ``limits.max_elements``.
     """
     budget = Budget(limits)
     arrays: dict[str, Array] = {}
     options: dict[str, Any] = {}
-    for name, value in read_object(body, tensors, limits).items():
-        if name not in tensors:
+    for name, value in read_object(body, array_names, limits).items():
+        if name not in array_names:
             options[name] = checked_option(value, name, limits.max_depth)
         elif value is not None:
             arrays[name] = read_array(value, name, budget)

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from lossd.errors import MalformedBody, malformed
-from lossd.wire.codec import Body, Limits
+from lossd.wire.codec import Body, DecodeLimits
 from lossd.wire.garbage import without_collections
 from lossd.wire.json import buffers
 from lossd.wire.json.keys import count_colons, refuse_repeated_keys
@@ -31,26 +31,26 @@ _EXPECTED = {
 }
 
 
-def read_object(body: Body, tensors: frozenset[str], limits: Limits) -> dict[str, Any]:
-    """Parse a JSON object; lists of numbers under a name in ``tensors`` may already be arrays.
+def read_object(body: Body, array_names: frozenset[str], limits: DecodeLimits) -> dict[str, Any]:
+    """Parse a JSON object; lists of numbers under a name in ``array_names`` may already be arrays.
 
     Raises:
         MalformedBody: The body is not one JSON object in UTF-8, or an object in it repeats a key.
         BodyTooLarge: The arrays together exceed ``limits.max_elements``.
     """
-    return _read(body, lambda text: buffers.read(text, tensors, limits) if tensors else None)
+    return _read(body, lambda text: buffers.read(text, array_names, limits) if array_names else None)
 
 
 def read_entries(
-    body: Body, members: frozenset[str], tensors: frozenset[str], limits: Limits
+    body: Body, members: frozenset[str], array_names: frozenset[str], limits: DecodeLimits
 ) -> dict[str, Any]:
-    """Parse a JSON object like `read_object`; the names in ``tensors`` are those of objects listed under ``members``.
+    """Parse a JSON object like `read_object`; ``array_names`` are those of objects listed under ``members``.
 
     Raises:
         MalformedBody: The body is not one JSON object in UTF-8, or an object in it repeats a key.
         BodyTooLarge: The arrays together exceed ``limits.max_elements``.
     """
-    return _read(body, lambda text: buffers.read_entries(text, members, tensors, limits))
+    return _read(body, lambda text: buffers.read_entries(text, members, array_names, limits))
 
 
 def _read(body: Body, read_fast: Callable[[Text], dict[str, Any] | None]) -> dict[str, Any]:

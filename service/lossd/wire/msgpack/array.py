@@ -22,7 +22,6 @@ from lossd.message import Array
 from lossd.wire import tensor
 from lossd.wire.codec import Budget
 from lossd.wire.garbage import without_collections
-from lossd.wire.json.array import read_array, read_numbers
 from lossd.wire.msgpack.document import (
     UNREADABLE,
     header_size,
@@ -34,6 +33,7 @@ from lossd.wire.msgpack.document import (
     stated_length,
     unreadable,
 )
+from lossd.wire.numbers import read_array, read_numbers
 
 _NUMBER: Any = bool | int | float | str  # as in JSON, the strings for NaN and infinity are numbers
 _MESSAGE = re.compile(
@@ -54,7 +54,7 @@ _DESCRIPTIONS = {
 _decode_bytes = msgspec.msgpack.Decoder(memoryview).decode
 
 
-def read_value(raw: Raw, at: str, body: memoryview, budget: Budget) -> Array:
+def read_raw_array(raw: Raw, at: str, body: memoryview, budget: Budget) -> Array:
     """Read the array that a value means; arrays given by their bytes are views of ``body``, of which ``raw`` is a part.
 
     Raises:

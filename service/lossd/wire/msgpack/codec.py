@@ -13,12 +13,12 @@ import msgspec
 import numpy as np
 from msgspec import Raw
 
-from lossd.errors import Fault, InvalidCall, NotAcceptable
+from lossd.errors import ErrorDetail, InvalidCall, NotAcceptable
 from lossd.message import Answer, Array, Call
 from lossd.wire import tensor
 from lossd.wire.answer_document import from_document, to_document
-from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, Limits, Parts, gather
-from lossd.wire.msgpack.array import read_value
+from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, DecodeLimits, Parts, gather
+from lossd.wire.msgpack.array import read_raw_array
 from lossd.wire.msgpack.document import is_map, members, option
 
 media_type: str = "application/vnd.msgpack"
@@ -31,12 +31,12 @@ _NIL = b"\xc0"
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def decode_call(body: Body, tensors: frozenset[str], limits: Limits = DEFAULT_LIMITS) -> Call:
-    """Read a request: the names in ``tensors`` as arrays unless nil, every other name as an option.
+def decode_call(body: Body, array_names: frozenset[str], limits: DecodeLimits = DEFAULT_LIMITS) -> Call:
+    """Read a request: the names in ``array_names`` as arrays unless nil, every other name as an option.
 
     Raises:
         MalformedBody: The body is not one map of MessagePack, or nests too deeply.
-        InvalidCall: A name in ``tensors`` does not hold an array.
+        InvalidCall: A name in ``array_names`` does not hold an array.
         BodyTooLarge: The arrays together exceed ``limits.max_elements``.
     """
     budget = Budget(limits)
@@ -44,10 +44,10 @@ def decode_call(body: Body, tensors: frozenset[str], limits: Limits = DEFAULT_LI
     options: dict[str, Any] = {}
     whole = memoryview(body)
     for name, raw in members(whole, "").items():
-        if name not in tensors:
+        if name not in array_names:
             options[name] = option(raw, name, limits.max_depth)
         elif memoryview(raw) != _NIL:
-            arrays[name] = read_value(raw, name, whole, budget)
+            arrays[name] = read_raw_array(raw, name, whole, budget)
     return Call(arrays, options)
 
 
@@ -82,7 +82,7 @@ def decode_answer(body: Body) -> Answer:
     budget = Budget(ANSWER_LIMITS)
 
     def read(raw: Raw | None, at: str) -> Array:
-        return read_value(Raw(_NIL) if raw is None else raw, at, whole, budget)
+        return read_raw_array(Raw(_NIL) if raw is None else raw, at, whole, budget)
 
     document = {
         name: _nested(raw, name, _LEVELS[name]) if name in _LEVELS else option(raw, name, 1)
@@ -111,7 +111,7 @@ def _written(value: Any, at: str) -> Iterator[bytes | memoryview]:
     elif isinstance(value, np.ndarray):
         raw = tensor.raw_bytes(value, at)
         if len(raw) > _LONGEST_BIN:
-            raise InvalidCall(faults=[Fault(at, "less than 4 GiB in MessagePack", f"{len(raw)} bytes")])
+            raise InvalidCall(faults=[ErrorDetail(at, "less than 4 GiB in MessagePack", f"{len(raw)} bytes")])
         yield _map_header(3)
         yield _encode("dtype") + _encode(value.dtype.name) + _encode("shape") + _encode(value.shape)
         yield _encode("data") + b"\xc6" + len(raw).to_bytes(4, "big")

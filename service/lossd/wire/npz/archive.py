@@ -16,7 +16,7 @@ from typing import IO, NamedTuple, cast
 
 import numpy as np
 
-from lossd.errors import Fault, NotAcceptable, malformed
+from lossd.errors import ErrorDetail, NotAcceptable, malformed
 from lossd.wire.codec import MOST_NAMES, Parts, gather
 from lossd.wire.decompression import RAW_DEFLATE, DeflateDecompressor, crc32
 
@@ -97,7 +97,7 @@ def write_archive(files: Mapping[str, Parts]) -> Parts:
                     for part in parts:
                         file.write(part)
     except zipfile.LargeZipFile:
-        raise NotAcceptable(faults=[Fault("", "an answer of less than 2 GiB in npz", "more")]) from None
+        raise NotAcceptable(faults=[ErrorDetail("", "an answer of less than 2 GiB in npz", "more")]) from None
     return gather(pieces.in_order())
 
 

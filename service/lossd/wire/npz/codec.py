@@ -11,7 +11,7 @@ from lossd.errors import BodyTooLarge, InvalidCall, MalformedBody, NotAcceptable
 from lossd.message import Answer, Array, Call
 from lossd.wire import tensor
 from lossd.wire.answer_arrays import from_arrays, to_arrays
-from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, Limits, Parts
+from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, DecodeLimits, Parts
 from lossd.wire.npz.archive import Member, read_archive, read_member, write_archive
 from lossd.wire.npz.npy import read_npy, write_header
 
@@ -24,7 +24,7 @@ _SUFFIX = ".npy"
 _WARNINGS = "warnings"
 
 
-def decode_call(body: Body, tensors: frozenset[str], limits: Limits = DEFAULT_LIMITS) -> Call:
+def decode_call(body: Body, array_names: frozenset[str], limits: DecodeLimits = DEFAULT_LIMITS) -> Call:
     """Read a request, which is all arrays.
 
     Raises:
@@ -79,7 +79,7 @@ def _write(arrays: Mapping[str, Array]) -> Parts:
     )
 
 
-def _read(body: Body, limits: Limits) -> dict[str, Array]:
+def _read(body: Body, limits: DecodeLimits) -> dict[str, Array]:
     members = read_archive(memoryview(body))
     if sum(member.size for member in members) > limits.max_bytes:
         raise BodyTooLarge(f"expected arrays of at most {limits.max_bytes} bytes once decompressed, got more")

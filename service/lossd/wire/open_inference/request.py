@@ -12,10 +12,10 @@ from typing import Any
 
 from lossd.errors import malformed
 from lossd.message import Array, Call
-from lossd.wire.codec import DEFAULT_LIMITS, MOST_NAMES, Body, Budget, Limits
+from lossd.wire.codec import DEFAULT_LIMITS, MOST_NAMES, Body, Budget, DecodeLimits
 from lossd.wire.json.document import read_entries
-from lossd.wire.open_inference.tensor import RawBytes, found, read_tensor
-from lossd.wire.query import read_value
+from lossd.wire.open_inference.named_tensor import RawBytes, found, read_tensor
+from lossd.wire.query import read_text_value
 
 Entry = Mapping[str, Any]
 
@@ -74,7 +74,7 @@ def read_header_length(value: bytes | None) -> int | None:
 
 
 def decode_inference(
-    body: Body, header_length: int | None = None, limits: Limits = DEFAULT_LIMITS
+    body: Body, header_length: int | None = None, limits: DecodeLimits = DEFAULT_LIMITS
 ) -> Inference:
     """Read a request to infer.
 
@@ -154,7 +154,7 @@ def _name(entry: Entry, at: str, taken: Mapping[str, Any]) -> str:
 
 def _options(parameters: Entry, arrays: Mapping[str, Array]) -> dict[str, Any]:
     options = {
-        name: read_value(value) if type(value) is str else value
+        name: read_text_value(value) if type(value) is str else value
         for name, value in parameters.items()
         if name not in _RESERVED and not name.startswith(_RESERVED_PREFIX)
     }

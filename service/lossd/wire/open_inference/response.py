@@ -9,8 +9,8 @@ from typing import Any
 from lossd.message import Array
 from lossd.wire.codec import Parts, gather
 from lossd.wire.json.text import dumps
+from lossd.wire.open_inference.named_tensor import binary_tensor, json_tensor
 from lossd.wire.open_inference.request import Entry, Inference
-from lossd.wire.open_inference.tensor import binary_tensor, json_tensor
 
 
 @dataclass(frozen=True, slots=True)

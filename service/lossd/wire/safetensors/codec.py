@@ -19,7 +19,16 @@ from lossd.errors import InvalidCall, MalformedBody, NotAcceptable, malformed
 from lossd.message import Answer, Array, Call
 from lossd.wire import tensor
 from lossd.wire.answer_arrays import from_arrays, to_arrays
-from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, MOST_NAMES, Body, Budget, Limits, Parts, gather
+from lossd.wire.codec import (
+    ANSWER_LIMITS,
+    DEFAULT_LIMITS,
+    MOST_NAMES,
+    Body,
+    Budget,
+    DecodeLimits,
+    Parts,
+    gather,
+)
 from lossd.wire.json.document import read_object
 
 media_type: str = "application/vnd.safetensors"
@@ -60,7 +69,7 @@ class _Entry(NamedTuple):
     end: int
 
 
-def decode_call(body: Body, tensors: frozenset[str], limits: Limits = DEFAULT_LIMITS) -> Call:
+def decode_call(body: Body, array_names: frozenset[str], limits: DecodeLimits = DEFAULT_LIMITS) -> Call:
     """Read a request, which is all arrays; metadata is passed over.
 
     Raises:
@@ -118,7 +127,7 @@ def _write(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Parts:
     return gather([_LENGTH.pack(len(text)) + text, *data])
 
 
-def _read(body: Body, limits: Limits) -> tuple[dict[str, Array], Mapping[str, str]]:
+def _read(body: Body, limits: DecodeLimits) -> tuple[dict[str, Array], Mapping[str, str]]:
     try:
         header, data = _split(memoryview(body), limits)
         metadata = _checked_metadata(header.pop(_METADATA, {}))
@@ -132,7 +141,7 @@ def _read(body: Body, limits: Limits) -> tuple[dict[str, Array], Mapping[str, st
         raise MalformedBody(faults=error.faults) from None
 
 
-def _split(body: memoryview, limits: Limits) -> tuple[dict[str, Any], memoryview]:
+def _split(body: memoryview, limits: DecodeLimits) -> tuple[dict[str, Any], memoryview]:
     if len(body) < _LENGTH.size:
         raise malformed("byte 0", "8 bytes with the length of the header", f"{len(body)} bytes")
     (length,) = _LENGTH.unpack_from(body)

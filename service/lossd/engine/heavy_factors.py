@@ -6,8 +6,9 @@ import numpy as np
 
 from lossd.declaration.domain import WEIGHT
 from lossd.engine.bind import Bound
+from lossd.engine.factors import block_factor
 from lossd.engine.layout import Block
-from lossd.engine.plan import Factor, Plan
+from lossd.engine.plan import Plan
 from lossd.engine.precision import is_heavy
 
 
@@ -20,21 +21,11 @@ def weighs_heavily(bound: Bound, plan: Plan, block: Block) -> bool:
         if given.role.domain is WEIGHT
     ]
     # Where rows are added up, what a value is multiplied by in the end is the gradient's factor.
-    factors = [scale.gradient for scale in plan.scales.values()]
-    factors += [plan.scales["none"].value] if "none" in plan.scales else []
+    factors = [each.derivative for each in plan.factors.values()]
+    factors += [plan.factors["none"].value] if "none" in plan.factors else []
     return any(
         is_heavy(
             [each.reshape(-1) if isinstance(each, np.ndarray) else each for each in (*weights, factor)], kind
         )
         for factor in (block_factor(factor, block, bound) for factor in factors)
     )
-
-
-def block_factor(factor: Factor, block: Block, bound: Bound) -> Factor:
-    """Return the part of a factor that belongs to a block, in the shape of its values."""
-    if not isinstance(factor, np.ndarray):
-        return factor
-    if not bound.loss.value.batched and not bound.loss.value.by_item:
-        return factor.reshape(bound.unreduced)
-    core = bound.value_core if bound.loss.value.batched else bound.unreduced[1:]
-    return factor.reshape(-1, *core)[block] if core else factor[block]

@@ -1,4 +1,4 @@
-"""Contracts derivatives with the factors of a reduction."""
+"""Vector-Jacobian products of a block: its derivatives times the factors of a reduction, summed where rows share."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from lossd.engine.precision import WIDE, Number
 from lossd.message import Array
 
 
-def contract(
-    derivative: Derivative, factor: Number | Array, values: Shape, *, by_rows: bool, wide: bool
+def vjp(
+    derivative: Derivative, factor: Number | Array, values: Shape, *, by_rows: bool, extended: bool
 ) -> Array:
     """Multiply each value's derivative by its factor, and sum over the values where they share the argument.
 
@@ -22,18 +22,18 @@ def contract(
         factor: One for all values, or one each.
         values: The shape of a block's values.
         by_rows: Whether the argument has the values' rows.
-        wide: Whether factors need `WIDE`.
+        extended: Whether factors need the extended range of `WIDE`.
     """
     if isinstance(derivative, Pullback):
-        return derivative.pull(np.broadcast_to(np.asarray(factor, np.float64), values))
+        return derivative.vjp(np.broadcast_to(np.asarray(factor, np.float64), values))
     slope = evaluated(derivative)
     if by_rows:
-        column = _column(factor, slope, wide=wide)
+        column = _column(factor, slope, extended=extended)
         return zero_without_weight(slope * column, column)
     summed = tuple(range(len(values)))
-    exact = np.result_type(slope, WIDE if wide else np.float64)
+    exact = np.result_type(slope, WIDE if extended else np.float64)
     if isinstance(factor, np.ndarray):
-        column = _column(factor, slope, wide=wide)
+        column = _column(factor, slope, extended=extended)
         total: Array = np.add.reduce(zero_without_weight(slope * column, column), axis=summed, dtype=exact)
         return total
     total = np.add.reduce(slope, axis=summed, dtype=exact) * factor
@@ -49,9 +49,9 @@ def zero_without_weight(product: Array, factor: Any) -> Array:
     return product
 
 
-def _column(factor: Number | Array, slope: Array, *, wide: bool) -> Any:
+def _column(factor: Number | Array, slope: Array, *, extended: bool) -> Any:
     """Return a factor that multiplies ``(*values, ...)`` in its own type, or in `WIDE`."""
-    real = np.dtype(WIDE) if wide else slope.real.dtype
+    real = np.dtype(WIDE) if extended else slope.real.dtype
     if isinstance(factor, np.ndarray):
         return factor.astype(real).reshape(factor.shape + (1,) * (slope.ndim - factor.ndim))
     return real.type(factor)

@@ -17,7 +17,7 @@ from lossd.errors import invalid, malformed
 from lossd.message import Array
 from lossd.wire import tensor
 from lossd.wire.codec import Budget
-from lossd.wire.json.array import read_array
+from lossd.wire.numbers import read_array
 from lossd.wire.value import TYPE_NAMES
 
 DATATYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
