@@ -254,3 +254,25 @@ def test_threads_and_the_size_of_blocks_change_no_list(name, threads):
     cut = evaluate(LOSSES[name], call, threads=threads, block_bytes=512)
     np.testing.assert_array_equal(cut.loss["none"], whole.loss["none"])
     np.testing.assert_array_equal(cut.gradient["none"]["input"], whole.gradient["none"]["input"])
+
+
+@BY_LIST
+@pytest.mark.parametrize("batch", [(1,), (1, 1), (3, 1), (1, 3), (3, 1, 1)])
+@pytest.mark.parametrize("width", [0, 1, 4])
+def test_batch_axes_of_length_1_are_axes(name, batch, width):
+    """A list is told apart by the number of batch axes, not by lengths, which axes of length 1 have in common."""
+    count = int(np.prod(batch))
+    items = {key: array.reshape(count, width) for key, array in _items(name, np.full(count, width)).items()}
+    mask = np.arange(width) < np.arange(count, 0, -1)[:, None]
+    shaped = {key: array.reshape(*batch, width) for key, array in items.items()}
+    found = _ask(name, shaped, mask=mask.reshape(*batch, width), reduction=["none", "sum"])
+    expected = _ask(name, items, mask=mask, reduction=["none", "sum"])
+    for row in range(count):
+        alone = {key: array[row][mask[row]] for key, array in items.items()}
+        if mask[row].any():
+            np.testing.assert_allclose(
+                expected.loss["none"][row], _ask(name, alone).loss["sum"], rtol=1e-12, atol=1e-12
+            )
+    np.testing.assert_array_equal(found.loss["none"], expected.loss["none"].reshape(batch))
+    for key, gradient in found.gradient["sum"].items():
+        np.testing.assert_array_equal(gradient.reshape(count, width), expected.gradient["sum"][key])

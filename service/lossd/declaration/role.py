@@ -21,6 +21,8 @@ class Role:
         default_axis: Which axis it is if the caller does not say.
         flattened: Whether that setting may name several axes, which the kernel sees as one; without it, all of them.
         broadcasts: Whether it broadcasts against the batch.
+        leading: Whether it may lack the batch's last axis, where others broadcast against the last axes.
+        by_order: Whether its values matter by their order alone: they are read in their own type, unrounded.
         ignored: The setting whose value, in this array, leaves a row out.
         lengths: The argument that says how much of its last axis each row uses; rows may then come one after the other.
         alternative: A form with another meaning, told apart by its number of axes or its kind of values.
@@ -32,6 +34,8 @@ class Role:
     default_axis: int = 1
     flattened: bool = False
     broadcasts: bool = False
+    leading: bool = False
+    by_order: bool = False
     ignored: str | None = None
     lengths: str | None = None
     alternative: Role | None = None

@@ -35,7 +35,7 @@ def read_arguments(
     arguments: Arguments = dict.fromkeys(bound.loss.by_name)
     distributions = True
     for name, given in bound.arrays.items():
-        dtype = bound.dtype_of(given.role)
+        dtype = given.array.dtype if _is_read_as_given(given) else bound.dtype_of(given.role)
         if given.rows is None:
             arguments[name] = np.asarray(given.array, dtype, order="C")
             continue
@@ -52,6 +52,11 @@ def read_arguments(
         arguments[name] = np.ascontiguousarray(values, dtype)
     check_constraints(arguments, block, bound)
     return arguments, distributions
+
+
+def _is_read_as_given(given: BoundArray) -> bool:
+    """Return whether an argument's order is lost where its numbers are rounded; those of 16 bits are not."""
+    return given.role.by_order and given.array.dtype.kind in "iuf" and given.array.dtype.itemsize >= 4
 
 
 def _used(given: BoundArray, values: Array, block: Block, bound: Bound) -> Array | None:

@@ -186,11 +186,11 @@ def bind_array(
         lengths = tuple(array.shape[axis] for axis in core)
         full = batch + lengths
         if array.shape != full and (role.broadcasts or not core):
-            source, whole = _broadcast(array, full, argument.name), full
+            source, whole = _broadcast(array, full, argument), full
         elif core:
             moved = np.moveaxis(array, core, range(-len(core), 0))
             if moved.shape != full:
-                source, whole = _broadcast(moved, full, argument.name), full
+                source, whole = _broadcast(moved, full, argument), full
                 places = tuple(range(len(batch), len(full)))
     if whole is not None and source.size > _MOST_COPIED and not role.flattened:
         core_last = np.moveaxis(source, places, range(-len(places), 0)) if places else source
@@ -198,13 +198,18 @@ def bind_array(
     return BoundArray(argument, role, array, core, rows_of(source, places, role.flattened), whole)
 
 
-def _broadcast(array: Array, shape: Shape, name: str) -> Array:
+def with_last_axis(array: Array, role: Role, shape: Shape) -> Array:
+    """Return an array with a last axis of length 1, if its role lets it lack that of the shape and it does."""
+    return array[..., None] if role.leading and array.ndim == len(shape) - 1 else array
+
+
+def _broadcast(array: Array, shape: Shape, argument: Argument) -> Array:
     try:
-        return np.broadcast_to(array, shape)
+        return np.broadcast_to(with_last_axis(array, argument.role, shape), shape)
     except ValueError:
-        raise invalid(
-            name, f"a shape that broadcasts to {shape_text(shape)}", shape_text(array.shape)
-        ) from None
+        expected = f"a shape that broadcasts to {shape_text(shape)}"
+        also = f", or {shape_text(shape[:-1])}" if argument.role.leading else ""
+        raise invalid(argument.name, expected + also, shape_text(array.shape)) from None
 
 
 def bind_again(

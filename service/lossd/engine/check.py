@@ -13,7 +13,7 @@ import numpy as np
 
 from lossd.declaration.domain import Distribution, Interval, domain_text
 from lossd.declaration.role import Role
-from lossd.engine.bind import Bound, BoundArray
+from lossd.engine.bind import Bound, BoundArray, with_last_axis
 from lossd.engine.layout import Block
 from lossd.engine.lists import ListRows, Lists
 from lossd.errors import invalid
@@ -157,7 +157,8 @@ def _place(given: BoundArray, row: int, core: list[int], bound: Bound) -> str:
         core = [int(i) for i in np.unravel_index(core[0], lengths)] if core and lengths else []
     if given.broadcast is not None:
         # Rows are numbered in the shape it was broadcast to: count from the last axis.
-        own = [size for axis, size in enumerate(given.array.shape) if axis not in given.core]
+        shape = with_last_axis(given.array, given.role, given.broadcast).shape
+        own = [size for axis, size in enumerate(shape) if axis not in given.core]
         batch = [0 if size == 1 else i for i, size in zip(batch[len(batch) - len(own) :], own, strict=True)]
     path: list[Any] = [None] * given.array.ndim
     inner: list[Any] = list(core) or [":"] * len(given.core)

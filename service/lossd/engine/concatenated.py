@@ -10,12 +10,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from lossd.declaration.loss import Loss
-from lossd.declaration.pattern import Shape
+from lossd.declaration.signature import Argument
 from lossd.errors import invalid
 from lossd.message import Array, Call
 
-# Elements of padded rows: 1 GiB.
-_MOST = 1 << 27
+# Elements of padded rows, which are made before the call's cost is known: 32 MiB.
+_MOST = 1 << 22
 
 Starts = Mapping[str, Array]
 
@@ -38,11 +38,30 @@ def padded(loss: Loss, call: Call) -> tuple[Call, Starts]:
                 expected = "whole numbers of an integer type (1, not 1.0)"
                 raise invalid(name, expected, f"{given.dtype} values of shape ({given.size},)")
         _check_lengths(of, lengths, argument.name, array)
-        arrays[argument.name] = _pad(array, lengths)
+        width = max(_width(loss, call, argument), int(lengths.max(initial=0)))
+        if lengths.size * width > _MOST:
+            raise invalid(of, f"at most {_MOST} symbols once padded", lengths.size * width)
+        arrays[argument.name] = _pad(array, lengths, width)
         starts[argument.name] = np.cumsum(lengths) - lengths
     if not arrays:
         return call, {}
     return Call({**call.arrays, **arrays}, call.options, call.owned), starts
+
+
+def _width(loss: Loss, call: Call, argument: Argument) -> int:
+    """Return the length of the padded axis that another array of the call has, 0 if none says it."""
+    letter = argument.role.pattern.letters[-1]
+    for other in loss.arguments:
+        array, pattern = call.arrays.get(other.name), other.role.forms[0].pattern
+        behind = [dimension.letter for dimension in reversed(pattern.after)]
+        if (
+            other is not argument
+            and array is not None
+            and letter in behind
+            and array.ndim >= len(pattern.core)
+        ):
+            return int(array.shape[-1 - behind.index(letter)])
+    return 0
 
 
 def _check_lengths(of: str, lengths: Array, name: str, array: Array) -> None:
@@ -52,15 +71,11 @@ def _check_lengths(of: str, lengths: Array, name: str, array: Array) -> None:
         raise invalid(f"{of}[{place}]", f"whole numbers in [0, {array.size}]", lengths[place])
     if lengths.sum() != array.size:
         raise invalid(name, f"{int(lengths.sum())} symbols, the sum of {of}", array.size)
-    shape: Shape = (lengths.size, int(lengths.max(initial=0)))
-    if shape[0] * shape[1] > _MOST:
-        raise invalid(of, f"at most {_MOST} symbols once padded", shape[0] * shape[1])
 
 
-def _pad(array: Array, lengths: Array) -> Array:
-    longest = int(lengths.max(initial=0))
+def _pad(array: Array, lengths: Array, width: int) -> Array:
     # Beyond the range of the padding's type is no valid index either.
     kept = np.minimum(array, np.uint64(np.iinfo(np.int64).max)) if array.dtype == np.uint64 else array
-    rows = np.full((lengths.size, longest), -1, np.int64)
-    rows[np.arange(longest) < lengths[:, None]] = kept
+    rows = np.full((lengths.size, width), -1, np.int64)
+    rows[np.arange(width) < lengths[:, None]] = kept
     return rows

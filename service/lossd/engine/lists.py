@@ -29,12 +29,14 @@ class Lists:
         starts: Where each begins among the items.
         places: Where each item stands in the caller's flat arrays.
         width: How many places a list has there, where it is padded; 0 where lists come one after the other.
+        axes: How many axes of a padded array are those of the batch; 0 where lists come one after the other.
     """
 
     counts: Array
     starts: Array
     places: Array
     width: int = 0
+    axes: int = 0
 
     def items(self, block: Block) -> Array:
         """Return where the items of lists of one length stand, ``(rows, items)``."""
@@ -64,10 +66,8 @@ class ListRows:
 
 def list_rows(array: Array, lists: Lists) -> ListRows:
     """See an array of items by lists: of all items, or padded to ``(*batch, width, ...)``."""
-    if not lists.width:
-        return ListRows(array, lists)
-    before = next(axes for axes in range(array.ndim) if math.prod(array.shape[:axes]) == len(lists.counts))
-    return ListRows(array.reshape(-1, *array.shape[before + 1 :]), lists)
+    padded, core = array.shape[: lists.axes + 1], array.shape[lists.axes + 1 :]
+    return ListRows(array.reshape(math.prod(padded), *core), lists)
 
 
 def of_group(group: Array) -> Lists:
@@ -99,17 +99,17 @@ def padded_lists(mask: Array | None, batch: Shape, width: int) -> Lists | None:
         InvalidCall: The mask is of another shape, or holds anything but true and false.
     """
     if mask is None or mask.ndim != len(batch) + 1:
-        return None if width else _empty_lists(math.prod(batch))
+        return None if width else _empty_lists(batch)
     if mask.shape != (*batch, width):
         raise invalid("mask", f"the shape of the lists, {(*batch, width)}", mask.shape)
     kept = truths(mask).reshape(math.prod(batch), width)
     counts = np.count_nonzero(kept, axis=1)
-    return Lists(counts, np.cumsum(counts) - counts, np.flatnonzero(kept), max(width, 1))
+    return Lists(counts, np.cumsum(counts) - counts, np.flatnonzero(kept), max(width, 1), len(batch))
 
 
-def _empty_lists(count: int) -> Lists:
-    nothing = np.zeros(count, np.intp)
-    return Lists(nothing, nothing, np.zeros(0, np.intp))
+def _empty_lists(batch: Shape) -> Lists:
+    nothing = np.zeros(math.prod(batch), np.intp)
+    return Lists(nothing, nothing, np.zeros(0, np.intp), axes=len(batch))
 
 
 def lengths_of(lists: Lists, size: int, rows: Array | None = None) -> Iterator[tuple[int, int, Array]]:

@@ -45,6 +45,7 @@ def zero_without_weight(product: Array, factor: Any) -> Array:
     if not isinstance(factor, np.ndarray):
         return product if factor else np.zeros_like(product)
     if not np.minimum.reduce(factor, axis=None, initial=1) > 0:
+        product = np.asarray(product)  # of arrays without an axis it is a number
         np.copyto(product, 0, where=factor == 0)
     return product
 

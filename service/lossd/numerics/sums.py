@@ -67,8 +67,8 @@ def row_products(rows: Array, matrix: Array) -> Array:
     """Return ``rows @ matrix``, each row the same in any company of rows: BLAS gets as many at a time every time."""
     count, size = rows.shape
     filling = np.zeros((-count % ROWS_AT_A_TIME, size), rows.dtype)
-    whole = np.concatenate([rows, filling]).reshape(-1, ROWS_AT_A_TIME, size)
-    found: Array = np.matmul(whole, matrix).reshape(-1, matrix.shape[1])[:count]
+    whole = np.concatenate([rows, filling]).reshape(-(-count // ROWS_AT_A_TIME), ROWS_AT_A_TIME, size)
+    found: Array = np.matmul(whole, matrix).reshape(len(rows) + len(filling), matrix.shape[1])[:count]
     return found
 
 

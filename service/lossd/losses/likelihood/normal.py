@@ -17,8 +17,8 @@ from lossd.declaration.roles import NonNegative, Real
 from lossd.message import Array
 from lossd.numerics.stable import held
 
-# Of the batch's shape, or of one that broadcasts to it: one variance for each row is (..., 1).
-Variance = Annotated[Array, Role(domain=Interval(0.0, typical=(2.0, 4.0)), broadcasts=True)]
+# Of the batch's shape, or of one that broadcasts to it: one variance for each row is (..., 1), or without that axis.
+Variance = Annotated[Array, Role(domain=Interval(0.0, typical=(2.0, 4.0)), broadcasts=True, leading=True)]
 
 
 @loss(
@@ -39,7 +39,8 @@ def gaussian_nll(
 ) -> Result:
     """Negative log likelihood of a number under the normal distribution of a mean and a variance.
 
-    ``input`` is the mean, ``var`` the variance; one variance for each row of a matrix has a last axis of length 1.
+    ``input`` is the mean, ``var`` the variance; one variance for each row of a matrix has a last axis of length 1, or
+    lacks that axis.
     As its source defines it, the gradient with respect to a variance below ``eps`` is that at ``eps``, not 0. The
     Hessian is the derivative of that gradient.
 

@@ -18,6 +18,7 @@ from lossd.numerics.scans import carried, of_others, running
 from lossd.numerics.stable import sigmoid, softplus, times
 
 PerItem = Annotated[Array, Role("(N)")]
+Times = Annotated[Array, Role("(N)", by_order=True)]
 
 
 def _per_event(events: Array) -> Normalizer:
@@ -42,7 +43,7 @@ def _per_event(events: Array) -> Normalizer:
     boosting=Boosting("XGBoost's survival:cox"),
     long_double=True,
 )
-def cox(log_h: PerItem, durations: PerItem, events: Event) -> Result:
+def cox(log_h: PerItem, durations: Times, events: Event) -> Result:
     """Negative logarithm of Cox's partial likelihood: each event against all that were still at risk.
 
     The item of an event has the loss, any other 0. Events at the same time are tied as Breslow has it: all of them are
@@ -128,7 +129,9 @@ def _risks(log_h: Array, durations: Array) -> _Risks:
     Where one has no time, nobody knows who is at risk when: all hazards are NaN.
     """
     undefined = np.isnan(durations)
-    latest_first = -np.where(undefined, np.inf, durations)
+    # Whole numbers by their ranks: float64 does not hold all of them.
+    when = np.unique(durations, return_inverse=True)[1] if durations.dtype.kind in "iu" else durations
+    latest_first = -np.where(undefined, np.inf, when)
     order = np.argsort(latest_first, kind="stable")
     exact = log_h.astype(np.result_type(log_h, np.float64), copy=False)
     # Only differences matter: small numbers in place of large ones, where none is rounded by it.
