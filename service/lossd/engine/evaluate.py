@@ -70,7 +70,7 @@ class CallTemplate:
 
     def holds_for(self, arrays: Mapping[str, Array]) -> bool:
         """Return whether the plan is that of a call with these arrays."""
-        return self.plan is not None and all(index.valid(arrays) for index in self.indices)
+        return self.plan is not None and all([index.valid(arrays) for index in self.indices])
 
 
 @dataclass(frozen=True, slots=True)
