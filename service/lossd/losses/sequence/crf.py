@@ -120,7 +120,9 @@ def _less_one(probabilities: Array, own: Array) -> tuple[Array, Array]:
     highest = np.take_along_axis(probabilities, top, axis=-1)
     above = highest > 0.5
     np.put_along_axis(fractions, top, 0, axis=-1)
-    np.put_along_axis(fractions, top, np.where(above, -fractions.sum(axis=-1, keepdims=True), highest), axis=-1)
+    np.put_along_axis(
+        fractions, top, np.where(above, -fractions.sum(axis=-1, keepdims=True), highest), axis=-1
+    )
     return fractions, _one_at(top, fractions.shape) * above - _one_at(own[..., None], fractions.shape)
 
 
