@@ -1457,8 +1457,8 @@ class Losses(Generic[R]):
         """Negative log likelihood of a number under the normal distribution of a mean and a variance.
 
         `input` is the mean, `var` the variance; one variance for each row of a matrix has a last axis
-        of length 1. As its source defines it, the gradient with respect to a variance below `eps` is
-        that at `eps`, not 0. The Hessian is the derivative of that gradient.
+        of length 1, or lacks that axis. As its source defines it, the gradient with respect to a
+        variance below `eps` is that at `eps`, not 0. The Hessian is the derivative of that gradient.
 
         Args:
             input: numbers, of shape (...)

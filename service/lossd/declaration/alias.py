@@ -48,9 +48,9 @@ _FIRST_AXES = "A sample weight belongs to the first axes."
 _LAST_AXIS_FIRST = "Only means are taken: Keras averages the last axis before it sums or returns a batch."
 
 
-def pytorch(*names: str) -> Aliases:
-    """Return PyTorch's names: arguments, defaults and shapes are its own."""
-    return _of("PyTorch", names)
+def pytorch(*names: str, also: str = "") -> Aliases:
+    """Return PyTorch's names: arguments, defaults and shapes are its own; ``also`` says what differs."""
+    return _of("PyTorch", names, also)
 
 
 def onnx(*names: str) -> Aliases:

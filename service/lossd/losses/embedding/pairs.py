@@ -29,7 +29,16 @@ def positive_pairs(labels: Array) -> Normalizer:
 
 
 @loss(
-    aliases=(Alias("NTXentLoss", "pytorch-metric-learning"), Alias("ntxent", "optax")),
+    aliases=(
+        Alias(
+            "NTXentLoss",
+            "pytorch-metric-learning",
+            "A batch without a pair of one label is 0 there; here `empty` says what it is.",
+        ),
+        Alias(
+            "ntxent", "optax", "A batch without a pair of one label is NaN there; here `empty` says what it is."
+        ),
+    ),
     formula=(
         r"\ell_i = \sum_{j \in P_i} \log\bigl(1 + \textstyle\sum_{k \in N_i} e^{(c_{ik} - c_{ij}) / \tau}\bigr),\quad "
         r"c_{ij} = \cos(x_i, x_j)"

@@ -23,7 +23,13 @@ def has_positives(labels: Array) -> Normalizer:
 
 
 @pair_loss(
-    aliases=(Alias("SupConLoss", "pytorch-metric-learning"),),
+    aliases=(
+        Alias(
+            "SupConLoss",
+            "pytorch-metric-learning",
+            "There a batch of one label has no loss, and the mean leaves out losses that are exactly 0.",
+        ),
+    ),
     formula=(
         r"\ell_i = \frac{1}{|P_i|} \sum_{j \in P_i} \log \textstyle\sum_{k \ne i} e^{(c_{ik} - c_{ij}) / \tau},\quad "
         r"c_{ij} = \cos(x_i, x_j)"

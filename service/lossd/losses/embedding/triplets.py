@@ -22,7 +22,7 @@ _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
 
 
 @loss(
-    aliases=pytorch("TripletMarginLoss", "triplet_margin_loss"),
+    aliases=pytorch("TripletMarginLoss", "triplet_margin_loss", also="There `p` may be infinity."),
     formula=r"\ell = \max(0,\ m + d(a, p) - d(a, n)),\quad d(u, v) = \lVert u - v + \epsilon \rVert_p",
     source=f"Balntas et al. (2016), Learning shallow convolutional feature descriptors; {_TORCH}TripletMarginLoss.html",
     example=Example(

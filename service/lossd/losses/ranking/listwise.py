@@ -41,7 +41,13 @@ Grades = Annotated[Array, Role("(..., L)", domain=Whole(typical=(0, 4), low=0, h
 
 
 @loss(
-    aliases=(Alias("SoftmaxLoss", "TensorFlow Ranking"),),
+    aliases=(
+        Alias(
+            "SoftmaxLoss",
+            "TensorFlow Ranking",
+            "Padding is said by `mask`; there a negative label is padding, here it is refused.",
+        ),
+    ),
     formula=r"\ell = -\sum_i t_i \log s_i(x),\quad s_i(x) = e^{x_i} / \textstyle\sum_j e^{x_j}",
     source="Cao et al. (2007), Learning to Rank: From Pairwise Approach to Listwise Approach; "
     "https://www.tensorflow.org/ranking/api_docs/python/tfr/keras/losses/SoftmaxLoss",

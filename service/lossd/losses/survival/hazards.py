@@ -40,7 +40,7 @@ def _per_event(events: Array) -> Normalizer:
     value="(N)",
     normalizer=_per_event,
     cost=Cost(workspace="(24, N)", work="(20, N)"),
-    boosting=Boosting("XGBoost's survival:cox"),
+    boosting=Boosting("XGBoost's survival:cox, of durations without ties and without weights"),
     long_double=True,
 )
 def cox(log_h: PerItem, durations: Times, events: Event) -> Result:
