@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from lossd.declaration.domain import WEIGHT, Distribution, Interval, OneOf
 from lossd.declaration.loss import Loss
 from lossd.declaration.role import Role
-from lossd.declaration.samples import Form, forms, sample_call
+from lossd.declaration.samples import CallForm, forms, sample_call
 from lossd.declaration.signature import PLACING
 from tests.oracle.case import Case
 from tests.oracle.profiles import (
@@ -89,7 +89,7 @@ def draw_call(loss: Loss, rng: np.random.Generator, dtype: Any) -> Case:
     return Case(form.name, arrays, {**settings, **axes})
 
 
-def _letters(form: Form) -> set[str]:
+def _letters(form: CallForm) -> set[str]:
     return {letter for role in form.roles.values() for letter in role.pattern.letters} - {"N"}
 
 
