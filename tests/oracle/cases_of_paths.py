@@ -75,6 +75,12 @@ def _frames(case: Case) -> float:
     return 8 + case.arrays.get("log_probs", case.arrays.get("logits")).shape[1]
 
 
+def _underflow(case: Case) -> float:
+    """Return what makes 1e-140 of a float64's least number: a product of probabilities may have no digits below."""
+    frames = case.arrays.get("log_probs", case.arrays.get("logits"))
+    return 1e-140 / float(np.finfo(frames.dtype).tiny) if frames.dtype == np.float64 else 1.0
+
+
 ORACLES: dict[str, Oracle] = {
     "ctc": Oracle(
         ctc,
@@ -85,6 +91,8 @@ ORACLES: dict[str, Oracle] = {
         differentiated=1,
         settings={"blank": (0,)},
         sizes={"C": 4},  # the labels of a sample are 1 to 3
+        factor=_underflow,
+        hessian_cancels=True,  # s (1 - s) - p (1 - p), where s + p is 1
         has_limits=lambda case: not case.settings["zero_infinity"],
         spreads_nan=True,
         limits=(),

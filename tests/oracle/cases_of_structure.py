@@ -153,7 +153,13 @@ ORACLES: dict[str, Oracle] = {
         spreads_nan=True,
     ),
     "cox": Oracle(
-        formulas.cox, _cox, bound=_exponents(8, "log_h"), calls=15, orders=("durations",), spreads_nan=True
+        formulas.cox,
+        _cox,
+        bound=_exponents(8, "log_h"),
+        calls=15,
+        dual_numbers=True,
+        orders=("durations",),
+        spreads_nan=True,
     ),
     "td_lambda": Oracle(
         formulas.td_lambda, _td_lambda, bound=8, settings={"stop_target_gradients": (False,)}
