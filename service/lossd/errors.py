@@ -145,6 +145,10 @@ class InvalidCall(LossdError):
     title = "invalid call"
 
 
+class TooExpensive(InvalidCall):
+    """A call would cost more than one may, whatever its values are."""
+
+
 class HeadTooLarge(LossdError):
     """The request line and the headers are larger than this server accepts; the connection closes."""
 

@@ -29,7 +29,9 @@ def _asking(loss: Loss, kind: str, rows: int = 8) -> Call:
 @pytest.mark.parametrize("kind", ["hessian", "hvp"])
 def test_every_run_of_a_kernel_is_counted(loss: Loss, kind: str) -> None:
     """A kernel that runs for each product is run no oftener than the estimate says."""
-    call, hand, runs = _asking(loss, kind), by_hand(loss), 0
+    call, runs = _asking(loss, kind), 0
+    defaults = {name: default for name, (_, default) in loss.settings.items()}
+    hand = by_hand(loss, {**defaults, **call.options})
     kernel = loss.kernel
 
     def counted(*args: object, **settings: object) -> object:

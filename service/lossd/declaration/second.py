@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, get_origin
 
 import numpy as np
+from pydantic.fields import FieldInfo
 
 from lossd.declaration.loss import Loss
 from lossd.declaration.role import Role
@@ -26,9 +28,21 @@ class ByHand(NamedTuple):
     product: frozenset[str]
 
 
+def by_hand(loss: Loss, settings: Mapping[str, Any]) -> ByHand:
+    """Return of which arguments a loss's kernel gives second derivatives under the choices among these settings."""
+    return _asked(loss, tuple((name, settings[name]) for name in _choices(loss) if name in settings))
+
+
 @cache
-def by_hand(loss: Loss) -> ByHand:
-    """Return of which arguments a loss's kernel gives second derivatives: it is asked once, with two rows."""
+def _choices(loss: Loss) -> tuple[str, ...]:
+    """Return the settings that have a few values."""
+    types = {name: FieldInfo.from_annotation(hint).annotation for name, (hint, _) in loss.settings.items()}
+    return tuple(name for name, each in types.items() if each is bool or get_origin(each) is Literal)
+
+
+@cache
+def _asked(loss: Loss, choices: tuple[tuple[str, Any], ...]) -> ByHand:
+    """Ask a kernel once, with two rows."""
     hessian: set[str] = set()
     product: set[str] = set()
     for form in forms(loss):
@@ -36,9 +50,8 @@ def by_hand(loss: Loss) -> ByHand:
             call = sample_call(loss, np.random.default_rng(0), form=form, batch=(2,))
             arrays = {name: _rows_first(array, form.roles[name]) for name, array in call.arrays.items()}
             defaults = {name: default for name, (_, default) in loss.settings.items()}
-            settings = {
-                name: call.options.get(name, defaults[name]) for name in defaults if name not in PLACING
-            }
+            taken = {**defaults, **call.options, **dict(choices)}
+            settings = {name: taken[name] for name in defaults if name not in PLACING}
             with np.errstate(all="ignore"):
                 found = loss.kernel(**{**dict.fromkeys(loss.by_name), **arrays}, **settings)
             hessian.update(found.hessian)

@@ -114,7 +114,7 @@ def bind(request: Request) -> Bound:
     places = {"axis": options.axis, **request.settings}
     lists = None
     if request.group is not None:
-        lists = of_group(request.group)
+        lists = of_group(request.group, _items(given))
         forms, batch = flat_forms(given, lists.counts)
     else:
         forms, batch = forms_of(given, places, broadcast=options.broadcast)
@@ -143,6 +143,13 @@ def bind(request: Request) -> Bound:
             if takes_complex(loss, f.role) and (f.array.dtype.kind == "c" or asked)
         ),
         lists,
+    )
+
+
+def _items(given: Mapping[Argument, Array]) -> int:
+    """Return how many items all lists have, as the first array of items has them."""
+    return next(
+        (len(a) for argument, a in given.items() if argument.role.forms[0].pattern.ragged and a.ndim), 0
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lossd.declaration.pattern import AXES, Sizes, parse
 from lossd.engine.bind import Bound
 from lossd.engine.curvature import products_by_dual_numbers
 from lossd.engine.lists import lengths_of, power_of_two
+from lossd.engine.normalizer import has_normalizer
 from lossd.engine.reductions import REDUCTIONS
 from lossd.engine.request import Request
 from lossd.engine.wanted import Wanted
@@ -27,6 +29,8 @@ _TILES = 10 * TILE_ELEMENTS
 _VALUE_WORK, _DERIVATIVE_WORK = 8, 4
 # What a product with the Hessian by dual numbers takes, in calls of the kernel.
 _DUAL = 8
+# What of a kernel's memory it takes too, and what a mean's normalizer takes for each value, in float64.
+_DUAL_ARRAYS, _NORMALIZER_ARRAYS = 4, 4
 # Multiplications in a product of matrices that take as long as an operation.
 _PRODUCTS_AT_ONCE = 5
 # Operations that take as long as a call into NumPy, a block's share of the engine, and the engine's part of any call.
@@ -73,7 +77,7 @@ def estimate(request: Request, bound: Bound, wanted: Wanted, block_rows: int) ->
     return Estimate(
         bound.count,
         block_rows,
-        _work(bound, wanted, block_rows),
+        _work(bound, wanted, request.settings, block_rows),
         _workspace(request, bound, wanted, block_rows),
         _answer(request, bound, wanted),
         _largest_axis(bound),
@@ -105,16 +109,16 @@ def min_block_rows(bound: Bound) -> int:
     return power_of_two(max(min(2 * worth, _BLOCK_ELEMENTS // row), 1))
 
 
-def _work(bound: Bound, wanted: Wanted, block_rows: int) -> int:
+def _work(bound: Bound, wanted: Wanted, settings: Mapping[str, Any], block_rows: int) -> int:
     """Return the operations of a call; an axis of length 0 costs what one of length 1 does."""
     cost, passes = bound.loss.cost, _VALUE_WORK + _DERIVATIVE_WORK * len(wanted.all) * len(wanted.reductions)
-    product = _DUAL * (_VALUE_WORK + _DERIVATIVE_WORK * len(wanted.reductions))
+    product = _DUAL * (_VALUE_WORK + _DERIVATIVE_WORK)
     total = _CALL_WORK
     for sizes, rows, of_block in _parts(bound, block_rows):
         lengths = {name: max(size, 1) for name, size in sizes.items()}
         row = elements(cost.work, lengths) if cost.work else _product_of_axes(bound, lengths)
         row += elements(cost.products, lengths) // _PRODUCTS_AT_ONCE if cost.products else 0
-        products = products_by_dual_numbers(bound, wanted, sizes)
+        products = products_by_dual_numbers(bound, wanted, settings, sizes) * max(len(wanted.reductions), 1)
         of_steps = elements(cost.steps, lengths) * _STEP_WORK + _BLOCK_WORK
         total += rows * row * (passes + products * product)
         total += -(-rows // of_block) * of_steps * (1 + products * _DUAL)
@@ -146,12 +150,14 @@ def _workspace(request: Request, bound: Bound, wanted: Wanted, block_rows: int) 
     parts = _parts(bound, block_rows)
     kernel = max((min(rows, few) * _row_workspace(bound, sizes) for sizes, rows, few in parts), default=0)
     kernel *= bound.computing.itemsize
+    if products_by_dual_numbers(bound, wanted, request.settings, bound.sizes):
+        kernel *= _DUAL_ARRAYS
     values = math.prod(bound.unreduced)
     kept = sum(
         REDUCTIONS[name].keeps_values or request.options.axis is not None for name in wanted.reductions
     )
     general = sum(a is not None for a in (request.mask, request.sample_weight, request.upstream))
-    engine = 8 * values * (kept + 2 * general)
+    engine = 8 * values * (kept + 2 * general + _NORMALIZER_ARRAYS * has_normalizer(bound))
     return kernel + engine + _broadcast_bytes(bound, wanted)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -118,17 +119,18 @@ def is_by_hand(name: str, directions: Collection[str], given: ByHand | Result, b
     return name in given.product or (name in given.hessian and pointwise)
 
 
-def products_by_dual_numbers(bound: Bound, wanted: Wanted, sizes: Sizes) -> int:
+def products_by_dual_numbers(bound: Bound, wanted: Wanted, settings: Mapping[str, Any], sizes: Sizes) -> int:
     """Return how many products a block of a call takes: one for a direction, of a diagonal one for each number of it.
 
     Args:
         bound: The call's arrays.
         wanted: The derivatives that are asked for.
+        settings: The loss's settings.
         sizes: The lengths of the core axes.
     """
     if not wanted.hessian and not wanted.hvp:
         return 0
-    hand, directions = by_hand(bound.loss), wanted.hvp
+    hand, directions = by_hand(bound.loss, settings), wanted.hvp
     products = sum(not is_by_hand(name, directions, hand, bound) for name in directions)
     for name in set(wanted.hessian) - hand.hessian:
         given = bound.arrays[name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lossd.engine.cost import Estimate
-from lossd.errors import InvalidCall
+from lossd.errors import TooExpensive
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -29,7 +29,7 @@ def refuse_excess(estimate: Estimate, limits: CostLimits) -> None:
     """Refuse a call that would cost more than it may.
 
     Raises:
-        InvalidCall: The message says what it would cost, what is allowed, and which axis to make smaller.
+        TooExpensive: The message says what it would cost, what is allowed, and which axis to make smaller.
     """
     excesses = (
         (estimate.work, limits.work, "work", f"{estimate.work:.3g} operations", f"{limits.work:.3g}"),
@@ -38,7 +38,7 @@ def refuse_excess(estimate: Estimate, limits: CostLimits) -> None:
     )
     for cost, most, name, needed, allowed in excesses:
         if cost > most:
-            raise InvalidCall(
+            raise TooExpensive(
                 f"the call is too expensive: its {name} would be {needed}, and this server allows {allowed}; "
                 f"make {estimate.largest} smaller, or send it in parts"
             )

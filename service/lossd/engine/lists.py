@@ -19,6 +19,9 @@ from lossd.engine.precision import rounded
 from lossd.errors import invalid
 from lossd.message import Array
 
+# What is known of so many takes 50 MiB.
+_MOST_LISTS = 1 << 21
+
 
 @dataclass(frozen=True, slots=True)
 class Lists:
@@ -70,11 +73,11 @@ def list_rows(array: Array, lists: Lists) -> ListRows:
     return ListRows(array.reshape(math.prod(padded), *core), lists)
 
 
-def of_group(group: Array) -> Lists:
-    """Return lists that come one after the other, of these sizes.
+def of_group(group: Array, items: int) -> Lists:
+    """Return lists that come one after the other, of these sizes, none larger than the items that all of them have.
 
     Raises:
-        InvalidCall: The sizes are no whole numbers from 0 on.
+        InvalidCall: The sizes are no such whole numbers.
     """
     if group.dtype.kind not in "iu" or group.ndim != 1:
         raise invalid(
@@ -82,12 +85,19 @@ def of_group(group: Array) -> Lists:
             "the sizes of the lists, whole numbers of shape (N)",
             f"{group.dtype} of shape {group.shape}",
         )
-    wrong = group < 0
+    _refuse_more_lists("group", len(group))
+    wrong = (group < 0) | (group > items)
     if wrong.any():
         place = int(np.flatnonzero(wrong)[0])
-        raise invalid(f"group[{place}]", "a whole number >= 0", group[place])
+        raise invalid(f"group[{place}]", f"a whole number in [0, {items}], the number of items", group[place])
     counts = group.astype(np.intp)
-    return Lists(counts, np.cumsum(counts) - counts, np.arange(int(counts.sum())))
+    return Lists(counts, np.cumsum(counts) - counts, np.arange(items))
+
+
+def _refuse_more_lists(name: str, count: int) -> None:
+    """Refuse lists of which there are so many that to know where each is would take much memory."""
+    if count > _MOST_LISTS:
+        raise invalid(name, f"at most {_MOST_LISTS} lists", count)
 
 
 def padded_lists(mask: Array | None, batch: Shape, width: int) -> Lists | None:
@@ -102,6 +112,7 @@ def padded_lists(mask: Array | None, batch: Shape, width: int) -> Lists | None:
         return None if width else _empty_lists(batch)
     if mask.shape != (*batch, width):
         raise invalid("mask", f"the shape of the lists, {(*batch, width)}", mask.shape)
+    _refuse_more_lists("mask", math.prod(batch))
     kept = truths(mask).reshape(math.prod(batch), width)
     counts = np.count_nonzero(kept, axis=1)
     return Lists(counts, np.cumsum(counts) - counts, np.flatnonzero(kept), max(width, 1), len(batch))

@@ -28,6 +28,9 @@ from lossd.engine.vjp import vjp, zero_without_weight
 from lossd.engine.wanted import Kind
 from lossd.message import Array
 
+# What blocks add to shared arrays is kept until so many are done: they are added in order, whichever is first.
+_BLOCKS_AT_A_TIME = 16
+
 Key = tuple[Kind, str, str]  # a derivative: its kind, the reduction, the argument or setting
 
 
@@ -121,16 +124,18 @@ def _run_in_type(
     outputs = _allocate_outputs(bound, plan)
     blocks = cut_blocks(bound, plan.rows, plan.block_rows)
     work = partial(_run_heavy_block if trap_heavy else _run_block, bound, plan, outputs)
-    sums = run_blocks(work, blocks, threads, checkpoint)
-    for key, array in outputs.arrays.items():
-        if key not in outputs.rows:
-            for each in sums:
-                array += each.shared[key]
     values: dict[str, Any] = {name: kept.reshape(-1) for name, kept in outputs.kept.items()}
-    for name in plan.factors:
-        if name not in values:
-            values[name] = sum((each.values[name] for each in sums), plan.sum_type(0))
-    return Totals(values, outputs.arrays, all(each.distributions for each in sums))
+    summed = [name for name in plan.factors if name not in values]
+    values |= {name: plan.sum_type(0) for name in summed}
+    distributions = True
+    for first in range(0, len(blocks), _BLOCKS_AT_A_TIME):
+        for each in run_blocks(work, blocks[first : first + _BLOCKS_AT_A_TIME], threads, checkpoint):
+            for key, array in each.shared.items():
+                outputs.arrays[key] += array
+            for name in summed:
+                values[name] += each.values[name]
+            distributions &= each.distributions
+    return Totals(values, outputs.arrays, distributions)
 
 
 def _run_heavy_block(bound: Bound, plan: Plan, outputs: Outputs, block: Block) -> BlockSums:

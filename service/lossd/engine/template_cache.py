@@ -15,7 +15,7 @@ import numpy as np
 from lossd.declaration.loss import Loss
 from lossd.declaration.pattern import Shape
 from lossd.engine.limits import CostLimits
-from lossd.errors import InvalidCall
+from lossd.errors import InvalidCall, TooExpensive
 from lossd.message import Array, Call
 
 T = TypeVar("T")
@@ -54,6 +54,8 @@ def cached_template(make: Make[T], loss: Loss, call: Call, block_bytes: int, lim
     try:
         specs, options = _array_specs(call.arrays), _option_keys(call.options)
         template: T = _template_of_zeros(make, loss, specs, options, block_bytes, limits)
+    except TooExpensive:  # to bind the call's own arrays might copy what is refused
+        raise
     except (InvalidCall, _NotKept):  # errors are to show the call's own values
         return make(loss, call, block_bytes, limits)
     return template

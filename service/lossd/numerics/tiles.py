@@ -6,7 +6,7 @@ Memory then grows with the length of the batch times a tile, not with its square
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 
 # Elements of a tile: 2 MiB of float64.
@@ -28,6 +28,13 @@ def pause() -> None:
     checkpoint = _checkpoint.get()
     if checkpoint is not None:
         checkpoint()
+
+
+def with_pauses(steps: Iterable[int]) -> Iterator[int]:
+    """Yield the steps of a recursion, and `pause` before each."""
+    for step in steps:
+        pause()
+        yield step
 
 
 def tile_rows(width: int) -> int:

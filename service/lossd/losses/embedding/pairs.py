@@ -36,7 +36,9 @@ def positive_pairs(labels: Array) -> Normalizer:
             "A batch without a pair of one label is 0 there; here `empty` says what it is.",
         ),
         Alias(
-            "ntxent", "optax", "A batch without a pair of one label is NaN there; here `empty` says what it is."
+            "ntxent",
+            "optax",
+            "A batch without a pair of one label is NaN there; here `empty` says what it is.",
         ),
     ),
     formula=(

@@ -63,6 +63,12 @@ def triplet_margin(
         apart: Array = (curvature(sides.near, p) - far) * np.reshape(sides.shrink, (-1, 1))
         return apart
 
+    def turned(direction: Array) -> Array:
+        """Return the product of the Euclidean distances' Hessians with a direction; NaN where one of them is 0."""
+        far = weighted_rows(sides.share, _turning(sides.far, direction))
+        turning: Array = (_turning(sides.near, direction) - far) * np.reshape(sides.shrink, (-1, 1))
+        return turning
+
     return Result(
         np.maximum(reach, 0),
         {
@@ -72,7 +78,15 @@ def triplet_margin(
             "margin": lambda: active,
         },
         {"anchor": lambda: weighted_rows(active, curved())},
+        {"anchor": lambda direction: weighted_rows(active, turned(direction))} if p == 2 else {},
     )
+
+
+def _turning(vectors: Array, direction: Array) -> Array:
+    """Return how the directions of vectors turn along another, which is the Hessian of their lengths times it."""
+    found = directions(vectors)
+    turning: Array = np.where(found.norm == 0, np.nan, found.vjp(direction))
+    return turning
 
 
 @loss(

@@ -15,6 +15,7 @@ from lossd.declaration.result import Pullback, Result
 from lossd.declaration.role import Role
 from lossd.message import Array
 from lossd.numerics.stable import times
+from lossd.numerics.tiles import with_pauses
 
 PerStep = Annotated[Array, Role("(..., T)")]
 Discounts = Annotated[Array, Role("(..., T)", domain=Interval(0.0, typical=(0.5, 1.0)))]
@@ -70,7 +71,7 @@ def td_lambda(
     mixing = np.broadcast_to(lambda_, v_t.shape)
     last = np.arange(steps) == steps - 1
     errors, returns = [v_t[:, :0]], [v_t[:, -1:]]  # from the last step on
-    for step in reversed(range(steps)):
+    for step in with_pauses(reversed(range(steps))):
         now = slice(step, step + 1)
         mixed = times(1 - mixing[:, now], v_t[:, now]) + times(mixing[:, now], returns[-1])
         later = times(discount_t[:, now], mixed)
@@ -82,7 +83,7 @@ def td_lambda(
         """Return the gradient with respect to the return of each step, which is a part of those before it."""
         carried = times(discount_t, mixing)
         found = [upstream[:, :1]]
-        for step in range(1, steps):
+        for step in with_pauses(range(1, steps)):
             earlier = times(found[-1], carried[:, step - 1 : step])
             found.append(upstream[:, step : step + 1] + earlier)
         return np.concatenate(found, axis=1)

@@ -13,6 +13,7 @@ import numpy as np
 from lossd.losses.sequence.log_alignments import by_logarithms
 from lossd.losses.sequence.paths import Alignments, Paths, reverser
 from lossd.message import Array
+from lossd.numerics.tiles import with_pauses
 
 # Steps between two looks at how small the probabilities became.
 _STRIDE = 8
@@ -113,7 +114,7 @@ def _arrive(chance: _Chain, skips: Array, skips_back: Array) -> tuple[_Chain, Ar
     past_blank, before, here = reach[:-2], reach[1:-1], reach[2:]
     both = reach.reshape(2, width + 2, count)
     np.multiply(arrivals.whole[0], chance.whole[0], out=here)
-    for step in range(1, steps):
+    for step in with_pauses(range(1, steps)):
         if step % _STRIDE == 0:
             largest = np.maximum.reduce(both, axis=1, keepdims=True)
             largest[largest == 0] = 1

@@ -14,6 +14,7 @@ from lossd.declaration.result import Result
 from lossd.declaration.role import Role
 from lossd.message import Array
 from lossd.numerics.stable import sums_of_others
+from lossd.numerics.tiles import with_pauses
 
 Emissions = Annotated[Array, Role("(..., T, K)")]
 Tags = Annotated[Array, Role("(..., T)", domain=Index("K"), lengths="lengths")]
@@ -76,7 +77,7 @@ def crf(
         behind = _behind(chain)
         shape = (len(tags), states * states)
         total, ones = np.zeros(shape, chain.steps.dtype), np.zeros(shape, np.intp)
-        for step in range(1, tags.shape[1]):
+        for step in with_pauses(range(1, tags.shape[1])):
             both = ahead.every[step - 1][:, :, None] + chain.between(step) + behind[step][:, None, :]
             pairs = np.exp(both - level[:, None, None])
             own = tags[:, step - 1] * states + tags[:, step]
@@ -192,14 +193,14 @@ def _likeliest(scores: Array, transitions: Array, valid: Array) -> Array:
     rows, steps, states = scores.shape
     found, came = np.zeros((rows, steps), np.intp), []
     best = scores[:, :1].sum(axis=1)
-    for step in range(1, steps):
+    for step in with_pauses(range(1, steps)):
         ways = best[:, :, None] + transitions
         before = ways.argmax(axis=1)
         highest = np.take_along_axis(ways, before[:, None], axis=1)[:, 0] + scores[:, step]
         best = np.where(valid[:, step, None], highest, best)
         came.append(np.where(valid[:, step, None], before, np.arange(states)))
     tag = best.argmax(axis=1)
-    for step in reversed(range(steps)):
+    for step in with_pauses(reversed(range(steps))):
         found[:, step] = tag
         if step:
             tag = came[step - 1][np.arange(rows), tag]
@@ -221,7 +222,7 @@ def _ahead(chain: _Chain) -> _Ahead:
     places = np.arange(rows)
     every: list[Array] = []
     others = np.full((rows, states), -np.inf, chain.steps.dtype)
-    for step in range(steps):
+    for step in with_pauses(range(steps)):
         tag = chain.likeliest[:, step]
         if step:
             before = chain.likeliest[:, step - 1]
@@ -243,7 +244,7 @@ def _behind(chain: _Chain) -> list[Array]:
     """Return the logarithms of the weights of all ways from each tag to the end, at each step, ``(rows, K)`` each."""
     rows, steps, states = chain.steps.shape
     found = [np.zeros((rows, states), chain.steps.dtype)]
-    for step in reversed(range(1, steps)):
+    for step in with_pauses(reversed(range(1, steps))):
         reached = _log_sum(chain.between(step) + found[-1][:, None, :], 2)
         found.append(np.where(chain.valid[:, step, None], reached, 0))
     return found[:steps][::-1]

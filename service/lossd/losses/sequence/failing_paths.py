@@ -14,6 +14,7 @@ import numpy as np
 
 from lossd.losses.sequence.symbols import by_symbol, places
 from lossd.message import Array
+from lossd.numerics.tiles import with_pauses
 
 
 class Trellis(NamedTuple):
@@ -66,7 +67,7 @@ def failing(trellis: Trellis) -> Failing:
     ahead = np.empty(emitted.shape)
     now, through = at_end, np.zeros((width + 2, count))
     skip = np.concatenate([skips[2:], np.zeros((min(2, width), count))])
-    for step in reversed(range(steps)):
+    for step in with_pauses(reversed(range(steps))):
         ahead[step] = now
         np.multiply(emitted[step], now, out=through[:width])
         onward = through[:width] + through[1 : width + 1] + skip * through[2 : width + 2] + fails[step]
@@ -155,7 +156,7 @@ def _follow(emitted: Array, skips: Array) -> tuple[Array, Array]:
     before, arrivals = np.zeros((2, steps, width, count))
     reach = np.zeros((width + 2, count))
     reach[2] = 1
-    for step in range(steps):
+    for step in with_pauses(range(steps)):
         before[step] = reach[2:]
         arrivals[step] = reach[2:] + reach[1:-1] + skips * reach[:-2]
         np.multiply(arrivals[step], emitted[step], out=reach[2:])

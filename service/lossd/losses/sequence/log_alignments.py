@@ -11,6 +11,7 @@ import numpy as np
 
 from lossd.losses.sequence.paths import Alignments, Paths, reverser
 from lossd.message import Array
+from lossd.numerics.tiles import with_pauses
 
 _LOWEST = -np.finfo(np.float64).max
 
@@ -48,7 +49,7 @@ def _likeliest(paths: Paths) -> Array:
     came = np.zeros(emitted.shape, np.int8)
     best = np.full((steps, width + 2, count), -np.inf)
     best[:1, 2:4] = emitted[:1, :2]
-    for step in range(1, steps):
+    for step in with_pauses(range(1, steps)):
         stay, enter, skip = best[step - 1, 2:], best[step - 1, 1:-1], best[step - 1, :-2] + closed
         greater = np.maximum(stay, enter)
         came[step] = np.where(skip > greater, 2, enter > stay)
@@ -59,7 +60,7 @@ def _likeliest(paths: Paths) -> Array:
     if steps:
         state = np.where(best[end, before + 2, samples] > best[end, last + 2, samples], before, last)
     found = np.empty((steps, count))
-    for step in reversed(range(steps)):
+    for step in with_pauses(reversed(range(steps))):
         found[step] = emitted[step, state, samples]
         state = np.where(step < frames, state - came[step, state, samples], state)
     return found
@@ -79,7 +80,7 @@ def _arrivals(relative: Array, skips: Array) -> Array:
     past_blank, before, here = reach[:-2], reach[1:-1], reach[2:]
     lesser, greater, skip = np.empty((2, width, count)), np.empty((width, count)), np.empty((width, count))
     middle, least = lesser
-    for step in range(1, steps):
+    for step in with_pauses(range(1, steps)):
         np.add(arrivals[step - 1], relative[step - 1], out=here)
         np.add(past_blank, closed, out=skip)
         np.maximum(here, before, out=greater)

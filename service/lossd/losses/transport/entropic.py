@@ -19,6 +19,7 @@ from lossd.declaration.roles import Positive
 from lossd.declaration.signature import Differentiable
 from lossd.message import Array
 from lossd.numerics.stable import times
+from lossd.numerics.tiles import with_pauses
 
 Histogram = Annotated[Array, Role("(..., B)", domain=Distribution())]
 Costs = Annotated[Array, Role("(B, B) or (..., B, B)")]
@@ -74,7 +75,7 @@ def sinkhorn(
     alpha, beta = a / a.sum(axis=1, keepdims=True), b / b.sum(axis=1, keepdims=True)
     across = np.swapaxes(costs, 1, 2)
     f, g = [], [np.zeros_like(b)]
-    for _ in range(iterations):
+    for _ in with_pauses(range(iterations)):
         f.append(_update(beta, g[-1], costs, eps).potential)
         g.append(_update(alpha, f[-1], across, eps).potential)
 

@@ -7,7 +7,7 @@ orjson as it is, and its arrays are prepared one by one only where that fails or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -17,6 +17,9 @@ import orjson
 from lossd.message import Array
 from lossd.wire.json.byte_search import holds_null
 from lossd.wire.tensor import BFLOAT16
+
+# Of a text in which numbers are spelled at a time.
+_PART_BYTES = 1 << 18
 
 
 def dumps(document: Mapping[str, Any]) -> bytes:
@@ -57,6 +60,21 @@ def _fragment(array: Array) -> orjson.Fragment:
 def _spelled(text: bytes, array: Array) -> bytes:
     """Replace each null by the string for the non-finite number it stands for."""
     lost = array[~np.isfinite(array)]
-    spellings = np.where(np.isnan(lost), b'"NaN"', np.where(lost > 0, b'"Infinity"', b'"-Infinity"'))
-    before, *after = text.split(b"null")
-    return before + b"".join(chain.from_iterable(zip(spellings.tolist(), after, strict=True)))
+    written, spelled = [], 0
+    for part in _parts(text):
+        before, *after = part.split(b"null")
+        here = lost[spelled : spelled + len(after)]
+        spellings = np.where(np.isnan(here), b'"NaN"', np.where(here > 0, b'"Infinity"', b'"-Infinity"'))
+        written.append(before + b"".join(chain.from_iterable(zip(spellings.tolist(), after, strict=True))))
+        spelled += len(after)
+    return b"".join(written)
+
+
+def _parts(text: bytes) -> Iterator[bytes]:
+    """Cut a text behind commas: each part is small beside the text, and its pieces are few."""
+    start = 0
+    while start < len(text):
+        comma = text.find(b",", start + _PART_BYTES)
+        end = comma + 1 if comma >= 0 else len(text)
+        yield text[start:end]
+        start = end
