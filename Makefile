@@ -6,8 +6,6 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
-HOST ?= 127.0.0.1
-PORT ?= 8000
 IMAGE ?= lossd
 ENGINE ?= docker
 WORKERS ?= 2
@@ -26,8 +24,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
-serve: $(VENV)/.runtime  ## Serve on HOST=127.0.0.1 PORT=8000.
-	$(VENV)/bin/lossd serve --host $(HOST) --port $(PORT) $(ARGS)
+serve: $(VENV)/.runtime  ## Serve on 127.0.0.1:8000, or as HOST=, PORT= or the settings say.
+	$(VENV)/bin/lossd serve $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(ARGS)
 
 # PyTorch's threads would wait for each other: the workers have the cores already.
 test: $(VENV)/.test  ## Run every test; ARGS= goes to pytest.

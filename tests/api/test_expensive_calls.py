@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 import threading
 import time
@@ -16,13 +17,16 @@ from tests.api.serving import GOOD, GOOD_LOSS, Served, serve
 
 MOST_MIB = 300
 PATIENCE_SECONDS = 120.0
+DEADLINE_SECONDS, OVERTIME_SECONDS = 6, 4  # the latter as other processes have the cores too
 # Of a machine whose cores are all in use, what a caller waits for is also other processes: half of them, at least.
 MOST_WAIT_SECONDS = 0.25
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serve(tmp_path_factory.mktemp("server"), LOSSD_REQUEST_TIMEOUT_SECONDS="6") as running:
+    with serve(
+        tmp_path_factory.mktemp("server"), LOSSD_REQUEST_TIMEOUT_SECONDS=str(DEADLINE_SECONDS)
+    ) as running:
         yield running
 
 
@@ -31,11 +35,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_an_expensive_call_harms_no_one(server: Served, loss: str, body: dict[str, object]) -> None:
     before = _peak_mib(server)
     with _Healthy(server) as healthy:
+        start = time.perf_counter()
         answer = httpx.post(f"{server.url}/v1/losses/{loss}", json=body, timeout=PATIENCE_SECONDS)
+        elapsed = time.perf_counter() - start
     assert answer.status_code in (200, 422, 504), answer.text
     if answer.status_code == 422:
-        assert "too expensive" in answer.json()["detail"]
-        assert "smaller" in answer.json()["detail"]
+        assert re.search("too expensive.*smaller|at most|whole number in", answer.json()["detail"])
+    assert elapsed < DEADLINE_SECONDS + OVERTIME_SECONDS
     assert _peak_mib(server) - before <= MOST_MIB
     assert statistics.median(healthy.waits) < MOST_WAIT_SECONDS
 

@@ -169,6 +169,24 @@ def test_sigterm_turns_readiness_away_first_and_serves_on(tmp_path: Path) -> Non
         assert server.process.wait(30) == 0
 
 
+@pytest.mark.slow
+def test_sigterm_ends_a_server_that_is_still_starting() -> None:
+    """Whether before Python has run a line of ours, between imports, or while uvicorn starts."""
+    codes = set()
+    for tenth in range(3, 24, 3):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lossd", "serve"],
+            env=environment(LOSSD_DRAIN_SECONDS="0"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(tenth / 10)
+        process.send_signal(signal.SIGTERM)
+        codes.add(process.wait(20))
+    assert codes <= {0, -signal.SIGTERM}
+    assert 0 in codes
+
+
 def test_a_second_sigterm_does_not_wait(tmp_path: Path) -> None:
     with serve(tmp_path, LOSSD_DRAIN_SECONDS="60") as server:
         server.process.send_signal(signal.SIGTERM)

@@ -1625,10 +1625,11 @@ class Losses(Generic[R]):
         size_average: bool | None = None,
         reduce: bool | None = None,
     ) -> R:
-        """One less the intersection over union, and the part of the smallest box around both that neither covers.
+        """One minus the intersection over union, and the part of the smallest box around both that neither covers.
 
-        Boxes that do not overlap are drawn together by the second part. Where edges coincide, each box
-        has half of the gradient; boxes that only touch have no gradient of their intersection.
+        A box is its corners, `(x1, y1, x2, y2)` with x1 <= x2 and y1 <= y2. Boxes that do not overlap
+        are drawn together by the second part. Where edges coincide, each box has half of the gradient;
+        boxes that only touch have no gradient of their intersection.
 
         Args:
             boxes1: numbers, of shape (..., 4)
@@ -2358,7 +2359,7 @@ class Losses(Generic[R]):
         A sequence's score sums an emission for each step, a transition `(from, to)` for each two steps,
         and what it starts and ends with. Steps past a sample's `lengths` may hold anything; a sample
         without a step has a loss of 0. A score of -inf rules out a step, and one of infinity makes the
-        loss NaN. `tags` may also be those of all samples one after the other.
+        loss NaN. With `lengths`, `tags` may also be those of all samples one after the other.
 
         Args:
             emissions: numbers, of shape (..., T, K)

@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve; return once every request is finished."""
+    # To stop when told to is no failure: exit code 0. While uvicorn serves, the handler is its own; it raises the
+    # signal again when it is done.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     import uvicorn
     from pydantic import ValidationError
 
@@ -61,8 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
     adopt_standard_logging(open_log(settings))
     terminal = is_text(settings, sys.stdout)
     logging.getLogger("uvicorn.error").addFilter(Announcement(terminal=terminal))
-    # uvicorn raises the signal again when it is done. To stop when told to is no failure: exit code 0.
-    signal.signal(signal.SIGTERM, lambda number, frame: None)
     uvicorn.run(
         "lossd.app:serve_from_environment",
         factory=True,
@@ -93,4 +94,5 @@ def _complaint(error: Any) -> str:
         return str(error["msg"]).removeprefix("Value error, ")
     field = str(error["loc"][0])
     place = f"--{field} or {variable(field)}" if field in OPTIONS else variable(field)
-    return f"{place}: {error['msg'].partition(',')[0]}, got {error['input']!r}"
+    message = error["msg"].removeprefix("Value error, ").partition(", unable to parse")[0]
+    return f"{place}: {message}" if ", got " in message else f"{place}: {message}, got {error['input']!r}"

@@ -51,8 +51,8 @@ def crf(
 
     A sequence's score sums an emission for each step, a transition ``(from, to)`` for each two steps, and what it
     starts and ends with. Steps past a sample's ``lengths`` may hold anything; a sample without a step has a loss of 0.
-    A score of -inf rules out a step, and one of infinity makes the loss NaN. ``tags`` may also be those of all samples
-    one after the other.
+    A score of -inf rules out a step, and one of infinity makes the loss NaN. With ``lengths``, ``tags`` may also be
+    those of all samples one after the other.
     """
     chain = _relative(emissions, transitions, start_transitions, end_transitions, lengths)
     ahead = _ahead(chain)
