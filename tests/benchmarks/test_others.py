@@ -10,9 +10,9 @@ from benchmarks.servers import Server, request
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", memory.LOSSES)
 def test_memory_is_measured_in_a_process_of_its_own(loss: str) -> None:
-    result = memory.measured(loss, 100_000, 1)
-    targets = 100 * 8 if loss == "cross_entropy" else 400_000
-    assert (result["inputs"], result["gradient"]) == (400_000 + targets, 400_000)
+    result = memory.measured(loss, 1_000_000, 1)  # more than the heap has room for
+    targets = 1_000 * 8 if loss == "cross_entropy" else 4_000_000
+    assert (result["inputs"], result["gradient"]) == (4_000_000 + targets, 4_000_000)
     assert result["passed"]
     assert result["peak"] > 0
 

@@ -52,8 +52,9 @@ _FAR_EXPONENT = 150
 def giou(boxes1: Boxes, boxes2: Boxes, *, eps: NonNegative = 1e-7) -> Result:
     """One minus the intersection over union, and the part of the smallest box around both that neither covers.
 
-    A box is its corners, ``(x1, y1, x2, y2)`` with x1 <= x2 and y1 <= y2. Boxes that do not overlap are drawn together by the second part. Where edges coincide, each box has half of the
-    gradient; boxes that only touch have no gradient of their intersection.
+    A box is its corners, ``(x1, y1, x2, y2)`` with x1 <= x2 and y1 <= y2. Boxes that do not overlap are drawn together
+    by the second part. Where edges coincide, each box has half of the gradient; boxes that only touch have no gradient
+    of their intersection.
 
     Settings:
         eps: Added to both denominators.
