@@ -56,6 +56,12 @@ def dice(
     found = regions(
         input, target, smooth, region_difference(input, target, Scratch()), row_dots(input, target)
     )
+
+    def bend(own: Array, other: Array) -> Array:
+        """Return the Hessian's diagonal with respect to one array."""
+        diagonal: Array = -found.step * _slopes(found, own, other, smooth) * found.shrink
+        return diagonal
+
     return Result(
         found.loss[:, 0],
         {
@@ -64,27 +70,26 @@ def dice(
             "smooth": lambda: (-found.loss * found.step / 2 * found.shrink)[:, 0],
         },
         {
-            "input": lambda: -found.step * _slopes(found, found.input, found.target, smooth) * found.shrink,
-            "target": lambda: -found.step * _slopes(found, found.target, found.input, smooth) * found.shrink,
+            "input": lambda: bend(found.input, found.target),
+            "target": lambda: bend(found.target, found.input),
         },
         {
-            "input": lambda direction: _product(found, found.target, direction),
-            "target": lambda direction: _product(found, found.input, direction),
+            "input": lambda direction: _product(bend(found.input, found.target), direction),
+            "target": lambda direction: _product(bend(found.target, found.input), direction),
         },
     )
 
 
-def _product(found: _Regions, other: Array, direction: Array) -> Array:
-    """Return the Hessian with respect to one array times a direction v, where y is the other array.
+def _product(diagonal: Array, direction: Array) -> Array:
+    """Return the Hessian with respect to one array times a direction.
 
-    Its element i, j is ``2 (y_i + y_j) / D^2 - 2 (1 - F) / D^2``.
+    With y the other array, its element i, j is ``2 (y_i + y_j) / D^2 - 2 (1 - F) / D^2``: the mean of those at i, i
+    and at j, j, in which nothing cancels.
     """
     v = direction.astype(np.float64)
-    along = np.add.reduce(v, axis=1, keepdims=True)
-    across = np.vecdot(other, v)[:, None]
     product: Array = (
-        found.step * (found.step * (other * along + across) / 2 - found.base * along) * found.shrink
-    )
+        diagonal * np.add.reduce(v, axis=1, keepdims=True) + np.vecdot(diagonal, v)[:, None]
+    ) / 2
     return product
 
 
