@@ -98,6 +98,11 @@ class Loss:
         return next(filter(None, letters), "")
 
     @cached_property
+    def concatenated(self) -> tuple[Argument, ...]:
+        """Arguments whose rows may come one after the other."""
+        return tuple(argument for argument in self.arguments if argument.role.lengths)
+
+    @cached_property
     def directions(self) -> Mapping[str, str]:
         """Names under which a request holds directions for a Hessian-vector product, to the arguments they move."""
         return {f"hvp.{a.name}": a.name for a in self.arguments if a.differentiable}

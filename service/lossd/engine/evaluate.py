@@ -127,11 +127,11 @@ def prepare(
     Raises:
         InvalidCall: As `evaluate` does, but for values that the blocks check.
     """
-    with np.errstate(all="ignore"):
-        call, starts = padded(loss, call)
-        return Prepared(call, cached_template(make_template, loss, call, block_bytes, limits), starts)
+    call, starts = padded(loss, call) if loss.concatenated else (call, {})
+    return Prepared(call, cached_template(make_template, loss, call, block_bytes, limits), starts)
 
 
+@np.errstate(all="ignore")
 def make_template(loss: Loss, call: Call, block_bytes: int, limits: CostLimits | None) -> CallTemplate:
     """Validate, bind and plan a call as far as its shapes, types and options decide.
 
