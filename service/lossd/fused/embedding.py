@@ -21,6 +21,7 @@ _CLOSE = 16.0
 _SAFE_SCALE = {"f": (1e-18, 1e18), "d": (1e-150, 1e150)}
 
 
+@fused(triplet_margin_with_distance)  # its distance is Euclidean unless a call says otherwise
 @fused(triplet_margin)
 def triplet_margin_block(
     anchor: Array,
@@ -38,10 +39,8 @@ def triplet_margin_block(
     np.add(np.subtract(anchor, positive, out=near), near.dtype.type(eps), out=near)
     np.add(np.subtract(anchor, negative, out=far), far.dtype.type(eps), out=far)
     pull, push = np.sqrt(np.vecdot(near, near)), np.sqrt(np.vecdot(far, far))
-    # A scale beyond these over a norm may leave the range of floats although the gradient does not.
-    least, most = _SAFE_SCALE[near.dtype.char]
     reach = pull - push
-    if not (squares_are_exact(pull) and squares_are_exact(push) and least < abs(scale) < most):
+    if not _are_safe(scale, pull, push):
         result = triplet_margin.kernel(anchor, positive, negative, margin=margin, eps=eps)
         for into, name in zip(out, triplet_margin.gradient, strict=True):
             np.multiply(evaluated(result.gradient[name]), scale, out=into)
@@ -65,22 +64,10 @@ def triplet_margin_block(
     return total(value)
 
 
-@fused(triplet_margin_with_distance)
-def triplet_margin_with_distance_block(
-    anchor: Array,
-    positive: Array,
-    negative: Array,
-    *,
-    margin: float,
-    eps: float,
-    scale: Any,
-    out: tuple[Array, Array, Array],
-    scratch: Scratch,
-) -> float:
-    """Do as triplet_margin does: the distance is Euclidean."""
-    return triplet_margin_block(
-        anchor, positive, negative, margin=margin, eps=eps, scale=scale, out=out, scratch=scratch
-    )
+def _are_safe(scale: Any, one: Array, other: Array) -> bool:
+    """Return whether no digit of two norms' squares is lost, nor of a scale over them, though the gradient has it."""
+    least, most = _SAFE_SCALE[one.dtype.char]
+    return squares_are_exact(one) and squares_are_exact(other) and bool(least < abs(scale) < most)
 
 
 # The largest share of one coordinate in a vector's square, and the largest cosine, at which no formula below cancels.
@@ -101,8 +88,7 @@ def cosine_embedding_block(
     """Take plain sums of squares and products, and leave to the kernel the rows in which they would cancel."""
     (square1, spread1), (square2, spread2) = (_squares(each, scratch) for each in (input1, input2))
     norm1, norm2 = np.sqrt(square1), np.sqrt(square2)
-    least, most = _SAFE_SCALE[input1.dtype.char]
-    if not (squares_are_exact(norm1) and squares_are_exact(norm2) and least < abs(scale) < most):
+    if not _are_safe(scale, norm1, norm2):
         raise FloatingPointError
     product = norm1 * norm2
     products = np.multiply(input1, input2, out=scratch.empty("squares", input1))
