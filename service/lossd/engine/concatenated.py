@@ -29,9 +29,9 @@ def padded(loss: Loss, call: Call) -> tuple[Call, Starts]:
     arrays: dict[str, Array] = {}
     starts: dict[str, Array] = {}
     for argument in loss.concatenated:
-        of = argument.role.lengths
-        array, lengths = call.arrays.get(argument.name), call.arrays.get(of) if of else None
-        if of is None or array is None or lengths is None or array.ndim != 1 or lengths.ndim != 1:
+        of = argument.role.lengths or ""
+        array, lengths = call.arrays.get(argument.name), call.arrays.get(of)
+        if array is None or lengths is None or array.ndim != 1 or lengths.ndim != 1:
             continue
         for name, given in ((of, lengths), (argument.name, array)):
             if given.dtype.kind not in "iu" and given.size:

@@ -127,7 +127,7 @@ def prepare(
     Raises:
         InvalidCall: As `evaluate` does, but for values that the blocks check.
     """
-    call, starts = padded(loss, call) if loss.concatenated else (call, {})
+    call, starts = padded(loss, call)
     return Prepared(call, cached_template(make_template, loss, call, block_bytes, limits), starts)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from lossd.declaration.result import Normalizer
 from lossd.engine.bind import Bound
 from lossd.engine.dtypes import real_numbers
-from lossd.engine.layout import Block, block_of
+from lossd.engine.layout import Block
 from lossd.engine.masks import per_value
 from lossd.engine.precision import Number, keeps_digits, trap
 from lossd.engine.reductions import (
@@ -85,7 +85,8 @@ def block_factor(factor: Factor, block: Block, bound: Bound) -> Factor:
         return factor
     if not bound.loss.value.batched and not bound.loss.value.by_item:
         return factor.reshape(bound.unreduced)
-    return block_of(factor, block, bound.value_core)
+    part: Array = factor.reshape(bound.count, *bound.value_core)[block]
+    return part
 
 
 def _sample_weight(request: Request, bound: Bound, selection: Selection) -> Array | None:

@@ -117,20 +117,6 @@ class BroadcastRows:
         raise TypeError("a broadcast array is only read")
 
 
-def block_of(values: Array, block: Block, core: tuple[int, ...]) -> Array:
-    """Return a block's part of flat values, ``(rows, *core)``."""
-    if not core:
-        return values[block]
-    size = math.prod(core)
-    part: Array = values.reshape(values.size // size if size else _rows_in(block), *core)[block]
-    return part
-
-
-def _rows_in(block: Block) -> int:
-    """Return how many rows there are at least, up to a block's last: where rows hold nothing, values do not say."""
-    return block.stop if isinstance(block, slice) else int(block.max(initial=-1)) + 1
-
-
 def shape_by_rows(shape: tuple[int, ...], core: Sequence[int], flattened: bool) -> tuple[int, ...] | None:
     """Return ``(rows, *core)`` of an array whose core axes stand last in order, or None where they do not."""
     before = len(shape) - len(core)
