@@ -10,6 +10,8 @@ IMAGE ?= lossd
 ENGINE ?= docker
 WORKERS ?= 2
 ARGS ?=
+SECONDS ?= 1800
+REQUESTS ?= 100000
 NAME =
 
 VENV := .venv
@@ -19,7 +21,7 @@ FAST := not slow and not torch
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help serve test loss test-all lint check format bench generate openapi readme client lock image torch languages clean
+.PHONY: help serve test loss soak test-all lint check format bench generate openapi readme client reference formulas docs lock image torch languages clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -33,6 +35,10 @@ test: $(VENV)/.test  ## Run every test; ARGS= goes to pytest.
 
 loss: $(VENV)/.test  ## Run the tests of one loss, NAME=huber, and of all declarations.
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal --loss "$(NAME)" $(ARGS)
+
+soak: $(VENV)/.test  ## Run REQUESTS=100000 malformed requests, then mixed calls for SECONDS=1800; fail if memory grows or an answer is wrong.
+	PYTHONPATH=service:. $(VENV)/bin/python -m tests.attack --requests $(REQUESTS)
+	PYTHONPATH=service:. $(VENV)/bin/python -m tests.soak $(SECONDS)
 
 test-all: $(VERSIONS:%=test-%)  ## Run the fast tests on CPython 3.11, 3.12 and 3.13.
 
@@ -52,7 +58,7 @@ format: $(VENV)/.dev  ## Format the code, and mend what the linter can.
 bench: $(VENV)/.dev $(VENV)/.torch  ## Measure against PyTorch; takes minutes, leave the machine alone.
 	$(VENV)/bin/python -m benchmarks $(ARGS)
 
-generate: openapi readme client  ## Write all three of the files below that follow from the declarations.
+generate: openapi readme client reference  ## Write all files below that follow from the declarations.
 
 openapi: $(VENV)/.runtime  ## Write openapi/openapi.json from the declarations.
 	$(VENV)/bin/lossd openapi > $(VENV)/openapi.json
@@ -64,11 +70,23 @@ readme: $(VENV)/.test  ## Write the README's tables from the declarations.
 client: $(VENV)/.test  ## Write the client's methods from the declarations.
 	$(VENV)/bin/python -m tests.client_methods
 
+reference: $(VENV)/.test  ## Write the reference in docs/ from the declarations.
+	$(VENV)/bin/python -m tests.page.reference
+
+formulas: $(VENV)/.test  ## Write the formulas of the declarations as MathML; needs Node.
+	npm ci --prefix tests/page --no-audit --no-fund --ignore-scripts --loglevel=error
+	$(VENV)/bin/python -m tests.page.formulas
+
+# MkDocs counts no warnings under --quiet, so that --strict would pass every broken link.
+docs: $(VENV)/.dev  ## Build the documentation as a site, in site/.
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
+
 lock: $(VENV)/.dev  ## Resolve pyproject.toml into requirements/; ARGS=--upgrade takes the newest.
-	$(call compile,dev,--extra client --extra test --extra examples --extra bench --extra dev pyproject.toml)
+	$(call compile,dev,--extra client --extra test --extra examples --extra bench --extra docs --extra dev pyproject.toml)
 	$(call compile,test,--extra client --extra test --extra examples -c requirements/dev.txt pyproject.toml)
 	$(call compile,runtime,-c requirements/dev.txt pyproject.toml)
 	echo hatchling | $(call compile,build,-c requirements/dev.txt -)
+	echo cyclonedx-bom | $(call compile,sbom,-c requirements/dev.txt -)
 
 image:  ## Build the container image IMAGE=lossd with ENGINE=docker or podman.
 	$(ENGINE) build -t $(IMAGE) .
@@ -79,7 +97,7 @@ languages:  ## Install the languages and npm tools that the tests of other clien
 	sh tests/languages/install.sh
 
 clean:  ## Remove the environments, caches and whatever was built.
-	rm -rf $(VENV) .venvs openapi/node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venvs openapi/node_modules tests/page/node_modules site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find service tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call compile,NAME,ARGUMENTS): one lock for every platform and CPython from 3.11 on.

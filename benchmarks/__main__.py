@@ -6,15 +6,20 @@ import argparse
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
-from benchmarks import copies, engine, http, memory, wire
+from benchmarks import batch, beside, copies, engine, http, memory, overload, proxies, scaling, wire
 from benchmarks.report import publish
 
 PARTS: Mapping[str, ModuleType] = {
     "engine": engine,
     "memory": memory,
     "http": http,
+    "batch": batch,
+    "beside": beside,
     "copies": copies,
     "wire": wire,
+    "overload": overload,
+    "proxies": proxies,
+    "scaling": scaling,
 }
 
 

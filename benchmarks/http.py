@@ -2,7 +2,8 @@
 
 Two calls, both with the gradient, in JSON: mse of 8x3 numbers, where the server's own work is all there is,
 and cross entropy of 1024x1000 logits, where reading and writing numbers is. One worker each, taking turns. The small
-call goes to the least ASGI application too: what it takes of the processor is that of the server alone.
+call goes to the least ASGI application too: what it takes of the processor is that of the server alone; and to a server
+that asks for a key and counts calls and work.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from benchmarks.report import save, table
 from benchmarks.servers import Connection, Server, request
 
 HELP = "requests per second, and processor time of a request"
-OURS, THEIRS, LEAST = "lossd", "hand-written", "echo"
-PATHS = {OURS: "/v1/losses/", THEIRS: "/", LEAST: "/"}
+OURS, GUARDED, THEIRS, LEAST = "lossd", "lossd, keys and limits", "hand-written", "echo"
+PATHS = {OURS: "/v1/losses/", GUARDED: "/v1/losses/", THEIRS: "/", LEAST: "/"}
 # Processor time of the small call, in that of the least application.
 MOST_TIMES_LEAST = 4.5
+# Processor time of the small call with keys and limits, in that without.
+MOST_TIMES_UNGUARDED = 1.1
 LEAST_SPEED = 6.0
 # The hand-written service computes in float32, PyTorch's default.
 AGREEMENT = 1e-5
@@ -100,8 +103,9 @@ def measure(loads: Sequence[Load]) -> list[Figure]:
     """Start the servers, and measure each load on them in turns."""
     with ExitStack() as stack:
         small, large = loads
-        ours, theirs, least = (stack.enter_context(Server(name)) for name in (OURS, THEIRS, LEAST))
-        return measure_load(small, (ours, theirs, least)) + measure_load(large, (ours, theirs))
+        names = (OURS, THEIRS, LEAST, GUARDED)
+        ours, theirs, least, guarded = (stack.enter_context(Server(name)) for name in names)
+        return measure_load(small, (ours, theirs, least, guarded)) + measure_load(large, (ours, theirs))
 
 
 def measure_load(load: Load, servers: Sequence[Server]) -> list[Figure]:
@@ -164,6 +168,9 @@ def verdict(figures: Sequence[Figure]) -> str:
     small, large = (servers for servers in by_load.values())
     times = small[OURS].cpu_seconds / small[LEAST].cpu_seconds
     lines.append(_bar("server CPU of the small call, in that of an echo", times, at_most=MOST_TIMES_LEAST))
+    times = small[GUARDED].cpu_seconds / small[OURS].cpu_seconds
+    name = "server CPU of the small call with keys and limits, in that without"
+    lines.append(_bar(name, times, at_most=MOST_TIMES_UNGUARDED))
     lines.append(
         _bar("speed of the large call", large[THEIRS].seconds / large[OURS].seconds, at_least=LEAST_SPEED)
     )
@@ -172,7 +179,7 @@ def verdict(figures: Sequence[Figure]) -> str:
 
 def _bar(name: str, value: float, *, at_most: float = math.inf, at_least: float = -math.inf) -> str:
     bound = f"at most {at_most:g}" if at_least == -math.inf else f"at least {at_least:g}"
-    return f"- {name}: {value:.1f}, {bound}: {'pass' if at_least <= value <= at_most else 'FAIL'}"
+    return f"- {name}: {value:.2f}, {bound}: {'pass' if at_least <= value <= at_most else 'FAIL'}"
 
 
 def render(figures: Sequence[Figure]) -> str:

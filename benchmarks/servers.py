@@ -26,6 +26,18 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "LOSSD_DRAIN_SECONDS": "0",
 }
+KEY = "lossd_benchmark"
+_KEYS_FILE = Path(__file__).parent / "keys.toml"
+# What a server has besides; the rates are higher than any caller's.
+OF_SERVER = {
+    "lossd, keys and limits": {
+        "LOSSD_AUTH": "keys",
+        "LOSSD_KEYS_FILE": str(_KEYS_FILE),
+        "LOSSD_CALLS_PER_SECOND": "1e6",
+        "LOSSD_WORK_PER_SECOND": "1e12",
+    }
+}
+_LOSSD = ["-m", "lossd", "serve", "--host", HOST, "--workers", "1"]
 _UVICORN = [
     "-m",
     "uvicorn",
@@ -40,7 +52,8 @@ _UVICORN = [
     "warning",
 ]
 COMMANDS: Mapping[str, Sequence[str]] = {
-    "lossd": ["-m", "lossd", "serve", "--host", HOST, "--workers", "1"],
+    "lossd": _LOSSD,
+    "lossd, keys and limits": _LOSSD,
     "hand-written": [*_UVICORN, "benchmarks.handwritten_service:app"],
     "echo": [*_UVICORN, "benchmarks.echo_service:app"],
 }
@@ -52,10 +65,10 @@ class Server:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.port = _free_port()
+        self.port = free_port()
         self._process = subprocess.Popen(
             [sys.executable, *COMMANDS[name], "--port", str(self.port)],
-            env={**os.environ, **ENVIRONMENT},
+            env={**os.environ, **ENVIRONMENT, **OF_SERVER.get(name, {})},
             stdout=subprocess.DEVNULL,
         )
 
@@ -83,11 +96,14 @@ class Server:
             self._process.kill()
             self._process.wait()
 
+    def use_cores(self, cores: Sequence[int]) -> None:
+        """Run all threads that the process has on these cores alone."""
+        for task in Path(f"/proc/{self._process.pid}/task").iterdir():
+            os.sched_setaffinity(int(task.name), cores)
+
     def cpu_seconds(self) -> float:
         """Return what all threads of the process have used of the processor so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        user, system = fields[11:13]  # the 14th and 15th of all
-        return (int(user) + int(system)) * _TICK
+        return cpu_seconds(self._process.pid)
 
     def resident_bytes(self, *, peak: bool = False) -> int:
         """Return how much memory the process holds, or has held at most."""
@@ -146,7 +162,7 @@ def request(path: str, body: bytes, media_type: str = "application/json") -> byt
     """Return the bytes of a POST."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {media_type}\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"Authorization: Bearer {KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
@@ -156,7 +172,15 @@ def _require(count: int) -> None:
         raise RuntimeError("expected the rest of a response, got the end of the connection")
 
 
-def _free_port() -> int:
+def cpu_seconds(process_id: int) -> float:
+    """Return what all threads of a process have used of the processor so far."""
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    user, system = fields[11:13]  # the 14th and 15th of all
+    return (int(user) + int(system)) * _TICK
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

@@ -11,7 +11,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 
-from lossd.declaration.loss import GENERAL_ARRAYS, Loss
+from lossd.declaration.general_names import GENERAL_ARRAYS
+from lossd.declaration.loss import Loss
 from lossd.declaration.signature import Argument
 from lossd.engine import Options, request_model
 from lossd.engine.options import ReductionName
@@ -42,6 +43,9 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lossd.client.keywords import hinted
+from lossd.message import Partial
+
 R = TypeVar("R")
 
 '''
@@ -67,10 +71,8 @@ ONLY_HERE = {
     "dtype": "DType | type[np.generic] | np.dtype[Any] | None",
     # The service has a name for the direction of each argument.
     "hvp": "ArrayLike | Mapping[str, ArrayLike] | None",
+    "partial": "Partial | Mapping[str, Any] | None",
 }
-
-
-GROUP = "group: sizes of the lists, (N), whose items then come one after the other"
 
 
 def source() -> str:
@@ -125,6 +127,7 @@ def method(loss: Loss) -> str:
         ),
     ]
     lines = [
+        "@hinted",
         f"def {loss.name}(",
         *(f"    {parameter}," for parameter in ("self", *arguments, "*", *keywords)),
         ") -> R:",
@@ -157,7 +160,8 @@ def docstring(loss: Loss) -> str:
     """Write the docstring: what the loss is, and every parameter in one line or two."""
     paragraphs = [wrap(" ".join(text.split()), 96) for text in dedent(loss.description).split("\n\n") if text]
     listed = [f"{a.name}: {a.domain}, of shape {a.shape}" for a in loss.arguments]
-    listed += [GROUP] * bool(loss.ragged)
+    if loss.ragged:
+        listed.append(f"group: {request_model(loss).model_fields['group'].description}")
     listed += [f"{name}: {setting_range(loss, name)}" for name in loss.settings]
     listed += [f"{name}: {OPTIONS[name].description}" for name in general_options(loss)]
     lines = ["    " + line for item in listed for line in wrap(item, WIDTH - 12, subsequent_indent=" " * 4)]

@@ -33,37 +33,37 @@ from tests.losses import derivatives, layouts, numbers, reductions, selection
 from tests.losses.cases import CASES, Case, cases_of
 from tests.losses.properties import PROPERTIES
 
-Spoil = Callable[[Loss], Loss]
+Mutate = Callable[[Loss], Loss]
 
 
-class ErrorDetail(NamedTuple):
-    """A loss, a way to spoil it, and a way to spoil what the engine hears of a call."""
+class Mutation(NamedTuple):
+    """A loss, a way to mutate it, and a way to mutate what the engine hears of a call."""
 
     loss: str
-    spoil: Spoil = lambda loss: loss
+    mutate: Mutate = lambda loss: loss
     hear: Callable[[Call], Call] = lambda call: call
 
 
-def with_result(change: Callable[[Result], Result]) -> Spoil:
-    """Spoil what a kernel returns."""
+def with_result(change: Callable[[Result], Result]) -> Mutate:
+    """Mutate what a kernel returns."""
 
-    def spoil(loss: Loss) -> Loss:
+    def mutate(loss: Loss) -> Loss:
         return replace(loss, kernel=lambda **arguments: change(loss.kernel(**arguments)))
 
-    return spoil
+    return mutate
 
 
-def with_fused(change: Callable[[Callable[..., float]], Callable[..., float]]) -> Spoil:
-    """Spoil a loss's fused kernel, but not the kernel that it stands beside."""
+def with_fused(change: Callable[[Callable[..., float]], Callable[..., float]]) -> Mutate:
+    """Mutate a loss's fused kernel, but not the kernel that it stands beside."""
 
-    def spoil(loss: Loss) -> Loss:
-        spoilt = with_result(lambda result: result)(loss)
-        FUSED[spoilt.kernel] = [
+    def mutate(loss: Loss) -> Loss:
+        mutant = with_result(lambda result: result)(loss)
+        FUSED[mutant.kernel] = [
             kernel._replace(function=change(kernel.function)) for kernel in FUSED[loss.kernel]
         ]
-        return spoilt
+        return mutant
 
-    return spoil
+    return mutate
 
 
 @pytest.fixture(autouse=True)
@@ -74,8 +74,8 @@ def _fused_kernels_stay_as_they_are() -> Iterator[None]:
     FUSED.update(before)
 
 
-def deaf(*unheard: str, of: tuple[str, ...] = ("mse",), **misheard: Any) -> tuple[ErrorDetail, ...]:
-    """Spoil what a call asks, as if the engine did not look at it."""
+def deaf(*unheard: str, of: tuple[str, ...] = ("mse",), **misheard: Any) -> tuple[Mutation, ...]:
+    """Mutate what a call asks, as if the engine did not look at it."""
 
     def hear(call: Call) -> Call:
         arrays, options = (
@@ -84,7 +84,7 @@ def deaf(*unheard: str, of: tuple[str, ...] = ("mse",), **misheard: Any) -> tupl
         )
         return replace(call, arrays=arrays, options=options)
 
-    return tuple(ErrorDetail(name, hear=hear) for name in of)
+    return tuple(Mutation(name, hear=hear) for name in of)
 
 
 def scaled(
@@ -120,13 +120,13 @@ def _column(factor: Any, like: Array) -> Any:
 
 
 def drifting(loss: Loss) -> Loss:
-    """Spoil a loss so that no two evaluations agree."""
+    """Mutate a loss so that no two evaluations agree."""
     calls = count(1)
     return with_result(lambda result: scaled(result, 1 + next(calls) / 100))(loss)
 
 
 def writing(loss: Loss) -> Loss:
-    """Spoil a loss so that it works in its caller's memory."""
+    """Mutate a loss so that it works in its caller's memory."""
 
     def kernel(**arguments: Any) -> Result:
         first = arguments[loss.gradient[0]]
@@ -138,7 +138,7 @@ def writing(loss: Loss) -> Loss:
 
 
 def curvature_off(loss: Loss) -> Loss:
-    """Spoil the tangents alone that dual numbers carry through the gradient's code."""
+    """Mutate the tangents alone that dual numbers carry through the gradient's code."""
 
     def kernel(**arguments: Any) -> Result:
         moving = any(isinstance(argument, Dual) for argument in arguments.values())
@@ -148,7 +148,7 @@ def curvature_off(loss: Loss) -> Loss:
 
 
 def short_of_digits(loss: Loss) -> Loss:
-    """Spoil a loss so that it loses digits in float32 alone."""
+    """Mutate a loss so that it loses digits in float32 alone."""
 
     def kernel(**arguments: Any) -> Result:
         result = loss.kernel(**arguments)
@@ -204,14 +204,14 @@ depends_on_thread = with_result(lambda result: scaled(result, 1 + (get_ident() !
 hides_nan = with_result(lambda result: replace(result, value=np.nan_to_num(result.value)))
 
 
-def of_target(spoil: Spoil) -> Spoil:
-    """Spoil what a kernel says of its second argument alone."""
+def of_target(mutate: Mutate) -> Mutate:
+    """Mutate what a kernel says of its second argument alone."""
 
     def only(loss: Loss) -> Loss:
-        spoilt = spoil(loss)
+        mutant = mutate(loss)
 
         def kernel(**arguments: Any) -> Result:
-            true, wrong = loss.kernel(**arguments), spoilt.kernel(**arguments)
+            true, wrong = loss.kernel(**arguments), mutant.kernel(**arguments)
             second = {**true.hessian, "target": wrong.hessian["target"]}
             return replace(
                 true, gradient={**true.gradient, "target": wrong.gradient["target"]}, hessian=second
@@ -225,19 +225,19 @@ def of_target(spoil: Spoil) -> Spoil:
 BOTH = ("mse", "nt_xent")  # row by row, and over a whole batch
 
 
-def each(spoil: Spoil, *names: str) -> tuple[ErrorDetail, ...]:
-    """Spoil several losses in one way."""
-    return tuple(ErrorDetail(name, spoil) for name in names)
+def each(mutate: Mutate, *names: str) -> tuple[Mutation, ...]:
+    """Mutate several losses in one way."""
+    return tuple(Mutation(name, mutate) for name in names)
 
 
-FAULTS: Mapping[Callable[[Case], None], tuple[ErrorDetail, ...]] = {
-    derivatives.check_gradient: (*each(gradient_off, *BOTH), ErrorDetail("mse", of_target(gradient_off))),
+MUTATIONS: Mapping[Callable[[Case], None], tuple[Mutation, ...]] = {
+    derivatives.check_gradient: (*each(gradient_off, *BOTH), Mutation("mse", of_target(gradient_off))),
     derivatives.check_gradient_along_axes: each(gradient_off, *BOTH),
-    derivatives.check_hessian: (*each(hessian_off, *BOTH), ErrorDetail("mse", of_target(hessian_off))),
+    derivatives.check_hessian: (*each(hessian_off, *BOTH), Mutation("mse", of_target(hessian_off))),
     derivatives.check_hvp: (
         *each(hessian_off, "mse", "cross_entropy"),
         *each(curvature_off, "nt_xent"),
-        ErrorDetail("mse", of_target(hessian_off)),
+        Mutation("mse", of_target(hessian_off)),
     ),
     derivatives.check_hvp_of_all_arguments: each(curvature_off, *BOTH),
     reductions.check_identities: each(drifting, *BOTH),
@@ -253,24 +253,24 @@ FAULTS: Mapping[Callable[[Case], None], tuple[ErrorDetail, ...]] = {
     selection.check_mask_denominator: deaf("mask", of=BOTH),
     selection.check_nan_propagates: each(hides_nan, *BOTH),
     selection.check_finite_is_demanded: deaf("check_finite", of=BOTH),
-    layouts.check_layouts: (*each(drifting, *BOTH), ErrorDetail("mse", with_fused(_drifting))),
-    layouts.check_inputs_are_not_written: (*each(writing, *BOTH), ErrorDetail("mse", with_fused(_writing))),
+    layouts.check_layouts: (*each(drifting, *BOTH), Mutation("mse", with_fused(_drifting))),
+    layouts.check_inputs_are_not_written: (*each(writing, *BOTH), Mutation("mse", with_fused(_writing))),
     layouts.check_block_size: (
-        ErrorDetail("mse", depends_on_block),
-        ErrorDetail("mse", with_fused(_by_block)),
+        Mutation("mse", depends_on_block),
+        Mutation("mse", with_fused(_by_block)),
     ),
     layouts.check_threads: (
-        ErrorDetail("mse", depends_on_thread),
-        ErrorDetail("mse", with_fused(_by_thread)),
+        Mutation("mse", depends_on_thread),
+        Mutation("mse", with_fused(_by_thread)),
     ),
-    layouts.check_calls_before: (*each(drifting, *BOTH), ErrorDetail("mse", with_fused(_drifting))),
+    layouts.check_calls_before: (*each(drifting, *BOTH), Mutation("mse", with_fused(_drifting))),
     numbers.check_floating_types: (
         *each(short_of_digits, *BOTH),
-        ErrorDetail("mse", with_fused(_off)),
+        Mutation("mse", with_fused(_off)),
     ),
     numbers.check_integer_types: (
         *each(drifting, "nll", "nt_xent"),
-        ErrorDetail("nll", with_fused(_drifting)),
+        Mutation("nll", with_fused(_drifting)),
     ),
     numbers.check_whole_numbers_are_real_ones: each(drifting, *BOTH),
     numbers.check_fused_kernel: (
@@ -278,7 +278,7 @@ FAULTS: Mapping[Callable[[Case], None], tuple[ErrorDetail, ...]] = {
         *each(with_fused(_off_in_its_gradient), "mse", "triplet_margin"),
     ),
 }
-SPOILT = [(check, fault) for check in PROPERTIES for fault in FAULTS[check]]
+MUTANTS = [(check, mutation) for check in PROPERTIES for mutation in MUTATIONS[check]]
 
 
 def case_of(name: str) -> Case:
@@ -288,26 +288,26 @@ def case_of(name: str) -> Case:
 
 
 @pytest.mark.parametrize(
-    ("check", "fault"), SPOILT, ids=[f"{check.__name__}-{fault.loss}" for check, fault in SPOILT]
+    ("check", "mutation"), MUTANTS, ids=[f"{check.__name__}-{mutation.loss}" for check, mutation in MUTANTS]
 )
-def test_property_fails_for_a_wrong_loss(check, fault, monkeypatch):
-    case = case_of(fault.loss)
+def test_property_fails_for_a_wrong_loss(check, mutation, monkeypatch):
+    case = case_of(mutation.loss)
     check(case)
     evaluating = sys.modules[evaluate.__module__]
-    monkeypatch.setattr(evaluating, "padded", lambda loss, call: padded(loss, fault.hear(call)))
+    monkeypatch.setattr(evaluating, "padded", lambda loss, call: padded(loss, mutation.hear(call)))
     # A refusal that does not come fails a check by pytest's own exception.
     with pytest.raises((AssertionError, pytest.fail.Exception)) as failure:
-        check(replace(case, loss=fault.spoil(case.loss)))
+        check(replace(case, loss=mutation.mutate(case.loss)))
     assert str(failure.value), "a bare assert in a module that pytest does not rewrite says nothing"
 
 
 def test_losses_of_every_kind_are_spoilt():
-    spoilt = {fault.loss for _, fault in SPOILT}
-    assert {LOSSES[name].whole_batch for name in spoilt} == {False, True}
+    mutated = {mutation.loss for _, mutation in MUTANTS}
+    assert {LOSSES[name].whole_batch for name in mutated} == {False, True}
     pairs = case_of("nt_xent")
     pulled = LOSSES["nt_xent"].kernel(**pairs.call.arrays)
     assert all(isinstance(found, Pullback) for found in (*pulled.gradient.values(), *pulled.hessian.values()))
-    fused = [check for check, fault in SPOILT if fault.spoil(LOSSES[fault.loss]).kernel in FUSED]
+    fused = [check for check, mutation in MUTANTS if mutation.mutate(LOSSES[mutation.loss]).kernel in FUSED]
     assert {numbers.check_fused_kernel, layouts.check_threads} <= set(fused)
 
 

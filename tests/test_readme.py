@@ -1,9 +1,13 @@
-"""The README is generated or true: its tables are the declarations', its commands are run, its loss is declared."""
+"""The README is generated or true: its tables are the declarations', its commands are run, its loss is declared.
+
+The commands of `docs/open-inference.md` are run as well.
+"""
 
 import asyncio
 import inspect
 import re
 import shlex
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,17 +15,22 @@ import pytest
 from lossd.app import create_app
 from lossd.losses import LOSSES
 from lossd.settings import Settings
-from tests.tables import README, filled
+from tests.tables import README, TABLES, filled
 
 
 @pytest.mark.declarations
-def test_tables_are_those_of_the_declarations() -> None:
-    assert filled(README.read_text()) == README.read_text(), "make readme writes them"
+@pytest.mark.parametrize("file", TABLES, ids=lambda file: file.name)
+def test_tables_are_those_of_the_declarations(file: Path) -> None:
+    assert filled(file) == file.read_text(), "make readme writes them"
+
+
+PAGES = (README, README.parent / "docs" / "open-inference.md")
 
 
 def curls() -> list[tuple[str, str, str]]:
-    """Return each curl in the README: path, body, and the answer printed below it."""
-    blocks = re.findall(r"^\$ (curl (?:.*\\\n)*.*)\n(\{.*\})$", README.read_text(), flags=re.MULTILINE)
+    """Return each curl of the pages: path, body, and the answer printed below it."""
+    text = "\n".join(page.read_text() for page in PAGES)
+    blocks = re.findall(r"^\$ (curl (?:.|\n)*?)\n(\{.*\})\n```$", text, flags=re.MULTILINE)
     found = []
     for command, answer in blocks:
         words = shlex.split(command.replace("\\\n", " "))
@@ -31,7 +40,7 @@ def curls() -> list[tuple[str, str, str]]:
 
 
 def test_there_are_commands_to_check() -> None:
-    assert len(curls()) >= 2
+    assert len(curls()) >= 5
 
 
 @pytest.mark.parametrize(("path", "body", "answer"), curls(), ids=[path for path, _, _ in curls()])

@@ -99,7 +99,9 @@ def test_a_target_needs_no_file_that_is_missing(target: str) -> None:
 def test_the_dockerfile_takes_nothing_but_a_slim_python_from_outside() -> None:
     stages = [re.fullmatch(r"(\S+)(?: AS (\w+))?", argument) for argument in instructions("FROM")]
     names = {stage[2] for stage in stages if stage}
-    assert {stage[1] for stage in stages if stage} == {"python:3.13-slim"}
+    assert {stage[1] for stage in stages if stage} == {"${BASE}"}
+    assert instructions("ARG") == ["BASE=python:3.13-slim"]
+    assert COMPOSE["services"]["lossd"]["build"]["args"] == {"BASE": "${PYTHON_IMAGE:-python:3.13-slim}"}
     assert set(re.findall(r"--from=(\S+)", DOCKERFILE)) <= names
     assert not instructions("ADD")
     assert "syntax=" not in (ROOT / "Dockerfile").read_text()
@@ -120,6 +122,20 @@ def test_the_image_sets_only_variables_that_the_settings_know() -> None:
     assert {name.lower() for name in names} <= DEFAULTS.keys()
 
 
+def test_the_image_and_the_stack_say_who_may_call() -> None:
+    """Both listen beyond their machine, where a server without the choice does not start."""
+    assert re.findall(r"\bLOSSD_AUTH=(\w+)", DOCKERFILE) == ["none"]
+    assert SERVICES["lossd"]["environment"]["LOSSD_AUTH"] == "none"
+
+
+def test_the_stack_trusts_the_network_where_only_its_proxy_is() -> None:
+    trusted = SERVICES["lossd"]["environment"]["LOSSD_TRUSTED_PROXIES"]
+    assert COMPOSE["networks"]["replicas"]["ipam"]["config"] == [{"subnet": trusted}]
+    assert [name for name, each in SERVICES.items() if "replicas" in each["networks"]] == ["lossd", "proxy"]
+    subnet = trusted.removeprefix("${REPLICAS_SUBNET:-").removesuffix("}")
+    assert Settings(trusted_proxies=subnet).trusted_proxies == (subnet,)
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_container_can_do_nothing_that_it_need_not(name: str) -> None:
     service = SERVICES[name]
@@ -134,13 +150,26 @@ def test_a_container_can_do_nothing_that_it_need_not(name: str) -> None:
 def test_only_the_proxy_is_reached_from_outside_and_only_from_this_machine() -> None:
     assert SERVICES["proxy"]["ports"] == ["127.0.0.1:8000:8080"]
     assert "ports" not in SERVICES["lossd"]
-    assert COMPOSE["networks"]["replicas"] == {"internal": True}
+    assert COMPOSE["networks"]["replicas"]["internal"]
 
 
 def test_the_service_can_be_scaled() -> None:
     assert not SERVICES["lossd"].keys() & {"container_name", "hostname", "ports"}
     assert SERVICES["proxy"]["depends_on"]["lossd"]["condition"] == "service_healthy"
-    assert f"server lossd:{DEFAULTS['port']};" in NGINX
+    assert f"server lossd:{DEFAULTS['port']} " in NGINX
+
+
+def test_the_proxy_stays_while_the_service_restarts() -> None:
+    assert "restart" not in SERVICES["proxy"]["depends_on"]["lossd"]
+
+
+def test_the_proxy_counts_connections_over_its_processes() -> None:
+    (upstream,) = re.findall(r"upstream replicas \{(.*?)\}", NGINX, re.DOTALL)
+    assert re.search(r"\bzone replicas \w+;.*\bleast_conn;", upstream, re.DOTALL)
+
+
+def test_the_proxy_repeats_no_post_that_a_replica_was_sent() -> None:
+    assert re.findall(r"proxy_next_upstream (.*);", NGINX) == ["error timeout"]
 
 
 def test_the_proxy_and_the_service_have_the_same_limits() -> None:
@@ -148,7 +177,7 @@ def test_the_proxy_and_the_service_have_the_same_limits() -> None:
     assert f"at most {DEFAULTS['max_body_bytes'] // MIB} MiB" in NGINX
     assert directive("client_body_timeout") == DEFAULTS["body_timeout_seconds"]
     assert directive("proxy_read_timeout") > DEFAULTS["request_timeout_seconds"]
-    assert directive("keepalive_timeout") < DEFAULTS["keep_alive_seconds"]
+    assert directive("keepalive_timeout") < DEFAULTS["drain_seconds"] < DEFAULTS["keep_alive_seconds"]
 
 
 def test_the_proxy_has_memory_for_the_bodies_that_it_keeps() -> None:
@@ -177,3 +206,19 @@ def test_the_search_for_machine_names_finds_them(line: str, caught: bool) -> Non
 
 def _text(name: str) -> str:
     return (ROOT / name).read_bytes().decode("utf-8", "replace")
+
+
+def test_contributing_names_every_target_that_is_worth_a_line() -> None:
+    makefile, contributing = ((ROOT / name).read_text() for name in ("Makefile", "CONTRIBUTING.md"))
+    targets = re.findall(r"(?m)^([a-z-]+):.*?## ", makefile)
+    assert len(targets) > 15
+    missing = {target for target in targets if not re.search(rf"`make {target}\b", contributing)}
+    assert missing == {"help", "clean", "lint", "image"}
+
+
+def test_what_make_generate_writes_is_counted() -> None:
+    written = re.search(r"(?m)^generate: ([a-z ]+) {2}##", (ROOT / "Makefile").read_text())[1].split()
+    rows = re.findall(r"(?m)^\| `make ([a-z]+)", (ROOT / "CONTRIBUTING.md").read_text())
+    assert rows[rows.index("generate") + 1 :][: len(written)] == written
+    numbers = {3: "three", 4: "four", 5: "five"}
+    assert f"the next {numbers[len(written)]} at once" in (ROOT / "CONTRIBUTING.md").read_text()

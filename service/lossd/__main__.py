@@ -8,10 +8,19 @@ import sys
 from collections.abc import Sequence
 
 from lossd import __version__
-from lossd.commands import eval, healthcheck, losses, openapi, serve
-from lossd.errors import LossdError
+from lossd.commands import eval, gradcheck, healthcheck, keys, losses, openapi, plot, serve
+from lossd.errors import LossdError, UnknownLoss
 
-COMMANDS = {"serve": serve, "losses": losses, "eval": eval, "openapi": openapi, "healthcheck": healthcheck}
+COMMANDS = {
+    "serve": serve,
+    "keys": keys,
+    "losses": losses,
+    "eval": eval,
+    "gradcheck": gradcheck,
+    "plot": plot,
+    "openapi": openapi,
+    "healthcheck": healthcheck,
+}
 
 USAGE = 2
 
@@ -43,7 +52,9 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         return int(command.run(arguments))
     except LossdError as error:
-        print(f"lossd {arguments.command}: {error}", file=sys.stderr)
+        listed = isinstance(error, UnknownLoss) and error.unlike_any
+        where = "; 'lossd losses' lists them" if listed else ""
+        print(f"lossd {arguments.command}: {error}{where}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -67,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
             epilog=command.EXAMPLES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
+            usage=getattr(command, "USAGE_LINE", None),
         )
         own.set_defaults(refuse=own.error)  # with the usage of this command
         command.add_arguments(own)

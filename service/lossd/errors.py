@@ -3,33 +3,42 @@
 LossdError                    500
 ├── MalformedRequest          400   the head or the framing of the request is not HTTP
 ├── MalformedBody             400   the bytes are not what their format says
+├── Unauthorized              401   the caller has not said who he is, or is nobody this server knows
+├── Forbidden                 403   the caller's key lacks a scope
 ├── UnknownLoss               404
 ├── NotAcceptable             406   no format the caller accepts can carry the answer
+├── HeadTimeout               408   the head of the request came too slowly; the connection closes
 ├── BodyTimeout               408   the body came too slowly
 ├── BodyTooLarge              413
 ├── UnsupportedMediaType      415
 ├── InvalidCall               422   an array or a setting is missing, unknown, or not what its loss means
+├── RateLimited               429   the caller has asked for too much; try again after `retry_after` seconds
 ├── HeadTooLarge              431
 ├── UnknownTransferCoding     501
 ├── Overloaded                503   try again after `retry_after` seconds
+│   └── Draining              503   the server is about to stop
 └── DeadlineExceeded          504
 
 A message reads ``expected <what>, got <what> - at `target[3]` `` and never holds the caller's data at length:
-every error is cut to `MOST_DETAILS` faults of bounded text here, whoever raises it.
+every error is cut to `MOST_DETAILS` details of bounded text here, whoever raises it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import ClassVar, NamedTuple, Self
 
 MOST_DETAILS = 20
-"""Faults that an error keeps; of more it keeps the number."""
+"""Details that an error keeps; of more it keeps the number."""
 
 QUOTED = 80
 """Characters that a message repeats of a name or a value of the caller."""
 
-_MOST_SUMMED_UP = 3  # faults that the message itself has
+LISTED_OVER_HTTP = "; GET /v1/losses lists them"
+"""What a response adds to the error of a name unlike any; the command line and the client have words of their own."""
+
+_MOST_SUMMED_UP = 3  # details that the message repeats
 _LONGEST_PLACE = 300  # 64 indices of two digits, behind a name
 _LONGEST_TEXT = 1000
 
@@ -52,7 +61,9 @@ class ErrorDetail(NamedTuple):
         return f"expected {self.expected}, got {self.got}{place}"
 
     def bounded(self) -> ErrorDetail:
-        """Return the same fault without more text than a reader can use."""
+        """Return the same detail without more text than a reader can use."""
+        if len(self.at) + len(self.expected) + len(self.got) <= _LONGEST_PLACE:
+            return self
         return ErrorDetail(
             excerpt(self.at, _LONGEST_PLACE),
             excerpt(self.expected, _LONGEST_TEXT),
@@ -71,21 +82,36 @@ class LossdError(Exception):
     Attributes:
         status: HTTP status of the response.
         title: The kind of error in a few words, the same for every occurrence.
-        faults: What is wrong and where, at most `MOST_DETAILS`; may be empty when the message says it all.
+        errors: What is wrong and where, at most `MOST_DETAILS`; may be empty when the message says it all.
         left_out: How many more things are wrong.
+        headers: Response headers that belong to the status.
     """
 
     status: ClassVar[int] = 500
     title: ClassVar[str] = "internal error"
+    headers: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, detail: str = "", *, faults: Sequence[ErrorDetail] = (), left_out: int = 0) -> None:
-        self.faults = tuple([fault.bounded() for fault in faults[:MOST_DETAILS]])
-        self.left_out = left_out + len(faults) - len(self.faults)
+    def __init__(self, detail: str = "", *, errors: Sequence[ErrorDetail] = (), left_out: int = 0) -> None:
+        self.errors = tuple([each.bounded() for each in errors[:MOST_DETAILS]])
+        self.left_out = left_out + len(errors) - len(self.errors)
         super().__init__(excerpt(detail, _LONGEST_TEXT) or self._summary() or self.title)
 
+    def within(self, place: str) -> Self:
+        """Return the same error of a call that lies at a place of a larger body."""
+        moved = type(self).__new__(
+            type(self), *self.args
+        )  # not `copy`, which Dask replaces for every exception
+        vars(moved).update(vars(self))
+        moved.errors = tuple(
+            [each._replace(at=f"{place}.{each.at}" if each.at else place).bounded() for each in self.errors]
+        )
+        if self.errors and str(self) == self._summary():
+            moved.args = (moved._summary(),)
+        return moved
+
     def _summary(self) -> str:
-        told = list(map(str, self.faults[:_MOST_SUMMED_UP]))
-        more = len(self.faults) - len(told) + self.left_out
+        told = list(map(str, self.errors[:_MOST_SUMMED_UP]))
+        more = len(self.errors) - len(told) + self.left_out
         return "; ".join([*told, f"and {more} more"] if more else told)
 
 
@@ -103,11 +129,46 @@ class MalformedBody(LossdError):
     title = "malformed body"
 
 
+class Unauthorized(LossdError):
+    """The request has no key, or none that this server knows.
+
+    Attributes:
+        given: There was a key (RFC 6750, 3.1: only then the challenge names an error).
+    """
+
+    status = 401
+    title = "unauthorized"
+
+    def __init__(self, detail: str = "", *, given: bool = True) -> None:
+        super().__init__(detail)
+        self.given = given
+        self.headers = {"www-authenticate": 'Bearer error="invalid_token"' if given else "Bearer"}
+
+
+class Forbidden(LossdError):
+    """The caller is known, and may not do this."""
+
+    status = 403
+    title = "forbidden"
+
+    def __init__(self, detail: str = "", *, scope: str = "") -> None:
+        super().__init__(detail)
+        self.headers = {"www-authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
+
+
 class UnknownLoss(LossdError):
-    """No loss has that name or alias."""
+    """No loss has that name or alias.
+
+    Attributes:
+        unlike_any: Whether no name is near, so that the caller should be told where all are listed.
+    """
 
     status = 404
     title = "unknown loss"
+
+    def __init__(self, detail: str = "", *, unlike_any: bool = False) -> None:
+        super().__init__(detail)
+        self.unlike_any = unlike_any
 
 
 class NotAcceptable(LossdError):
@@ -115,6 +176,13 @@ class NotAcceptable(LossdError):
 
     status = 406
     title = "not acceptable"
+
+
+class HeadTimeout(LossdError):
+    """The request line and the headers did not arrive in time; the connection closes."""
+
+    status = 408
+    title = "head timeout"
 
 
 class BodyTimeout(LossdError):
@@ -139,14 +207,46 @@ class UnsupportedMediaType(LossdError):
 
 
 class InvalidCall(LossdError):
-    """An array or a setting is missing, unknown, or not what its loss means by it."""
+    """An array or a setting is missing, unknown, or not what its loss means by it.
+
+    Attributes:
+        of_signature: Whether the values of arrays have no part in it: every call of the same names, shapes, types and
+            options fails with the same words.
+    """
 
     status = 422
     title = "invalid call"
 
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        errors: Sequence[ErrorDetail] = (),
+        left_out: int = 0,
+        of_signature: bool = False,
+    ) -> None:
+        super().__init__(detail, errors=errors, left_out=left_out)
+        self.of_signature = of_signature
+
 
 class TooExpensive(InvalidCall):
     """A call would cost more than one may, whatever its values are."""
+
+
+class RateLimited(LossdError):
+    """The caller has asked for more than he may in this time.
+
+    Attributes:
+        retry_after: Seconds after which the same request would pass.
+    """
+
+    status = 429
+    title = "rate limited"
+
+    def __init__(self, detail: str = "", *, retry_after: int = 1, policy: str = "", state: str = "") -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+        self.headers = {"retry-after": str(retry_after), "ratelimit-policy": policy, "ratelimit": state}
 
 
 class HeadTooLarge(LossdError):
@@ -176,6 +276,13 @@ class Overloaded(LossdError):
     def __init__(self, detail: str = "", *, retry_after: int = 1) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+        self.headers = {"retry-after": str(retry_after)}
+
+
+class Draining(Overloaded):
+    """The server is about to stop and takes no new callers; another one is ready, or soon will be."""
+
+    title = "draining"
 
 
 class DeadlineExceeded(LossdError):
@@ -187,9 +294,17 @@ class DeadlineExceeded(LossdError):
 
 def invalid(at: str, expected: str, got: object) -> InvalidCall:
     """Build the error for one wrong value at ``at``."""
-    return InvalidCall(faults=[ErrorDetail(at, expected, str(got))])
+    return InvalidCall(errors=[ErrorDetail(at, expected, _in_json(got))])
 
 
 def malformed(at: str, expected: str, got: object) -> MalformedBody:
     """Build the error for bytes that are not what their format says, at ``at``."""
-    return MalformedBody(faults=[ErrorDetail(at, expected, str(got))])
+    return MalformedBody(errors=[ErrorDetail(at, expected, _in_json(got))])
+
+
+def _in_json(value: object) -> str:
+    """Write a number or a boolean, which may be NumPy's, as JSON has it; text stays as it is."""
+    return str(value) if isinstance(value, str) else _JSON_WORDS.get(str(value), str(value))
+
+
+_JSON_WORDS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity", "True": "true", "False": "false"}

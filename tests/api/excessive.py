@@ -175,7 +175,7 @@ HEADS: Mapping[str, Callable[[int], Wrong]] = {
     "path of a problem": lambda size: Wrong(b"", "/problems/" + "x" * size, method="GET"),
     "path of a model": lambda size: Wrong(b"{}", f"/v2/models/{'x' * size}/infer"),
     "path of a version": lambda size: Wrong(b"{}", f"/v2/models/mse/versions/{'x' * size}/infer"),
-    "path of a call of other servers": lambda size: Wrong(b"{}", f"/v2/repository/{'x' * size}"),
+    "path of a call of other servers": lambda size: Wrong(b"{}", f"/v2/repository/models/{'x' * size}"),
     "method": lambda size: Wrong(b"", method="X" * size),
 }
 """Name to what makes a wrong request of about so many bytes in its head."""

@@ -49,6 +49,26 @@ EXPENSIVE: Mapping[str, tuple[str, dict[str, Any]]] = {
         "nt_xent",
         {"embeddings": to_base64(np.zeros((8000, 1), np.int8)), **_ONE_LABEL},
     ),
+    "every reduction over an axis without elements": (
+        "mse",
+        {
+            "input": empty(0, 5792, 5792),
+            "target": empty(0, 5792, 5792),
+            "axis": 0,
+            "reduction": _ALL,
+            "empty": "nan",
+        },
+    ),
+    "a broadcast over an axis without elements": (
+        "mse",
+        {
+            "input": empty(0, 30000, 1),
+            "target": empty(0, 1, 30000),
+            "axis": 0,
+            "broadcast": True,
+            "reduction": "sum",
+        },
+    ),
     "an outer difference with every derivative": (
         "multi_quantile",
         {

@@ -71,8 +71,8 @@ class Served:
     def __init__(self, process: subprocess.Popen[bytes], log: Path, uds: str | None) -> None:
         self.process = process
         self._log = log
-        self.port = 0 if uds else int(self.wait_for(r"http://127\.0\.0\.1:(\d+)"))
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = "" if uds else self.wait_for(r"(https?://127\.0\.0\.1:\d+)")
+        self.port = int(self.url.rpartition(":")[2] or 0)
 
     def wait_for(self, pattern: str) -> str:
         """Wait until the log matches; return the first group, or the match."""
@@ -89,7 +89,10 @@ class Served:
 
     def log(self) -> list[dict[str, Any]]:
         """Return every record logged so far."""
-        return [json.loads(line) for line in self.log_text().splitlines()]
+        lines = self.log_text().split(
+            "\n"
+        )  # splitlines takes other characters for ends, which names may hold
+        return [json.loads(line) for line in lines if line]
 
     def stop(self) -> int:
         """Ask the process to end; return its exit code."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -85,3 +86,12 @@ def test_a_name_that_means_another_number_is_a_404_that_says_what_to_call(
     ):
         assert (response.status_code, response.json()["type"]) == (404, "/problems/unknown-loss")
         assert NOT_OFFERED[name] in response.json()["detail"]
+
+
+def test_the_entry_of_every_name_is_found(service: InProcess) -> None:
+    """Also of those that offer no mean, as objectives of boosting, whose gradients are those of a sum."""
+    for loss in LOSSES.values():
+        own = service.request("GET", f"/v1/losses/{loss.name}").json()["example"]
+        for alias in loss.aliases:
+            entry = service.request("GET", f"/v1/losses/{quote(alias.name, safe='')}").json()
+            assert (entry["name"], entry["example"]) == (loss.name, own)

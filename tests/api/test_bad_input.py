@@ -65,7 +65,7 @@ BODIES = {
         '{"input": [1], "target": [1], "gradient": ["x"]}',
         422,
         "gradient[0]",
-        "'x'",
+        '"x"',
     ),
     "boolean": ("mse", '{"input": [1, true], "target": [1, 2]}', 422, "input[1]", "boolean"),
     "string": ("mse", '{"input": [1, "2"], "target": [1, 2]}', 422, "input[1]", "string"),
@@ -97,7 +97,7 @@ def test_a_bad_body_is_refused_at_its_place_and_harms_nothing(service: InProcess
     problem = response.json()
     assert response.status_code == status == problem["status"]
     assert response.headers["content-type"] == "application/problem+json"
-    assert any(fault["at"].startswith(place) for fault in problem["errors"])
+    assert any(detail["at"].startswith(place) for detail in problem["errors"])
     assert part in problem["detail"]
     assert len(problem["detail"]) < 1000
     service.assert_unharmed()

@@ -12,7 +12,9 @@ import pytest
 
 from lossd import __version__
 from lossd.__main__ import COMMANDS, main
+from lossd.api.catalogue import describe
 from lossd.app import openapi_document
+from lossd.client.catalogue import read_entry
 from lossd.commands import healthcheck
 from lossd.losses import LOSSES
 from lossd.settings import Settings
@@ -77,6 +79,18 @@ def test_losses_describes_one(name: str, capsys: pytest.CaptureFixture[str]) -> 
     assert all(part in page for part in [*parts, *(argument.name for argument in loss.arguments)])
 
 
+@pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.ragged])
+def test_the_option_of_losses_over_lists_is_listed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["losses", name]) == 0
+    assert "\n  group " in capsys.readouterr().out
+
+
+def test_losses_says_the_same_as_the_client(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["losses", "ctc"]) == 0
+    page = capsys.readouterr().out
+    assert repr(read_entry(describe(LOSSES["ctc"]).model_dump(mode="json"))) == page.removesuffix("\n")
+
+
 def test_losses_speaks_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["losses", "HuberLoss", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == "huber"
@@ -86,7 +100,11 @@ def test_losses_speaks_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_an_unknown_loss_is_exit_code_1_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["losses", "hubert"]) == 1
-    assert "huber" in capsys.readouterr().err
+    assert "did you mean huber?" in capsys.readouterr().err
+    assert main(["losses", "nothing"]) == 1
+    assert (
+        capsys.readouterr().err == "lossd losses: no loss is named \"nothing\"; 'lossd losses' lists them\n"
+    )
 
 
 def test_openapi_prints_the_document() -> None:
@@ -127,6 +145,15 @@ def test_eval_takes_several_reductions_and_negative_numbers() -> None:
     assert json.loads(result.stdout)["loss"] == {"mean": 9.0, "none": 9.0}
 
 
+def test_eval_reads_numbers_with_commas_between_them() -> None:
+    apart = lossd("eval", "--loss", "mse", "--input", "1", "2", "4", "--target", "[1, 2, 3]")
+    together = lossd("eval", "--loss", "mse", "--input", "1,2,4", "--target", "1, 2, 3")
+    assert apart.stdout == together.stdout
+    assert json.loads(together.stdout)["loss"] == {"mean": 1 / 3}
+    rows = lossd("eval", "--loss", "mse", "--input", "1,2", "3,4", "--target", "[[1, 2], [3, 4]]")
+    assert json.loads(rows.stdout)["count"] == 4
+
+
 @pytest.mark.parametrize(
     ("words", "stdin", "code", "complaint"),
     [
@@ -134,6 +161,7 @@ def test_eval_takes_several_reductions_and_negative_numbers() -> None:
         (["--loss", "mse"], b"{", 1, "JSON"),
         (["--loss", "hubert"], b"{}", 1, "huber"),
         (["--loss", "mse", "--input", "x", "--target", "1"], b"", 2, "at `input`"),
+        (["--loss", "mse", "--input", "1,,2", "--target", "1"], b"", 2, "numbers as in 1,2,3"),
         (["--loss", "mse", "--input", "1", "--target", "1", "--delta", "1"], b"", 1, "delta"),
         ([], b"{}", 2, "--loss NAME"),
         ([], b"[]", 1, "standard input: expected a JSON object, got a list"),
@@ -163,6 +191,20 @@ def test_eval_complains_with_the_right_exit_code(
     assert b"Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("spelt", ["nan", "NAN", "inf", "+Infinity", "-inf"])
+def test_another_spelling_of_a_number_without_digits_is_told_its_own(spelt: str) -> None:
+    own = {"n": "NaN", "+": "Infinity", "i": "Infinity", "-": "-Infinity"}[spelt[0].casefold()]
+    done = lossd("eval", "--loss", "mse", stdin=json.dumps({"input": [spelt], "target": [0]}).encode())
+    assert f'did you mean "{own}"?'.encode() in done.stderr
+
+
+@pytest.mark.parametrize("command", ["eval", "gradcheck"])
+def test_the_usage_names_the_file(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert "[FILE]" in capsys.readouterr().out.partition("\n\n")[0]
+
+
 def test_eval_never_unpickles(tmp_path: Path) -> None:
     pickled = tmp_path / "pickled.npy"
     np.save(pickled, np.array([object()], dtype=object), allow_pickle=True)
@@ -182,6 +224,43 @@ def test_a_reader_who_has_seen_enough_is_no_failure() -> None:
     assert process.wait() == 0
 
 
+def test_eval_is_silent_when_its_reader_has_seen_enough(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros(100_000))
+    command = [
+        sys.executable,
+        "-m",
+        "lossd",
+        "eval",
+        "--loss",
+        "mse",
+        "--input",
+        "x.npy",
+        "--target",
+        "x.npy",
+    ]
+    process = subprocess.Popen(
+        [*command, "--gradient"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        cwd=tmp_path,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    with process.stderr:
+        assert process.stderr.read() == b""
+    assert process.wait() == 0
+
+
+@pytest.mark.parametrize("moment", ["tomorrow", "2020-01-31", "2999-01-31T12:00:00"])
+def test_keys_refuses_a_moment_that_is_none_or_past(moment: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["keys", "new", "trainer", "--expires", moment])
+    assert stopped.value.code == 2
+    assert "--expires: expected" in capsys.readouterr().err
+
+
 def test_serve_refuses_an_unknown_variable_and_a_wrong_value() -> None:
     unknown = lossd("serve", LOSSD_PROT="1")
     assert (unknown.returncode, b"LOSSD_PORT" in unknown.stderr) == (2, True)
@@ -189,6 +268,15 @@ def test_serve_refuses_an_unknown_variable_and_a_wrong_value() -> None:
     assert wrong.returncode == 2
     assert b"LOSSD_WORKERS" in wrong.stderr
     assert b"Traceback" not in unknown.stderr + wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("abc", "expected a whole number"), ("99999", "expected a number <= 65535")]
+)
+def test_serve_says_what_a_setting_must_be(value: str, expected: str) -> None:
+    done = lossd("serve", "--port", value)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode() == f"lossd serve: --port or LOSSD_PORT: {expected}, got {value!r}\n"
 
 
 def test_healthcheck_of_nothing_is_exit_code_1(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import socket
 from pathlib import Path
@@ -9,7 +11,14 @@ from pathlib import Path
 import httpx
 import pytest
 from pydantic import ValidationError
+from starlette.types import Receive, Scope, Send
 
+from lossd.access.keys import write_entry
+from lossd.api.cross_origin import cross_origin
+from lossd.api.error_boundary import ErrorBoundary
+from lossd.api.health import Health
+from lossd.api.log import open_log
+from lossd.api.request_log import RequestLog
 from lossd.settings import Settings
 from tests.api.serving import GOOD, GOOD_LOSS, InProcess, read_response, serve
 
@@ -60,6 +69,49 @@ def test_a_page_may_read_why_its_call_failed(service: InProcess, method: str, pa
     response = service.request(method, path, content=b"{", headers={"origin": PAGE})
     assert response.status_code == response.json()["status"] == status
     assert response.headers["access-control-allow-origin"] == PAGE
+
+
+def test_a_preflight_has_a_request_id_and_a_line_of_the_log(service: InProcess) -> None:
+    headers = {"origin": PAGE, **PREFLIGHT, "x-request-id": "preflight-1"}
+    assert service.request("OPTIONS", PATH, headers=headers).headers["x-request-id"] == "preflight-1"
+    (line,) = service.log()
+    assert (line["method"], line["status"], line["request_id"]) == ("OPTIONS", 200, "preflight-1")
+
+
+def assert_readable(response: httpx.Response, status: int) -> None:
+    assert response.status_code == response.json()["status"] == status
+    assert response.headers["access-control-allow-origin"] == PAGE
+    assert "x-request-id" in response.headers
+
+
+def test_a_page_may_read_that_it_has_no_key_or_called_too_often(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.toml"
+    keys.write_text(write_entry("trainer", "lossd_trainer_0123456789", ["evaluate"]))
+    service = InProcess(auth="keys", keys_file=str(keys), cors_origins=PAGE)
+    assert_readable(service.post("mse", json=GOOD, headers={"origin": PAGE}), 401)
+    service = InProcess(calls_per_second=0.01, calls_burst=1, cors_origins=PAGE)
+    service.post("mse", json=GOOD)
+    assert_readable(service.post("mse", json=GOOD, headers={"origin": PAGE}), 429)
+
+
+def test_a_page_may_read_that_its_body_is_too_large() -> None:
+    too_large = InProcess(max_body_bytes=10, cors_origins=PAGE)
+    assert_readable(too_large.post("mse", json=GOOD, headers={"origin": PAGE}), 413)
+
+
+def test_a_page_may_read_that_the_server_is_at_fault() -> None:
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        raise KeyError("secret")
+
+    layers = cross_origin(ErrorBoundary(broken), (PAGE,))
+    log = open_log(Settings(), io.BytesIO())
+    app = RequestLog(layers, log=log, health=Health(), observe=lambda *_: None)
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lossd") as client:
+            return await client.get("/", headers={"origin": PAGE})
+
+    assert_readable(asyncio.run(ask()), 500)
 
 
 @pytest.mark.parametrize("origin", [OTHER, "null", PAGE + ".evil.example", PAGE.upper(), ""])

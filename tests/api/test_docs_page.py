@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.by import By
@@ -12,8 +14,8 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from lossd.losses import LOSSES
-from tests.api.browser import NARROW, WIDE, browse
-from tests.api.serving import PATIENCE_SECONDS, Served, serve
+from tests.api.browser import NARROW, WIDE, barriers, browse, shown_as
+from tests.api.serving import PATIENCE_SECONDS, Served, lossd, serve
 
 pytestmark = pytest.mark.slow
 ANSWERED = ".live-responses-table .response"
@@ -78,6 +80,22 @@ def test_an_open_operation_fits_into_the_window(page: WebDriver, size: tuple[int
     assert needed <= given
 
 
+@pytest.mark.parametrize("width", [360, WIDE[0]])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_nobody_is_kept_out(page: WebDriver, server: Served, dark: bool, width: int) -> None:
+    with shown_as(page, dark=dark, width=width):
+        page.get("about:blank")
+        page.get(f"{server.url}/docs")
+        wait(page, ".opblock-tag")
+        assert barriers(page) == []
+        operation = page.find_element(By.CSS_SELECTOR, '.opblock[id$="-huber"]')
+        click(page, operation.find_element(By.CSS_SELECTOR, ".opblock-summary-control"))
+        click(page, wait(operation, ".btn.execute"))
+        wait(operation, f"{ANSWERED} .response-col_status")
+        assert barriers(page) == []
+        click(page, operation.find_element(By.CSS_SELECTOR, ".opblock-summary-control"))
+
+
 def test_no_markup_is_left_in_the_text(page: WebDriver) -> None:
     operation = page.find_element(By.CSS_SELECTOR, '.opblock[id$="-huber"]')
     summary = operation.find_element(By.CSS_SELECTOR, ".opblock-summary-control")
@@ -89,10 +107,69 @@ def test_no_markup_is_left_in_the_text(page: WebDriver) -> None:
     assert [mark for mark in ("$$", "``", "\\tfrac", "additionalProp") if mark in text] == []
 
 
+def test_the_page_follows_the_theme_of_the_system_and_the_one_chosen_on_another_page(
+    page: WebDriver, server: Served
+) -> None:
+    def colors() -> tuple[float, float]:
+        ink = page.execute_script("return getComputedStyle(document.querySelector('.swagger-ui')).color")
+        paper = page.execute_script("return getComputedStyle(document.documentElement).backgroundColor")
+        return _brightness(ink), _brightness(paper)
+
+    def until(fact: Callable[[], bool]) -> None:
+        WebDriverWait(page, PATIENCE_SECONDS, 0.1).until(lambda _: fact(), "another theme")
+
+    def emulate(*features: dict[str, str]) -> None:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": list(features)})
+
+    emulate({"name": "prefers-color-scheme", "value": "dark"})
+    until(lambda: colors()[0] > 180 > 40 > colors()[1])
+    emulate({"name": "prefers-color-scheme", "value": "light"})
+    until(lambda: colors()[0] < 100 < 230 < colors()[1])
+    page.execute_script("localStorage.setItem('theme', 'dark')")
+    page.get(f"{server.url}/docs")
+    wait(page, ".opblock-tag")
+    chosen = colors()
+    page.execute_script("localStorage.removeItem('theme')")
+    emulate()
+    page.get(f"{server.url}/docs")
+    wait(page, ".opblock-tag")
+    assert chosen[0] > 180 > 40 > chosen[1]
+
+
+def _brightness(color: str) -> float:
+    """Return the mean of red, green and blue, from 0 to 255."""
+    return sum(map(int, re.findall(r"\d+", color)[:3])) / 3
+
+
+def test_the_only_server_is_not_offered_as_a_choice(page: WebDriver) -> None:
+    assert not any(choice.is_displayed() for choice in page.find_elements(By.CSS_SELECTOR, ".servers"))
+
+
 def test_the_page_reports_no_error(page: WebDriver, server: Served) -> None:
     page.get(f"{server.url}/docs")
     wait(page, ".opblock-tag")
     assert [entry["message"] for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_the_page_sends_a_key_where_the_server_asks_for_one(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.toml"
+    key = lossd("keys", "new", "reader", "--file", str(keys)).stdout.decode().strip()
+    with serve(tmp_path, LOSSD_AUTH="keys", LOSSD_KEYS_FILE=str(keys)) as server, browse() as page:
+        page.get(f"{server.url}/docs")
+        operation = wait(page, '.opblock[id$="-mse"]')
+        click(page, operation.find_element(By.CSS_SELECTOR, ".opblock-summary-control"))
+        click(page, wait(operation, ".btn.execute"))
+        assert wait(operation, f"{ANSWERED} .response-col_status").text.split()[0] == "401"
+        click(page, operation.find_element(By.CSS_SELECTOR, ".authorization__btn"))
+        wait(page, ".auth-container")
+        page.find_element(By.CSS_SELECTOR, ".auth-container input").send_keys(key)
+        click(page, page.find_element(By.CSS_SELECTOR, ".auth-btn-wrapper .authorize"))
+        click(page, page.find_element(By.CSS_SELECTOR, ".auth-btn-wrapper .btn-done"))
+        click(page, wait(operation, ".btn.execute"))
+        answered = f"{ANSWERED} .response-col_status"
+        WebDriverWait(page, PATIENCE_SECONDS).until(
+            lambda _: wait(operation, answered).text.startswith("200")
+        )
 
 
 def wait(inside: WebDriver | WebElement, selector: str) -> WebElement:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from lossd.wire import DecodeLimits
@@ -19,6 +20,7 @@ from tests.api.serving import GOOD, InProcess
 
 LONGEST_ANSWER = 12_000
 LONGEST_LINE = 2_500
+MOST_STEPS, STEPS_FOR_EACH = 1000, 2
 SMALL, LARGE = 10_000, 60_000
 GROWTH = LARGE / SMALL * 1.25  # counted calls, of which some do not grow at all
 
@@ -65,6 +67,15 @@ def steps(work: Callable[[], Any]) -> int:
     finally:
         sys.setprofile(None)
     return count
+
+
+@pytest.mark.parametrize("count", [20, 99, 1000])
+def test_unknown_names_are_told_in_few_steps(count: int) -> None:
+    service = InProcess()
+    wrong = Wrong(orjson.dumps(GOOD | dict.fromkeys([f"unknown_{number}" for number in range(count)], 1)))
+    send(service, wrong)  # fills what is kept
+    right = steps(lambda: send(service, Wrong(orjson.dumps(GOOD))))
+    assert steps(lambda: send(service, wrong)) - right < MOST_STEPS + STEPS_FOR_EACH * count
 
 
 def test_of_many_errors_the_first_are_told_and_the_others_counted(service: InProcess) -> None:

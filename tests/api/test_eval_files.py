@@ -147,8 +147,8 @@ def test_reductions_may_be_joined_by_commas(run: Run) -> None:
     [
         ("a.npy", b"not an array", "expected an array in .npy format"),
         ("a.npz", b"not an archive", "expected arrays in .npz format"),
-        ("a.csv", b"1\nx\n3\n", "expected a number, got 'x' - at `a.csv`, row 2, column 1"),
-        ("a.csv", b"u,v\n1,2\n3,\n", "expected a number, got '' - at `a.csv`, row 3, column v"),
+        ("a.csv", b"1\nx\n3\n", 'expected a number, got "x" - at `a.csv`, row 2, column 1'),
+        ("a.csv", b"u,v\n1,2\n3,\n", 'expected a number, got "" - at `a.csv`, row 3, column v'),
         ("a.csv", b"1,2\n3\n", "expected 2 columns, got 1 - at `a.csv`, row 2"),
         ("a.csv", b"", "expected numbers, got none - at `a.csv`"),
         ("a.csv", b"input\n", "expected numbers, got none - at `a.csv`"),
@@ -189,14 +189,20 @@ def test_a_file_that_is_not_there_is_named(run: Run, name: str) -> None:
     assert (code, err) == (2, f"lossd eval: {file}: No such file or directory\n")
 
 
-@pytest.mark.parametrize("word", ["a.txt", "x", "1,2,3", "[1, 2", "a.tsv", "a.tsv:x"])
+@pytest.mark.parametrize("word", ["a.txt", "x", "1,two,3", "[1, 2", "a.tsv", "a.tsv:x"])
 def test_text_that_is_no_array_is_told_what_would_be(run: Run, word: str) -> None:
     code, _, err = run("--input", word, "--target", "1")
     assert code == 2
-    assert (
-        f"expected a file (.npy, .npz, .csv, .json, .parquet) or an array in JSON, got {word!r} - at `input`"
-        in err
+    expected = (
+        "a file (.npy, .npz, .csv, .json, .parquet), numbers as in 1,2,3 or JSON as in '[[1, 2], [3, 4]]'"
     )
+    assert f'expected {expected}, got "{word}" - at `input`' in err
+
+
+def test_a_pattern_is_told_how_it_is_read(run: Run) -> None:
+    code, _, err = run("--input", "part-*.npy", "--target", "1")
+    assert code == 2
+    assert "--in-parts reads patterns" in err
 
 
 def test_an_argument_comes_from_one_file(run: Run) -> None:

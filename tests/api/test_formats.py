@@ -120,6 +120,8 @@ def test_the_answer_is_in_the_format_of_the_request_unless_asked(service: InProc
 @pytest.mark.parametrize(
     ("accept", "written"),
     [
+        ("application/msgpack", MESSAGEPACK),
+        ("application/json;q=0.5, application/x-msgpack", MESSAGEPACK),
         ("application/x-npz;q=0.5, application/vnd.msgpack;q=0.6", MESSAGEPACK),
         ("application/*;q=0.1, application/x-npz;q=0.2", NPZ),
         ("text/html, application/vnd.safetensors", SAFETENSORS),
@@ -133,6 +135,13 @@ def test_the_best_liked_format_is_written(service: InProcess, accept: str, writt
     response = service.post("mse", json=GOOD, headers={"accept": accept})
     assert response.headers["content-type"] == written
     assert answer_of(response, written).loss["sum"] == GOOD_LOSS["sum"]
+
+
+@pytest.mark.parametrize("name", ["application/msgpack", "application/x-msgpack"])
+def test_messagepack_goes_by_its_other_names(service: InProcess, name: str) -> None:
+    body = b"".join(CODECS[MESSAGEPACK].encode_call(Call({"input": np.ones(3), "target": np.zeros(3)})))
+    response = service.post("mse", content=body, headers={"content-type": name})
+    assert (response.status_code, response.headers["content-type"]) == (200, MESSAGEPACK)
 
 
 def test_refusals_of_formats_name_what_is_possible(service: InProcess) -> None:
@@ -216,7 +225,7 @@ def test_bodies_may_be_compressed(service: InProcess, encoding: str, media_type:
 
 
 def test_a_compressed_body_is_held_to_the_limit_of_a_plain_one() -> None:
-    service = InProcess(max_body_bytes=1000, max_in_flight_bytes=1000)
+    service = InProcess(max_body_bytes=1000, max_in_flight_bytes=10_000)
     body = json.dumps(GOOD).encode()
     for content, status in ((body.ljust(1000), 200), (body.ljust(1001), 413), (bytes(300_000), 413)):
         response = service.post("mse", content=gzip.compress(content), headers={"content-encoding": "gzip"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 
 from lossd.api.compute import in_pool
 from lossd.api.exchange import CallerGone, Exchange
+from lossd.api.queue import Queue, Work
 from lossd.engine import Checkpoint
 from tests.api.serving import GOOD, GOOD_LOSS, InProcess
 
@@ -107,6 +109,22 @@ def test_bytes_in_flight_beyond_the_budget_are_a_503_and_come_back() -> None:
     service.assert_unharmed()
 
 
+@pytest.mark.parametrize("path", ["/v1/losses/mse", "/v2/models/mse/infer"])
+def test_what_a_body_unpacks_to_counts_among_the_bytes_in_flight(path: str) -> None:
+    service = InProcess(max_body_bytes=100_000, max_in_flight_bytes=150_000)
+    packed = {"content": gzip.compress(b" " * 90_000), "headers": {"content-encoding": "gzip"}}
+
+    async def slow_body() -> AsyncIterator[bytes]:
+        yield BODY.ljust(90_000)
+        await asyncio.sleep(0.3)
+        yield b" "
+
+    slow = ("POST", "/v1/losses/mse", {"content": slow_body()})
+    first, second = service.together([slow, ("POST", path, packed)])
+    assert (first.status_code, second.status_code) == (200, 503)
+    assert service.request("POST", path, **packed).status_code == 400  # there is room, and it is no JSON
+
+
 def test_health_is_answered_while_the_budget_is_spent() -> None:
     service = InProcess(max_body_bytes=len(BODY), max_in_flight_bytes=len(BODY))
 
@@ -144,6 +162,21 @@ def test_a_body_that_trickles_forever_is_a_408() -> None:
     assert service.post("mse", content=trickle()).status_code == 408
     assert time.monotonic() - started < 10
     service.assert_unharmed()
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/losses/mse", "/v1/losses/mse/combine", "/v1/batch", "/v2/models/mse/infer"]
+)
+def test_a_body_that_outlasts_the_callers_deadline_is_a_408(service: InProcess, path: str) -> None:
+    async def trickle() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b" "
+            await asyncio.sleep(0.05)
+
+    response = service.request("POST", path, content=trickle(), headers={"request-timeout": "0.2"})
+    assert response.status_code == 408
+    assert "within 0.2 s (Request-Timeout" in response.text
+    assert service.log()[-1]["bytes_in"] < 100  # of which the last would have come after 5 s
 
 
 @pytest.mark.parametrize("inline_body_bytes", [0, 10**6])
@@ -201,8 +234,11 @@ def test_the_work_of_a_caller_who_leaves_stops_at_its_next_checkpoint() -> None:
         await asyncio.sleep(0.05)
         return {"type": "http.disconnect"}
 
-    with ThreadPoolExecutor(1) as pool, pytest.raises(CallerGone):
-        asyncio.run(in_pool(pool, work, exchange=Exchange([]), receive=receive))
+    with ThreadPoolExecutor(1) as pool:
+        queue = Queue(pool, workers=1, longest_wait=1.0)
+        call = in_pool(queue, work, exchange=Exchange([]), receive=receive, cost=Work(queue))
+        with pytest.raises(CallerGone):
+            asyncio.run(call)
     assert stopped.is_set()
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import random
+import signal
 import socket
 import struct
 from collections.abc import Iterator
@@ -14,7 +16,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from lossd.api.connection import GatheringTransport
+from lossd.api.connections.gathering import GatheringTransport
+from tests.api.expensive import small
 from tests.api.serving import GOOD_LOSS, Served, raw_request, read_response, serve
 from tests.api.test_socket import BODY, PATH, assert_unharmed
 
@@ -26,6 +29,10 @@ GOOD = raw_request(PATH, BODY, Content_Length=str(len(BODY)))
 MALFORMED = {
     "no Host (3.2)": (b"GET /livez HTTP/1.1\r\n\r\n", 400, "expected one Host header, got none"),
     "two Hosts (3.2)": (b"GET /livez HTTP/1.1\r\n" + HOST * 2 + b"\r\n", 400, "got 2"),
+    "two Authorizations (RFC 9110, 11.6.2)": (
+        b"GET /livez HTTP/1.1\r\n" + HOST + b"Authorization: Bearer a\r\nauthorization: Bearer b\r\n\r\n",
+        400, "expected one Authorization header, got 2",
+    ),
     "no host in it (3.2)": (b"GET /livez HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "got a b"),
     "two Hosts of HTTP/1.0": (b"GET /livez HTTP/1.0\r\n" + HOST * 2 + b"\r\n", 400, "got 2"),
     "an unknown transfer coding (6.1)": (
@@ -63,8 +70,21 @@ MALFORMED = {
     "a long path": (b"GET /" + b"x" * 300_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 431, "65536 bytes"),
     "a long header": (b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"x" * 300_000 + b"\r\n\r\n", 431, "65536 bytes"),
     "a header that comes at once": (b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"x" * 66_000 + b"\r\n\r\n", 431, ""),
-    "many headers": (b"GET / HTTP/1.1\r\n" + HOST + b"X: y\r\n" * 20_000 + b"\r\n", 431, "65536 bytes"),
-    "long trailers": (CHUNKED + b"2\r\n{}\r\n0\r\n" + b"X: y\r\n" * 80_000 + b"\r\n", 431, "65536 bytes"),
+    "many headers": (b"GET / HTTP/1.1\r\n" + HOST + b"X: y\r\n" * 20_000 + b"\r\n", 431, "100 headers"),
+    "long trailers": (CHUNKED + b"2\r\n{}\r\n0\r\n" + b"X: y\r\n" * 80_000 + b"\r\n", 431, "100 headers"),
+    **{
+        f"one trailer of {size} bytes": (
+            CHUNKED + b"2\r\n{}\r\n0\r\nX: " + b"y" * size + b"\r\n\r\n", 431, "trailers",
+        )
+        for size in (65_536, 66_000, 100_000, 200_000)
+    },
+    "ten trailers of 70,000 bytes": (
+        CHUNKED + b"2\r\n{}\r\n0\r\n" + (b"X: " + b"y" * 7_000 + b"\r\n") * 10 + b"\r\n", 431, "trailers",
+    ),
+    "extensions of many chunks": (CHUNKED + (b"1;x=" + b"y" * 60_000 + b"\r\n \r\n") * 20, 431, "chunk extensions"),
+    "an extension of 70,000 bytes": (
+        CHUNKED + (b"4000\r\n" + b" " * 16_384 + b"\r\n") * 9 + b"1;x=" + b"y" * 100_000 + b"\r\n", 431, "extensions",
+    ),
     "a long extension of a chunk": (CHUNKED + b"2;x=" + b"y" * 300_000 + b"\r\n{}\r\n0\r\n\r\n", 431, ""),
 }  # fmt: skip
 
@@ -145,6 +165,16 @@ def test_what_http_allows_is_served(server: Served) -> None:
             assert read_response(connection)[0] == 200
 
 
+def test_trailers_and_extensions_within_the_limits_are_served(server: Served) -> None:
+    signature = b";chunk-signature=" + b"a" * 64
+    chunks = b"".join(b"1%s\r\n%c\r\n" % (signature, byte) for byte in BODY + b" " * 2000)
+    trailers = (b"X: " + b"y" * 6_500 + b"\r\n") * 10
+    with connect(server) as connection:
+        connection.sendall(CHUNKED + chunks + b"0\r\n" + trailers + b"\r\n")
+        status, _, body = read_response(connection)
+    assert (status, json.loads(body)["loss"]) == (200, GOOD_LOSS)
+
+
 def test_trailers_are_not_headers(server: Served) -> None:
     chunk = b"%x\r\n%s\r\n0\r\nContent-Type: text/csv\r\nX-Request-ID: trailer\r\n\r\n" % (len(BODY), BODY)
     with connect(server) as connection:
@@ -206,3 +236,130 @@ def test_callers_that_leave_at_any_point_leave_no_traceback(server: Served) -> N
             if rng.random() < 0.7:  # a reset in place of an orderly end
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert_unharmed(server)
+
+
+def read_to_the_end(connection: socket.socket) -> bytes:
+    stream = b""
+    while data := connection.recv(1 << 16):
+        stream += data
+    return stream
+
+
+def statuses(stream: bytes) -> list[int]:
+    return [int(part[:3]) for part in stream.split(b"HTTP/1.1 ")[1:]]
+
+
+LARGE = json.dumps({"input": [0.5] * 20_000, "target": [0.25] * 20_000}).encode()
+IN_POOL = raw_request(PATH, LARGE, Content_Length=str(len(LARGE)))
+
+
+@pytest.mark.parametrize("call", [GOOD, IN_POOL], ids=["small calls", "calls of the thread pool"])
+@pytest.mark.parametrize(
+    "behind", [b"", b"POST / HT"], ids=["nothing behind them", "half a head behind them"]
+)
+def test_all_calls_before_the_end_of_the_callers_side_are_answered(
+    server: Served, call: bytes, behind: bytes
+) -> None:
+    with connect(server) as connection:
+        connection.sendall(call * 5 + behind)
+        connection.shutdown(socket.SHUT_WR)
+        assert statuses(read_to_the_end(connection)) == [200] * 5
+
+
+@pytest.mark.parametrize("before", [0, 3])
+@pytest.mark.parametrize("framing", [b"Content-Length: 100", b"Transfer-Encoding: chunked"])
+def test_a_body_that_its_caller_ends_too_soon_is_a_400(server: Served, before: int, framing: bytes) -> None:
+    head = b"POST " + PATH.encode() + b" HTTP/1.1\r\n" + HOST + framing + b"\r\n\r\n"
+    with connect(server) as connection:
+        connection.sendall(GOOD * before + head + (b"5\r\n{}" if b"chunked" in framing else b'{"input"'))
+        connection.shutdown(socket.SHUT_WR)
+        stream = read_to_the_end(connection)
+    assert statuses(stream) == [200] * before + [400]
+    assert b"got the end of what the caller sends" in stream
+    assert b"connection: close" in stream
+
+
+def outer_difference(rows: int, request_id: str) -> bytes:
+    """Return a call that computes for seconds."""
+    arrays = {"input": small(0, rows, 1), "target": small(0, 1, rows)}
+    body = json.dumps({**arrays, "broadcast": True, "reduction": "sum"}).encode()
+    return raw_request(PATH, body, Content_Length=str(len(body)), X_Request_ID=request_id)
+
+
+def status_in_log(server: Served, request_id: str) -> int:
+    server.wait_for(request_id)
+    (line,) = [line for line in server.log() if line.get("request_id") == request_id]
+    return int(line["status"])
+
+
+def test_a_caller_who_sends_no_more_is_waited_for(server: Served) -> None:
+    with connect(server) as connection:
+        connection.sendall(outer_difference(15_000, "still-reads"))
+        connection.shutdown(socket.SHUT_WR)
+        assert statuses(read_to_the_end(connection)) in ([100, 200], [200])
+    assert status_in_log(server, "still-reads") == 200
+
+
+def test_nobody_works_on_for_a_caller_who_has_closed(server: Served) -> None:
+    with connect(server) as connection:
+        connection.sendall(outer_difference(40_000, "has-closed"))
+    assert status_in_log(server, "has-closed") == 499
+
+
+def test_calls_behind_one_whose_answer_is_refused_are_not_computed(server: Served) -> None:
+    abandoned = raw_request(PATH, BODY, Content_Length=str(len(BODY)), X_Request_ID="abandoned")
+    os.kill(server.process.pid, signal.SIGSTOP)  # until all of them have closed
+    try:
+        for _ in range(20):
+            with connect(server) as connection:
+                connection.sendall(abandoned * 16)
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    assert_unharmed(server)
+    # The first of each: who has closed looks like one who sends no more and reads on.
+    assert 20 <= server.log_text().count('"abandoned"') < 30
+
+
+BODY_BEHIND = b"{" * 300_000
+
+
+@pytest.mark.parametrize("pieces", [1, 700, 65_535, 1 << 20])
+@pytest.mark.parametrize("behind", [b"", BODY_BEHIND], ids=["no body", "a body behind it"])
+@pytest.mark.parametrize("in_front", [b"", GOOD], ids=["alone", "pipelined"])
+@pytest.mark.parametrize(("over", "status"), [(0, 200), (1, 431)])
+def test_the_limit_of_a_head_depends_on_nothing_but_the_head(
+    server: Served, pieces: int, behind: bytes, in_front: bytes, over: int, status: int
+) -> None:
+    names = {b"Host": b"lossd", b"Content-Length": b"%d" % len(behind)}
+    size = len("/livez") + sum(len(name) + len(value) + 4 for name, value in names.items()) + len(b"X: \r\n")
+    names[b"X"] = b"x" * (65_536 + over - size)
+    head = b"GET /livez HTTP/1.1\r\n" + b"".join(b"%s: %s\r\n" % each for each in names.items()) + b"\r\n"
+    with connect(server) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream = in_front + head + behind
+        with contextlib.suppress(ConnectionError):  # the server need not read all of it
+            if pieces == 1:  # the last bytes of the head one by one
+                first = len(in_front + head) - 30
+                connection.sendall(stream[:first])
+                for start in range(first, first + 60):
+                    connection.sendall(stream[start : start + 1])
+                stream = stream[first + 60 :]
+                pieces = 1 << 20
+            for start in range(0, len(stream), pieces):
+                connection.sendall(stream[start : start + pieces])
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
+        assert statuses(read_to_the_end(connection)) == [200] * bool(in_front) + [status]
+
+
+@pytest.mark.parametrize("behind", [b"", b"x"], ids=["nothing behind it", "half a request behind it"])
+def test_a_caller_that_sends_no_more_gets_the_whole_answer(server: Served, behind: bytes) -> None:
+    with connect(server) as connection:
+        expecting = b" HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\n\r\n"
+        connection.sendall(b"POST " + PATH.encode() + expecting + behind)
+        connection.shutdown(socket.SHUT_WR)
+        stream = b""
+        while data := connection.recv(1 << 16):
+            stream += data
+    *_, head, body = stream.split(b"\r\n\r\n")
+    assert b"content-length: %d\r\n" % len(body) in head + b"\r\n"

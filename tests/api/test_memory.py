@@ -14,6 +14,7 @@ import pytest
 
 from lossd.api.compute import in_pool
 from lossd.api.exchange import Exchange
+from lossd.api.queue import Queue, Work
 from lossd.errors import InvalidCall, invalid
 
 
@@ -31,7 +32,8 @@ async def _fails(pool: ThreadPoolExecutor) -> weakref.ref[Any]:
 
     del body
     with contextlib.suppress(InvalidCall):
-        await in_pool(pool, work, exchange=Exchange([]), receive=_connected)
+        queue = Queue(pool, workers=1, longest_wait=1.0)
+        await in_pool(queue, work, exchange=Exchange([]), receive=_connected, cost=Work(queue))
         pytest.fail("the call did not fail")
     return kept
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ OPERATIONS = {
     for path, methods in DOCUMENT["paths"].items()
     for method, operation in methods.items()
 }
-REFUSALS = {"400", "404", "406", "408", "413", "415", "422", "503", "504"}
+REFUSALS = {"400", "401", "403", "429", "404", "406", "408", "413", "415", "422", "503", "504"}
 
 
 @pytest.mark.declarations
@@ -51,6 +53,24 @@ def test_the_environment_does_not_change_the_document(monkeypatch: pytest.Monkey
     monkeypatch.setenv("LOSSD_PORT", "9000")
     monkeypatch.setenv("LOSSD_MAX_BODY_BYTES", "1")
     assert json.loads(openapi_document()) == DOCUMENT
+
+
+def test_the_introduction_shows_what_the_service_answers(service: InProcess) -> None:
+    text = DOCUMENT["info"]["description"]
+    request, answer, problem = map(json.loads, re.findall(r"```json\n(.*?)```", text, flags=re.DOTALL))
+    assert service.post("huber", json=request).json() == answer
+    assert service.post("huber", json={**request, "delta": -1}).json() == problem
+    for path in re.findall(r"\]\((v1/[\w/]+)\)", text):
+        assert service.request("GET", f"/{path}").status_code == 200
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_arguments_stand_before_settings_and_these_before_options(name: str) -> None:
+    loss, schema = LOSSES[name], OPERATIONS[name][2]["requestBody"]["content"]["application/json"]["schema"]
+    properties = list(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["properties"])
+    own = [*loss.by_name, *loss.settings]
+    assert properties[: len(own)] == own
+    assert ("group" in properties) == bool(loss.ragged)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -103,6 +123,17 @@ def test_a_family_without_a_sentence_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delitem(openapi.FAMILIES, "overlap")
     with pytest.raises(ValueError, match="expected a sentence for the family overlap in FAMILIES"):
         openapi_document()
+
+
+def test_an_operation_says_whether_it_needs_a_key(tmp_path: Path) -> None:
+    file = tmp_path / "keys.toml"
+    file.write_text("keys = []")
+    guarded = InProcess(auth="keys", keys_file=str(file))
+    for path, method, operation in OPERATIONS.values():
+        concrete = path.replace("{name}", "mse").replace("{kind}", "forbidden").replace("{version}", "1")
+        asked = guarded.request(method.upper(), concrete).status_code == 401
+        assert asked == (operation.get("security") != [])
+        assert {"401", "403"} & operation["responses"].keys() == ({"401", "403"} if asked else set())
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -32,6 +32,7 @@ def test_the_address_that_clients_read_is_tolerated_and_nothing_like_it(
     monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
     monkeypatch.setenv("LOSSD_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("LOSSD_TOKEN", "lossd_key")
     assert "url" not in Settings().model_dump()
     monkeypatch.setenv(other, "http://127.0.0.1:9")
     with pytest.raises(

@@ -157,12 +157,13 @@ def test_sigterm_is_exit_code_0_and_answers_what_is_in_flight(tmp_path: Path) ->
 
 
 def test_sigterm_turns_readiness_away_first_and_serves_on(tmp_path: Path) -> None:
-    with serve(tmp_path, LOSSD_DRAIN_SECONDS="2") as server:
+    with serve(tmp_path, LOSSD_DRAIN_SECONDS="8") as server:
         assert httpx.get(server.url + "/readyz").status_code == 200
         server.process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         refused = httpx.get(server.url + "/readyz")
         assert (refused.status_code, refused.json()["status"]) == (503, 503)
+        assert (refused.json()["type"], refused.json()["title"]) == ("/problems/draining", "draining")
         assert lossd("healthcheck", LOSSD_PORT=str(server.port)).returncode == 1
         assert httpx.get(server.url + "/livez").status_code == 200
         assert_unharmed(server)
@@ -200,13 +201,29 @@ def test_an_interrupt_ends_it_at_once(tmp_path: Path) -> None:
         assert server.process.wait(30) == 0
 
 
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_signals_after_the_first_do_not_change_its_exit_code(
+    tmp_path: Path, first: signal.Signals, workers: str
+) -> None:
+    """Send one every few milliseconds until the process is gone, so that some come while Python exits."""
+    with serve(tmp_path, LOSSD_DRAIN_SECONDS="0", LOSSD_WORKERS=workers) as server:
+        assert httpx.get(server.url + "/livez").status_code == 200
+        server.process.send_signal(first)
+        end = time.monotonic() + 60
+        while server.process.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+            server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(1) == 0
+
+
 def test_a_server_whose_log_nobody_reads_any_more_serves_and_ends(tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     command = [sys.executable, "-m", "lossd", "serve", "--uds", path]
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        while b"running on unix socket" not in process.stdout.readline():
-            assert process.poll() is None
+        while b"on the Unix socket" not in (line := process.stdout.readline()):
+            assert line, "the server ended"
         process.stdout.close()
         with httpx.Client(transport=httpx.HTTPTransport(uds=path), base_url="http://lossd") as client:
             for _ in range(3):
@@ -218,7 +235,7 @@ def test_a_server_whose_log_nobody_reads_any_more_serves_and_ends(tmp_path: Path
 def test_a_unix_socket_serves_as_well(tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     with serve(tmp_path, "--uds", path) as server:
-        server.wait_for("running on unix socket")
+        server.wait_for("on the Unix socket")
         with httpx.Client(transport=httpx.HTTPTransport(uds=path), base_url="http://lossd") as client:
             assert client.post(PATH, json=GOOD).json()["loss"] == GOOD_LOSS
         assert lossd("healthcheck", LOSSD_UDS=path).returncode == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import re
@@ -19,7 +20,7 @@ import pytest
 
 from lossd.commands.listening import refusal
 from lossd.settings import Settings
-from tests.api.serving import GOOD, PATIENCE_SECONDS, environment, lossd
+from tests.api.serving import GOOD, PATIENCE_SECONDS, environment, lossd, serve
 
 
 @contextlib.contextmanager
@@ -59,7 +60,7 @@ def test_a_terminal_shows_one_line_with_the_address_and_a_log_for_people() -> No
     with in_a_terminal("serve") as (process, terminal):
         shown = read_until(terminal, r"Ctrl-C.*\n")
         (line,) = shown.splitlines()
-        url = re.search(r"open (http://127\.0\.0\.1:\d+)/docs", line)
+        url = re.search(r"open (http://127\.0\.0\.1:\d+)/,", line)
         assert url is not None
         assert httpx.get(f"{url[1]}/docs").status_code == 200
         httpx.post(f"{url[1]}/v1/losses/mse", json=GOOD)
@@ -75,6 +76,17 @@ def test_a_chosen_format_holds_in_a_terminal_too() -> None:
     with in_a_terminal("serve", LOSSD_LOG_FORMAT="json") as (_, terminal):
         shown = read_until(terminal, r"Ctrl-C.*\n")
         assert all(line.startswith("{") for line in shown.splitlines())
+        os.write(terminal, b"\x03")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_terminal_shows_the_socket_file_and_how_to_call_through_it(tmp_path: Path, workers: str) -> None:
+    path = tmp_path / "so cket"
+    with in_a_terminal("serve", "--uds", str(path), "--workers", workers) as (_, terminal):
+        shown = read_until(terminal, r"Ctrl-C.*\n")
+        assert f"listens on the Unix socket {path} - try `curl --unix-socket '{path}' http://" in shown
+        assert "uvicorn" not in shown.lower()
         os.write(terminal, b"\x03")
 
 
@@ -112,7 +124,7 @@ def test_a_socket_file_that_is_taken_is_one_line_and_one_left_behind_is_not(tmp_
     ],
 )
 def test_a_place_that_cannot_be_had_is_one_line(words: list[str], reason: str) -> None:
-    result = lossd("serve", *words)
+    result = lossd("serve", *words, LOSSD_AUTH="none")
     assert (result.returncode, result.stdout) == (1, b"")
     assert result.stderr.decode().count("\n") == 1
     assert reason in result.stderr.decode()
@@ -122,3 +134,15 @@ def test_a_wrong_option_is_named_as_it_was_given() -> None:
     result = lossd("serve", "--port", "x")
     assert result.returncode == 2
     assert b"--port or LOSSD_PORT" in result.stderr
+
+
+@pytest.mark.slow
+def test_workers_are_announced_once_one_of_them_listens(tmp_path: Path) -> None:
+    """uvicorn has an address long before a process listens there: who read the line and called was refused."""
+    with serve(tmp_path, LOSSD_WORKERS="2") as server:
+        assert httpx.get(f"{server.url}/livez").status_code == 200
+    first, *events = [json.loads(line)["event"] for line in (tmp_path / "log").read_text().splitlines()]
+    assert first.startswith("Started parent process")
+    told = [event for event in events if "listens on" in event]
+    assert len(told) == 1
+    assert events.index("Application startup complete.") < events.index(told[0])

@@ -26,7 +26,7 @@ PARTS = {"at once": 1 << 20, "in parts": 37}
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serve(tmp_path_factory.mktemp("server")) as running:
+    with serve(tmp_path_factory.mktemp("server"), LOSSD_MAX_PIPELINED="2000") as running:
         yield running
 
 

@@ -1,9 +1,10 @@
+import asyncio
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from benchmarks import copies, http, memory, wire
+from benchmarks import batch, copies, http, memory, wire
 from benchmarks.servers import Server, request
 
 
@@ -64,6 +65,14 @@ def test_a_binary_call_is_held_against_echo_and_engine() -> None:
     assert figure.body_mib == pytest.approx(0.5, rel=1e-3)
 
 
+def test_calls_alone_and_in_a_batch_are_measured_and_agree() -> None:
+    figures = asyncio.run(batch.measure(1))
+    assert [figure.media_type for figure in figures] == [batch.JSON, batch.MESSAGEPACK]
+    assert all(figure.alone > 0 and figure.batched > 0 for figure in figures)
+    assert "| application/json |" in batch.render(figures)
+    assert batch.verdict([batch.Figure("x", 100, 35.0), batch.Figure("x", 100, 35.1)]).count("pass") == 1
+
+
 def test_too_much_time_or_memory_is_a_failure() -> None:
     assert copies._cells(copies.Figure("mse", 64, 1.0, 1.0, 2.9, 1.2)).count("pass") == 2
     assert copies._cells(copies.Figure("mse", 64, 1.0, 1.0, 3.1, 1.4)).count("FAIL") == 2
@@ -76,17 +85,21 @@ def test_both_services_are_measured_and_agree() -> None:
     small = replace(http.SMALL, requests=16, rounds=1)
     large = replace(http.LARGE, shape=(20, 10), rounds=1)
     figures = http.measure([small, large])
-    assert [figure.server for figure in figures] == ["lossd", "hand-written", "echo", "lossd", "hand-written"]
+    assert [figure.server for figure in figures] == [
+        *("lossd", "hand-written", "echo", "lossd, keys and limits"),
+        *("lossd", "hand-written"),
+    ]
     assert all(figure.seconds > 0 for figure in figures)
     assert "cross_entropy 20x10, lossd" in http.render(figures)
 
 
 def test_the_verdict_holds_figures_against_the_bars() -> None:
-    def figures(cpu: float, seconds: float) -> list[http.Figure]:
+    def figures(cpu: float, seconds: float, guarded: float) -> list[http.Figure]:
         small = [http.Figure("mse 8x3", name, 1, cpu) for name in (http.OURS, http.THEIRS)]
+        small.append(http.Figure("mse 8x3", http.GUARDED, 1, cpu * guarded))
         small.append(http.Figure("mse 8x3", http.LEAST, 1, 1))
         large = [http.Figure("ce", http.OURS, 1, 1), http.Figure("ce", http.THEIRS, seconds, 1)]
         return small + large
 
-    assert http.verdict(figures(4.4, 6.5)).count("pass") == 2
-    assert http.verdict(figures(4.6, 5.5)).count("FAIL") == 2
+    assert http.verdict(figures(4.4, 6.5, 1.05)).count("pass") == 3
+    assert http.verdict(figures(4.6, 5.5, 1.2)).count("FAIL") == 3

@@ -64,7 +64,7 @@ def test_the_dtype_of_an_answer_is_that_which_was_asked_for(server: Served) -> N
             for asked in ("float32", np.float32, np.dtype("float32")):
                 assert client.mse([1.0], [3.0], dtype=asked).value.dtype == np.float32
             assert client.mse(np.ones((), ">f4"), np.zeros((), ">f4")).value.dtype == np.dtype("float32")
-            with pytest.raises(ServiceError, match="got str 'float8' - at `dtype`"):
+            with pytest.raises(ServiceError, match='got string "float8" - at `dtype`'):
                 client.evaluate("mse", input=[1.0], target=[3.0], dtype="float8")
             mixed = client.mse(np.ones(2, ml_dtypes.bfloat16), np.zeros(2, np.float16))
             assert mixed.value.dtype == np.float32

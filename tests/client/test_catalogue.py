@@ -13,6 +13,7 @@ from lossd.api import catalogue as served
 from lossd.client import AsyncLossClient, LossClient, ServiceError, catalogue
 from lossd.client.catalogue import read_entry, read_summaries
 from lossd.errors import MalformedBody
+from lossd.loss_page import loss_page
 from lossd.losses import LOSSES
 from tests.api.serving import Served
 
@@ -37,10 +38,11 @@ def test_an_entry_prints_as_a_page(server: Served, client: LossClient, name: str
     assert [argument.name for argument in told.arguments] == [each.name for each in loss.arguments]
     page = repr(told)
     assert page == str(told)
-    assert len(page) < 4000
+    assert len(page) < 8000
     for alias in loss.aliases:
-        assert alias.difference in page
-    assert page.startswith(f"{name}: {loss.summary}\n")
+        assert alias.difference.replace("`", "") in page
+    assert page.startswith(f"{name} - {loss.summary.replace('`', '')}\n")
+    assert loss_page(document) == page
     for shown in (
         *(a.name for a in loss.arguments),
         *loss.settings,
@@ -48,6 +50,7 @@ def test_an_entry_prints_as_a_page(server: Served, client: LossClient, name: str
         loss.formula,
         loss.source,
         loss.boosting.library,
+        *told.options,
     ):
         assert shown in page
 
@@ -68,6 +71,8 @@ def test_an_alias_is_described_and_a_wrong_name_refused(client: LossClient) -> N
     assert client.describe("HuberLoss").name == "huber"
     with pytest.raises(ServiceError, match=r"404 unknown loss: .*did you mean huber"):
         client.describe("hubber")
+    with pytest.raises(ServiceError, match=r'no loss is named "nothing"; client\.losses\(\) lists them'):
+        client.describe("nothing")
 
 
 def test_the_asynchronous_client_reads_it_too(server: Served) -> None:

@@ -203,7 +203,9 @@ def test_behind_a_proxy_that_renames_requests_the_check_can_be_left_out() -> Non
     renamed = httpx.MockTransport(
         lambda request: httpx.Response(200, json=ANSWER, headers={"X-Request-ID": "renamed"})
     )
-    client = LossClient("http://lossd", transport=renamed, check_request_id=False)
+    client = LossClient(
+        "http://lossd", transport=renamed, check_request_id=False, media_type="application/json"
+    )
     assert ask(client).request_id == "renamed"
 
 

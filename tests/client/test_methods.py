@@ -19,7 +19,7 @@ import pytest
 from lossd.client import AsyncLossClient, LossClient, ServiceError
 from lossd.client.arrays import call_of
 from lossd.client.methods import ALIASES, ARRAYS, DEFAULTS, GENERAL_ARRAYS, OBJECTIVES, Losses
-from lossd.declaration.loss import GENERAL_ARRAYS as GENERAL_ARRAYS_OF_LOSSES
+from lossd.declaration.general_names import GENERAL_ARRAYS as GENERAL_ARRAYS_OF_LOSSES
 from lossd.engine import Options, evaluate
 from lossd.losses import LOSSES, find
 from lossd.message import Call
@@ -128,7 +128,7 @@ def test_only_what_differs_from_its_default_is_sent() -> None:
 @pytest.mark.declarations
 def test_the_tables_are_those_of_the_declarations() -> None:
     assert {name: frozenset((*arrays, *GENERAL_ARRAYS)) for name, arrays in ARRAYS.items()} == {
-        name: loss.tensors - loss.directions.keys() for name, loss in LOSSES.items()
+        name: loss.array_names - loss.directions.keys() for name, loss in LOSSES.items()
     }
     assert {alias: find(alias).name for alias in ALIASES} == ALIASES
     assert GENERAL_ARRAYS == GENERAL_ARRAYS_OF_LOSSES
@@ -153,7 +153,7 @@ def test_every_format_carries_the_bits_of_the_engine(server: Served, name: str, 
     loss = LOSSES[name]
     given = dict(loss.example.call)
     options = {"reduction": ["mean", "none"], "gradient": True}
-    arrays = {key: np.asarray(given.pop(key)) for key in sorted(given.keys() & loss.tensors)}
+    arrays = {key: np.asarray(given.pop(key)) for key in sorted(given.keys() & loss.array_names)}
     expected = evaluate(loss, Call(arrays, {**given, **options}))
     with LossClient(server.url, media_type=media_type) as client:
         result = client.evaluate(name, **arrays, **given, **options)
@@ -199,6 +199,22 @@ def test_settings_and_options_reach_the_service_as_they_are(client: LossClient) 
     assert weighed.value == 1
 
 
+@pytest.mark.parametrize("kind", [LossClient, AsyncLossClient])
+@pytest.mark.parametrize(("wrong", "meant"), [("detla", "delta"), ("sampleweight", "sample_weight")])
+def test_a_misspelt_keyword_is_told_its_neighbour(kind: type, wrong: str, meant: str) -> None:
+    own = rf"huber\(\) got an unexpected keyword argument '{wrong}'; did you mean {meant}\?$"
+    with pytest.raises(TypeError, match=own):
+        kind("http://127.0.0.1:9").huber([1.0], [2.0], **{wrong: 1.0})
+    with pytest.raises(TypeError, match=r"unexpected keyword argument .nothing.$"):
+        kind("http://127.0.0.1:9").huber([1.0], [2.0], nothing=1.0)
+
+
+def test_a_misspelt_name_of_a_derivative_is_told_its_neighbour(client: LossClient) -> None:
+    for option in ({"gradient": ["inptu"]}, {"hessian": "inptu"}, {"hvp": {"inptu": [1.0]}}):
+        with pytest.raises(ServiceError, match=r"did you mean (hvp\.)?input\?"):
+            client.mse([1.0], [2.0], **option)
+
+
 def test_an_alias_names_the_loss(client: LossClient) -> None:
     assert client.evaluate("reg:squarederror", input=[3.0], target=[1.0]).gradient["input"].tolist() == [2]
     assert client.evaluate("HuberLoss", input=[3.0], target=[0.0], delta=1.0).value == 2.5
@@ -223,11 +239,11 @@ def test_a_refusal_is_an_exception_with_the_fields_of_the_problem(client: LossCl
         client.cross_entropy([[0.1, 0.2, 0.3]], [3])
     error = refused.value
     assert (error.status, error.title, error.kind) == (422, "invalid call", "invalid-call")
-    assert error.errors == error.faults == error.problem.errors
-    (fault,) = error.errors
-    assert (fault.at, fault.expected, fault.got) == ("target[0]", "whole numbers in [0, 3)", "3")
-    assert error.detail == str(fault)
-    assert str(error) == f"422 invalid call: {fault}"
+    assert error.errors == error.problem.errors
+    (detail,) = error.errors
+    assert (detail.at, detail.expected, detail.got) == ("target[0]", "whole numbers in [0, 3)", "3")
+    assert error.detail == str(detail)
+    assert str(error) == f"422 invalid call: {detail}"
     assert len(error.request_id) == 32
 
 

@@ -15,12 +15,14 @@ from email.utils import formatdate
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from lossd.client import AsyncLossClient, LossClient, Progress, ServiceError, Unreachable
 from lossd.client.retries import Retries, seconds_asked
 from tests.api.serving import Served, environment, raw_request, serve
 
+JSON = "application/json"
 ANSWER = {"loss": {"mean": 4.0}, "count": 1, "denominator": 1.0}
 
 
@@ -42,13 +44,15 @@ def transport_of(
 
 
 def ask(transport: httpx.MockTransport, retry_for: float = 30.0) -> float:
-    with LossClient("http://lossd", transport=transport, retry_for=retry_for) as client:
+    with LossClient("http://lossd", transport=transport, retry_for=retry_for, media_type=JSON) as client:
         return float(client.mse([1.0], [3.0]).value)
 
 
 def ask_asynchronously(transport: httpx.MockTransport, retry_for: float = 30.0) -> float:
     async def evaluate() -> float:
-        async with AsyncLossClient("http://lossd", transport=transport, retry_for=retry_for) as client:
+        async with AsyncLossClient(
+            "http://lossd", transport=transport, retry_for=retry_for, media_type=JSON
+        ) as client:
             return float((await client.mse([1.0], [3.0])).value)
 
     return asyncio.run(evaluate())
@@ -65,8 +69,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         made.append(seconds)
 
-    monkeypatch.setattr("lossd.client.connection.time.sleep", made.append)
-    monkeypatch.setattr("lossd.client.connection.asyncio.sleep", sleep)
+    monkeypatch.setattr("lossd.client.blocking.time.sleep", made.append)
+    monkeypatch.setattr("lossd.client.asynchronous.asyncio.sleep", sleep)
     monkeypatch.setattr("lossd.client.retries.time.monotonic", lambda: 1000.0 + sum(made))
     monkeypatch.setattr(random, "random", lambda: 1.0)
     return made
@@ -183,7 +187,10 @@ def test_who_waits_is_told(caplog: pytest.LogCaptureFixture, pauses: list[float]
     told: list[tuple[str, int]] = []
     transport, _ = transport_of(httpx.ConnectError("refused"), httpx.ConnectError("refused"), 200)
     with LossClient(
-        "http://lossd", transport=transport, progress=lambda each: told.append((each.phase, each.attempt))
+        "http://lossd",
+        transport=transport,
+        media_type=JSON,
+        progress=lambda each: told.append((each.phase, each.attempt)),
     ) as client:
         client.mse([1.0], [3.0])
     assert [attempt for phase, attempt in told if phase == "waiting"] == [2, 3]
@@ -215,9 +222,8 @@ def test_retry_after_may_be_a_date_to_come() -> None:
 def test_a_real_server_that_is_full_is_waited_for(tmp_path: Path) -> None:
     full = {"LOSSD_MAX_BODY_BYTES": "100000", "LOSSD_MAX_IN_FLIGHT_BYTES": "100000"}
     with serve(tmp_path, **full) as running, socket.create_connection(("127.0.0.1", running.port)) as other:
-        other.sendall(
-            raw_request("/v1/losses/mse", b"{", Content_Length="100000", Content_Type="application/json")
-        )
+        begun = b"{" + b" " * 80_000  # a claim alone would keep nobody out
+        other.sendall(raw_request("/v1/losses/mse", begun, Content_Length="100000", Content_Type=JSON))
         attempts: set[int] = set()
 
         def make_room(progress: Progress) -> None:
@@ -226,7 +232,7 @@ def test_a_real_server_that_is_full_is_waited_for(tmp_path: Path) -> None:
                 other.close()
 
         with LossClient(running.url, progress=make_room) as client:
-            assert client.mse([1.0], [3.0]).value == 4
+            assert client.mse(np.ones(5000), np.full(5000, 3.0)).value == 4
         assert attempts >= {1, 2}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import time
 from typing import Any
 
@@ -367,6 +368,22 @@ def test_an_address_stands_for_a_client(server: Served) -> None:
         RemoteLoss("mse", client=AsyncLossClient(server.url))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"delta": -1}, "expected number > 0, got -1 - at `delta`"),
+        ({"delta": float("nan")}, "expected number > 0, got nan - at `delta`"),
+        ({"empty": "never"}, 'expected "error", "nan", "zero", got \'never\' - at `empty`'),
+    ],
+)
+def test_a_setting_outside_its_range_is_refused_when_the_loss_is_made(
+    client: LossClient, settings: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
+        RemoteLoss("huber", client=client, **settings)
+    assert RemoteLoss("huber", client=client, delta=torch.tensor(2.0), empty="zero").loss == "huber"
+
+
 def test_names_are_checked_later_where_no_server_answers_yet(server: Served) -> None:
     x = draw(3)
     with LossClient("http://127.0.0.1:9") as client:
@@ -378,7 +395,7 @@ def test_names_are_checked_later_where_no_server_answers_yet(server: Served) -> 
         client.url = server.url  # the server is there
         with pytest.raises(ServiceError, match=r"404 unknown loss: .*did you mean huber"):
             wrong_loss(x, x)
-        with pytest.raises(ServiceError, match=r"'detla'; did you mean delta\? - at `detla`"):
+        with pytest.raises(ServiceError, match=r'"detla"; did you mean delta\? - at `detla`'):
             wrong_setting(x, x)
         assert right(x, x) == 0
 

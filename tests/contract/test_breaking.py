@@ -183,9 +183,7 @@ HARMLESS: dict[str, Change] = {
     "a new member of an answer": lambda new: answer(new).update(unit={"type": "string"}),
     "an answer that promises more": lambda new: schema(new, "Answer")["required"].append("warnings"),
     "a narrower member of an answer": lambda new: answer(new)["count"].update(minimum=1),
-    "another refusal": lambda new: huber(new)["responses"].update(
-        {"429": {"description": "Too many calls."}}
-    ),
+    "another refusal": lambda new: huber(new)["responses"].update({"418": {"description": "A teapot."}}),
     "other words": lambda new: huber(new).update(summary="Shorter.", description="Longer."),
     "a deprecation": lambda new: huber(new).update(deprecated=True),
 }

@@ -85,12 +85,12 @@ def test_the_first_value_that_is_to_blame_is_named_in_the_caller_s_axes(block_by
     arrays = {"input": np.ones((3, 4)), "low": low, "high": np.ones((3, 4))}
     with pytest.raises(InvalidCall) as refused:
         evaluate(width, Call(arrays), block_bytes=block_bytes)
-    assert [tuple(fault) for fault in refused.value.faults] == [("low[1][2]", "low <= high", "5.0")]
+    assert [tuple(detail) for detail in refused.value.errors] == [("low[1][2]", "low <= high", "5.0")]
     boxes = np.tile([0.0, 0.0, 1.0, 1.0], (3, 2, 1))
     boxes[2, 1, 1] = 7.0
     with pytest.raises(InvalidCall) as refused:
         evaluate(corners, Call({"input": boxes}), block_bytes=block_bytes)
-    assert refused.value.faults[0].at == "input[2][1][1]"
+    assert refused.value.errors[0].at == "input[2][1][1]"
 
 
 def test_a_constraint_on_an_argument_that_is_absent_holds():

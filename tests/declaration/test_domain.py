@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -141,6 +141,15 @@ def test_probabilities_of_all_classes_sum_to_one():
     np.testing.assert_allclose(drawn.sum(axis=1), 1, rtol=1e-15)
 
 
+@pytest.mark.parametrize("dtype", ["i1", "i8", "u1", "u8"])
+def test_the_ends_of_padded_indices_are_those_of_every_type(dtype: str):
+    padded, ends = Index("C", padding=-1), np.iinfo(dtype)
+    assert padded.forbidden(np.arange(4, dtype=dtype), SIZES) is None
+    assert list(padded.forbidden(np.array([3, 4, ends.max], dtype), SIZES)) == [False, True, True]
+    if ends.min:
+        assert list(padded.forbidden(np.array([-1, ends.min, -2], dtype), SIZES)) == [False, True, True]
+
+
 def test_padding_stands_behind_the_indices_of_a_row_and_each_is_there_once():
     drawn = Index("C", padding=-1).sample(np.random.default_rng(0), (100, 4), SIZES)
     assert (np.diff(drawn == -1, axis=1).sum(axis=1) <= 1).all()
@@ -161,3 +170,29 @@ def test_a_call_s_lengths_stand_in_the_text():
     assert domain_text(Index("C"), SIZES) == "whole numbers in [0, 4)"
     assert domain_text(Index("C", other_than="blank"), SIZES) == "whole numbers in [0, 4) other than blank, 1"
     assert domain_text(PROBABILITY, SIZES) == "numbers in [0, 1]"
+
+
+class Recorded(np.ndarray):
+    """An array that records which NumPy functions are called on it."""
+
+    calls: ClassVar[list[str]] = []
+
+    def __array_ufunc__(self, function, method, *inputs, **options):
+        self.calls.append(function.__name__)
+        return getattr(function, method)(*(np.asarray(each) for each in inputs), **options)
+
+
+@pytest.mark.parametrize(
+    ("domain", "values"),
+    [
+        (PROBABILITY, [0.0, 1.0, 0.5]),
+        (Interval(0.0, 1.0, closed="left"), [0.0, 0.5]),
+        (Interval(0.0, 1.0, closed="right"), [0.5, 1.0]),
+        (Interval(2.0), [2.0, INF]),
+    ],
+)
+def test_numbers_at_the_ends_of_an_interval_are_not_looked_at_one_by_one(domain, values):
+    """Labels of 0 and 1 took three more passes than probabilities between them."""
+    Recorded.calls.clear()
+    assert domain.forbidden(np.array(values).view(Recorded), SIZES) is None
+    assert Recorded.calls == ["minimum", "maximum"]

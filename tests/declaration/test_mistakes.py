@@ -12,7 +12,8 @@ import pytest
 
 from lossd.declaration.example import Example
 from lossd.declaration.families import Curve, residual_loss
-from lossd.declaration.loss import GENERAL_ARRAYS, GENERAL_OPTIONS, Loss, loss
+from lossd.declaration.general_names import GENERAL_ARRAYS, GENERAL_OPTIONS
+from lossd.declaration.loss import Loss, loss
 from lossd.declaration.result import Result
 from lossd.declaration.role import Role
 from lossd.declaration.roles import ItemLabels, Real

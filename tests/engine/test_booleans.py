@@ -41,6 +41,24 @@ def test_booleans_are_refused_where_they_mean_nothing(name):
         evaluate(find(name), Call({"input": np.zeros(shape), "target": np.zeros(2, bool)}))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8])
+def test_events_and_masks_may_be_written_as_the_numbers_1_and_0(dtype):
+    chosen = np.array([True, False, True])
+    survival = {"log_h": np.array([0.5, 1.0, 0.0]), "durations": np.array([1.0, 2.0, 3.0])}
+    calls = [
+        ("cox", lambda truths: survival | {"events": truths}),
+        ("mse", lambda truths: {"input": np.arange(3.0), "target": np.zeros(3), "mask": truths}),
+    ]
+    for name, arrays in calls:
+        options = {"gradient": True, "reduction": ["none", "mean"]}
+        one, other = (evaluate(find(name), Call(arrays(x), options)) for x in (chosen, chosen.astype(dtype)))
+        assert (one.count, one.denominator) == (other.count, other.denominator)
+        for reduction in options["reduction"]:
+            np.testing.assert_array_equal(one.loss[reduction], other.loss[reduction])
+        gradients = [answer.gradient["mean"][next(iter(answer.gradient["mean"]))] for answer in (one, other)]
+        np.testing.assert_array_equal(*gradients)
+
+
 @pytest.mark.parametrize("dtype", [bool, np.float64])
 def test_an_empty_array_has_no_type(dtype):
     given = {"input": np.zeros(0), "target": np.zeros(0, dtype), "mask": np.zeros(0, dtype)}

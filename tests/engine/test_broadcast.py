@@ -91,7 +91,7 @@ def test_broadcast_is_refused_by_default(name):
     loss, full, cuts = CASES[name]
     with pytest.raises(InvalidCall, match=r"expected .*got ") as refused:
         evaluate(find(loss), Call(full | {key: np.asarray(full[key][cut]) for key, cut in cuts.items()}))
-    assert refused.value.faults[0].at in full
+    assert refused.value.errors[0].at in full
 
 
 @pytest.mark.parametrize("shape", [(), (5,), (1, 5), (4, 1), (4, 5)])

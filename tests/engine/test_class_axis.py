@@ -111,9 +111,9 @@ def test_an_axis_that_is_not_there_is_refused(name, shape, axis):
     arrays = {"input": np.zeros(shape), "target": np.zeros(shape[:-1], int)}
     with pytest.raises(InvalidCall) as refused:
         evaluate(find(name), Call(arrays, {"class_axis": axis}))
-    (fault,) = refused.value.faults
-    assert fault.at == "class_axis"
-    assert fault.expected == f"an axis of an array that has {len(shape)}"
+    (detail,) = refused.value.errors
+    assert detail.at == "class_axis"
+    assert detail.expected == f"an axis of an array that has {len(shape)}"
 
 
 @pytest.mark.parametrize("axis", [-1, 0, 2])
@@ -125,7 +125,7 @@ def test_a_wrong_class_is_named_in_the_caller_s_axes(axis):
     arrays = {"input": np.moveaxis(LOGITS, -1, axis), "target": target}
     with pytest.raises(InvalidCall) as refused:
         evaluate(find("cross_entropy"), Call(arrays, {"class_axis": axis}))
-    assert refused.value.faults[0].at == "target" + "".join(f"[{i}]" for i in place)
+    assert refused.value.errors[0].at == "target" + "".join(f"[{i}]" for i in place)
 
 
 def test_arrays_whose_classes_stand_elsewhere_disagree():

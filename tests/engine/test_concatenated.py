@@ -123,9 +123,9 @@ def test_a_mask_leaves_out_rows_of_the_caller():
 def test_a_wrong_number_is_named_at_its_place_in_the_flat_array(changes, at, expected, block_bytes):
     with pytest.raises(InvalidCall) as refused:
         evaluate(find("ctc"), call(**changes), block_bytes=block_bytes)
-    fault = refused.value.faults[0]
-    assert fault.at == at
-    assert expected in fault.expected
+    detail = refused.value.errors[0]
+    assert detail.at == at
+    assert expected in detail.expected
 
 
 def test_padding_that_would_be_out_of_proportion_is_refused_before_it_is_made():

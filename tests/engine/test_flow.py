@@ -7,11 +7,16 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from lossd.declaration.example import Example
+from lossd.declaration.loss import loss
+from lossd.declaration.result import Result
+from lossd.declaration.roles import Real
 from lossd.declaration.samples import sample_call
-from lossd.engine import evaluate, template_cache
+from lossd.engine import evaluate, prepare, template_cache
+from lossd.engine.evaluate import planned
 from lossd.errors import DeadlineExceeded, InvalidCall
 from lossd.losses import find
-from lossd.message import Call
+from lossd.message import Array, Call
 
 RNG = np.random.default_rng(13)
 MANY = 900_000  # several blocks also in float32
@@ -56,6 +61,17 @@ def test_every_block_has_its_checkpoint():
     call = Call({"input": np.zeros(100), "target": np.zeros(100)})
     evaluate(find("mse"), call, block_bytes=80, checkpoint=lambda: passed.append(None))
     assert len(passed) == 13  # of 8 rows, the largest power of two that fits
+
+
+def test_a_derivative_through_iterations_has_a_checkpoint_at_each():
+    loss, passed = find("sinkhorn"), {}
+    arrays = sample_call(loss, np.random.default_rng(3), batch=(1,)).arrays
+    for gradient in (False, True):
+        counted: list[None] = []
+        call = Call(arrays, {"iterations": 50, "gradient": gradient})
+        evaluate(loss, call, checkpoint=lambda counted=counted: counted.append(None))
+        passed[gradient] = len(counted)
+    assert passed[True] - passed[False] == 50 <= passed[False]
 
 
 def test_float32_sums_are_as_exact_as_float64_ones():
@@ -113,6 +129,29 @@ def test_reductions_come_in_the_order_asked_each_once():
     assert list(evaluate(find("mse"), call).loss) == ["sum", "mean", "none"]
 
 
+def test_a_derivative_is_computed_once_for_all_reductions():
+    computed = []
+
+    @loss(formula=r"\ell = x^2", source="this test", example=Example(input=[2.0], value=[4.0]))
+    def square(input: Real) -> Result:
+        """A square that counts its slopes."""
+
+        def slope() -> Array:
+            computed.append(None)
+            return 2 * input
+
+        return Result(input * input, {"input": slope})
+
+    options = {"reduction": ["mean", "sum", "none"], "gradient": True}
+    answer = evaluate(square, Call({"input": np.array([1.0, 3.0])}, options))
+    assert {name: each["input"].tolist() for name, each in answer.gradient.items()} == {
+        "mean": [1, 3],
+        "sum": [2, 6],
+        "none": [2, 6],
+    }
+    assert len(computed) == 1
+
+
 def test_gradients_come_in_the_order_asked_each_once():
     call = Call({"input": np.ones(2), "target": np.zeros(2)}, {"gradient": ["target", "input", "target"]})
     assert list(evaluate(find("mse"), call).gradient["mean"]) == ["target", "input"]
@@ -126,6 +165,17 @@ def test_class_probabilities_that_do_not_sum_to_one_are_reported():
     assert evaluate(find("cross_entropy"), Call(arrays, {"check_target": "none"})).warnings == ()
     arrays["target"] = np.array([[0.5, 0.5], [0.1, 0.9]], np.float32)
     assert evaluate(find("cross_entropy"), Call(arrays, {"check_target": "strict"})).warnings == ()
+
+
+def test_the_warning_names_the_histograms_that_do_not_sum_to_one():
+    half, whole = np.array([[0.25, 0.25]]), np.array([[0.5, 0.5]])
+    unlike = {"input": half, "target": whole, "cost": 1 - np.eye(2)}
+    assert evaluate(find("sinkhorn"), Call(unlike)).warnings == (
+        "input: some rows of probabilities do not sum to 1",
+    )
+    with pytest.raises(InvalidCall, match=r"probabilities that sum to 1, got a sum of 0\.5 - at `input"):
+        evaluate(find("sinkhorn"), Call(unlike, {"check_target": "strict"}))
+    assert len(evaluate(find("sinkhorn"), Call({**unlike, "target": half})).warnings) == 2
 
 
 def test_unchecked_targets_may_be_any_number():
@@ -202,7 +252,7 @@ def test_of_several_faults_the_first_is_told_whichever_thread_finds_which(thread
     for _ in range(20):
         with pytest.raises(InvalidCall) as refused:
             evaluate(find("bce"), call, threads=threads, block_bytes=64)
-        assert refused.value.faults[0].at == "input[37]"
+        assert refused.value.errors[0].at == "input[37]"
 
 
 def test_the_template_of_a_call_is_not_taken_for_an_equal_one_of_other_types():
@@ -226,11 +276,11 @@ def test_the_template_of_a_call_is_not_taken_for_an_equal_one_of_other_types():
 )
 def test_what_is_kept_of_a_call_holds_nothing_as_large_as_its_arrays(options):
     evaluate(find("mse"), Call({"input": np.ones(3), "target": np.ones(3)}))
-    for loss in ("mse", "smooth_l1"):
+    for name in ("mse", "smooth_l1"):
         for rows in (100_000, 110_000):  # scratch memory stays, once
             arrays = {"input": np.ones((rows, 2), np.float32), "target": np.ones((rows, 2), np.float32)}
             tracemalloc.start()
-            evaluate(find(loss), Call(arrays, {"gradient": True, **options}))
+            evaluate(find(name), Call(arrays, {"gradient": True, **options}))
             kept, _ = tracemalloc.get_traced_memory()
             tracemalloc.stop()
             assert rows == 100_000 or kept < 100_000
@@ -243,6 +293,21 @@ def test_a_long_list_of_options_is_not_kept():
     for length in (33, 64):
         evaluate(find("mse"), Call(arrays, {"reduction": ["mean"] * length}))
     assert template_cache._template_of_zeros.cache_info().currsize == kept
+
+
+@pytest.mark.parametrize(
+    ("loss", "mask", "options"),
+    [
+        ("ranking_softmax", {"mask": np.array([True, False])}, {}),
+        ("ranking_softmax", {"mask": np.array([[True, False], [True, True]])}, {}),
+        ("mse", {}, {"reduction": ["mean", "none"] * 20}),
+    ],
+)
+def test_the_arrays_of_a_call_whose_template_is_not_kept_are_bound_once(loss, mask, options):
+    arrays = {"input": np.ones((2, 2)), "target": np.ones((2, 2)), **mask}
+    prepared = prepare(find(loss), Call(arrays, options))
+    bound, _, _ = planned(prepared)
+    assert bound is prepared.template.bound
 
 
 @pytest.mark.parametrize("loss", ["huber", "smooth_l1", "cross_entropy"])
@@ -262,5 +327,5 @@ def test_one_name_to_differentiate_needs_no_list(loss):
 
 
 def test_one_name_that_cannot_be_differentiated_is_refused_in_its_place():
-    with pytest.raises(InvalidCall, match="expected one of input, target, got 'x' - at `gradient`"):
+    with pytest.raises(InvalidCall, match='expected one of input, target, got "x" - at `gradient`'):
         evaluate(find("mse"), Call({"input": np.ones(1), "target": np.ones(1)}, {"gradient": "x"}))

@@ -137,11 +137,11 @@ def test_blocks_and_threads_change_nothing(threads, block_bytes):
 def test_sizes_that_do_not_fit_are_refused(group, at):
     with pytest.raises(InvalidCall) as refused:
         evaluate(scatter, Call({"input": X, "target": T, "group": group}))
-    assert refused.value.faults[0].at == at
+    assert refused.value.errors[0].at == at
 
 
 def test_sizes_are_an_array_of_losses_of_lists_alone():
-    assert "group" in scatter.tensors
+    assert "group" in scatter.array_names
     assert scatter.ragged == "L"
     with pytest.raises(InvalidCall, match="at `mask`"):
         evaluate(scatter, Call({"input": put(X), "target": put(T), "mask": KEPT[:, :-1]}))

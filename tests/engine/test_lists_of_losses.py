@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lossd.declaration.domain import POSITIVE, PROBABILITY, REAL, SIGN, Domain, Whole
 from lossd.engine import evaluate
 from lossd.engine.evaluate import prepare
 from lossd.errors import InvalidCall
@@ -170,7 +171,7 @@ def test_lists_without_items_are_nothing_to_average(name, empty):
         items = {key: np.zeros((3, width), array.dtype) for key, array in items.items()}
     with pytest.raises(InvalidCall) as refused:
         _ask(name, items, reduction="mean", **call)
-    assert refused.value.faults[0].at == "reduction"
+    assert refused.value.errors[0].at == "reduction"
     for _ in range(2):  # the second is of known shapes
         answer = _ask(name, items, empty="zero", **call)
         assert answer.count == 0
@@ -193,23 +194,50 @@ def test_lists_without_items_are_nothing_to_average(name, empty):
 def test_a_group_that_does_not_fit_is_refused(name, changes, at):
     with pytest.raises(InvalidCall) as refused:
         _ask(name, _items(name), **changes)
-    assert refused.value.faults[0].at == at
+    assert refused.value.errors[0].at == at
+
+
+def _forbidden(domain: Domain) -> float | None:
+    """Return a number that a domain forbids, if there is one."""
+    tried = (-1.0, 2.0, -1e9, 1e9)
+    return next((x for x in tried if domain.forbidden(np.array([x]), {}) is not None), None)
+
+
+@pytest.mark.parametrize(
+    ("domain", "number"),
+    [
+        (REAL, None),
+        (POSITIVE, -1),
+        (PROBABILITY, -1),
+        (SIGN, 2),
+        (Whole(), None),
+        (Whole(low=-5, high=5), -1e9),
+    ],
+)
+def test_a_number_out_of_a_domain_is_found_where_there_is_one(domain, number):
+    assert _forbidden(domain) == number
 
 
 @BY_LIST
 def test_an_error_names_the_item_in_the_callers_array(name):
     items = _items(name)
-    wrong = {**items, "target": items["target"].copy()}
-    wrong["target"][6] = -1
-    with pytest.raises(InvalidCall) as refused:
-        _ask(name, wrong, group=COUNTS)
-    assert refused.value.faults[0].at == "target[6]"
-    mask, padded = _mask(), {key: _padded(array) for key, array in items.items()}
+    numbers = {a.name: _forbidden(a.role.forms[0].domain) for a in LOSSES[name].arguments if a.name in items}
+    outside = {argument: number for argument, number in numbers.items() if number is not None}
+    if not outside:
+        pytest.skip("every number is allowed in all of its arguments")
+    mask = _mask()
     row, place = np.argwhere(mask)[6]
-    padded["target"][row, place] = -1
-    with pytest.raises(InvalidCall) as refused:
-        _ask(name, padded, mask=mask)
-    assert refused.value.faults[0].at == f"target[{row}][{place}]"
+    for argument, number in outside.items():
+        wrong = {**items, argument: items[argument].copy()}
+        wrong[argument][6] = number
+        with pytest.raises(InvalidCall) as refused:
+            _ask(name, wrong, group=COUNTS)
+        assert refused.value.errors[0].at == f"{argument}[6]"
+        padded = {key: _padded(array) for key, array in items.items()}
+        padded[argument][row, place] = number
+        with pytest.raises(InvalidCall) as refused:
+            _ask(name, padded, mask=mask)
+        assert refused.value.errors[0].at == f"{argument}[{row}][{place}]"
 
 
 def _workspace(name: str, counts: np.ndarray) -> int:

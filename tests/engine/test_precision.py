@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -130,3 +132,20 @@ def test_weights_are_heavy_by_their_product_and_whatever_stands_beside_nan(dtype
     assert not is_heavy([some], kind)
     assert is_heavy([some, -some, 1e3], kind)
     assert is_heavy([np.array([np.nan, 1e9], dtype)], kind)
+
+
+@pytest.mark.parametrize(
+    ("name", "arrays", "options", "expected"),
+    [
+        ("l1", ([1e308, 1e308], [0, 0]), {"reduction": ["sum", "mean"]}, 1e308),
+        ("l1", ([1e308, 1e308], [0, 0]), {"reduction": "mean", "hessian": True}, 1e308),
+        ("bce_with_logits", ([-1e308, -1e308], [1, 1]), {"reduction": "mean"}, 1e308),
+        ("mse", ([1e154, -1e154], [0, 0]), {"reduction": ["none", "mean"]}, 1e308),
+    ],
+)
+def test_a_mean_is_divided_before_it_is_rounded(
+    name: str, arrays: tuple[list[float], list[float]], options: dict[str, Any], expected: float
+) -> None:
+    call = Call(dict(zip(("input", "target"), map(np.array, arrays), strict=True)), options)
+    call = Call({key: array.astype(float) for key, array in call.arrays.items()}, options)
+    assert float(evaluate(find(name), call).loss["mean"]) == pytest.approx(expected, rel=1e-14)

@@ -18,7 +18,7 @@ FRAMES = np.zeros((4, 2, 3))
 
 
 class Refusal(NamedTuple):
-    """A call that is refused, and what the fault says."""
+    """A call that is refused, and what the error says."""
 
     loss: str
     call: dict[str, Any]
@@ -54,6 +54,18 @@ def items(**call: Any) -> dict[str, Any]:
 
 
 REFUSALS = {
+    "forms of one row": Refusal(
+        "cross_entropy", ce(input=[1.0, 2.0, 3.0], target=[2]), "target",
+        "whole numbers in [0, 3) of shape (), or numbers in [0, 1] of shape (..., 3)", "(1,)",
+    ),
+    "forms of several rows": Refusal(
+        "cross_entropy", ce(target=[[2], [1]]), "target",
+        "whole numbers in [0, 3) of shape (2,), or numbers in [0, 1] of shape (..., 3)", "(2, 1)",
+    ),
+    "another word for a choice": Refusal("mse", mse(reduction="avg"), "reduction", '"mean"', "did you mean mean?"),
+    "another word in a list": Refusal(
+        "mse", mse(reduction=["total"]), "reduction[0]", '"sum"', "did you mean sum?",
+    ),
     # names
     "unknown argument": Refusal(
         "mse", mse(inptu=[1.0]), "inptu", "an argument or setting of mse", "did you mean input",
@@ -106,7 +118,12 @@ REFUSALS = {
         "cross_entropy", {"input": np.zeros((2, 0)), "target": np.zeros((2, 0))}, "input",
     ),
     "one target too few": Refusal("cross_entropy", ce(target=[0]), "target", "(2,)", "(1,)"),
-    "other classes": Refusal("cross_entropy", ce(target=[[1.0, 0.0], [0.0, 1.0]]), "target", "C = 3"),
+    "other classes": Refusal(
+        "cross_entropy",
+        ce(target=[[1.0, 0.0], [0.0, 1.0]]),
+        "target",
+        "numbers in [0, 1] of shape (..., 3)",
+    ),
     "mask's shape": Refusal("mse", mse(mask=[True] * 3), "mask", "broadcasts to", "(3,)"),
     "sample_weight's shape": Refusal(
         "mse", mse(sample_weight=[1.0] * 3), "sample_weight", "broadcasts to", "(3,)",
@@ -200,7 +217,7 @@ REFUSALS = {
         "mse", mse(input=[1.0, NAN], check_finite=True), "input[1]", "a finite number",
     ),
     "infinite weight likewise": Refusal(
-        "mse", mse(sample_weight=[np.inf, 1.0], check_finite=True), "sample_weight[0]", "a finite number", "inf"
+        "mse", mse(sample_weight=[np.inf, 1.0], check_finite=True), "sample_weight[0]", "a finite number", "Infinity"
     ),
     "blank among the targets": Refusal(
         "ctc", ctc(targets=[[1, 0], [2, 1]]), "targets[0][1]", "other than blank, 0", "0",
@@ -240,8 +257,17 @@ REFUSALS = {
         "mse", mse(upstream=np.ones(2, complex), reduction="none"), "upstream", "real numbers", "complex128",
     ),
     "complex direction": Refusal("mse", mse(hvp=np.ones(2, complex)), "hvp", "real numbers", "complex128"),
-    "mask of floats": Refusal("mse", mse(mask=[0.5, 1.0]), "mask", "true and false", "float64"),
-    "mask of twos": Refusal("mse", mse(mask=[2, 1]), "mask", "true and false, or 1 and 0"),
+    "direction of nothing known": Refusal(
+        "mse", mse(**{"hvp.inptu": np.ones(2)}), "hvp.inptu", "an argument or setting", "did you mean hvp.input?",
+    ),
+    "Hessian of nothing known": Refusal(
+        "mse", mse(hessian="inpt"), "hessian", "one of input, target", '"inpt"; did you mean input?',
+    ),
+    "event of a fraction": Refusal(
+        "cox", {"log_h": [0.0, 1.0], "durations": [1.0, 2.0], "events": [1.0, 0.5]}, "events[1]", "1 and 0", "0.5",
+    ),
+    "mask of fractions": Refusal("mse", mse(mask=[1.0, 0.5]), "mask[1]", "true and false, or 1 and 0", "0.5"),
+    "mask of twos": Refusal("mse", mse(mask=[2, 1]), "mask[0]", "true and false, or 1 and 0"),
     "array for a number": Refusal("huber", huber(delta=[1.0]), "delta", "a number"),
     # settings and options
     "label_smoothing 1.5": Refusal(
@@ -250,20 +276,20 @@ REFUSALS = {
     "label_smoothing -0.1": Refusal("cross_entropy", ce(label_smoothing=-0.1), "label_smoothing", ">= 0", "-0.1"),
     "delta 0": Refusal("huber", huber(delta=0.0), "delta", "a number > 0", "0.0"),
     "beta negative": Refusal("smooth_l1", huber(beta=-1.0), "beta", "a number >= 0", "-1.0"),
-    "delta NaN": Refusal("huber", huber(delta=NAN), "delta", "a finite number", "nan"),
-    "setting as a string": Refusal("huber", huber(delta="1"), "delta", "a number", "str '1'"),
-    "setting as true": Refusal("huber", huber(delta=True), "delta", "a number", "bool True"),
-    "unknown reduction": Refusal("mse", mse(reduction="median"), "reduction", "'none', 'sum', 'mean'", "'median'"),
+    "delta NaN": Refusal("huber", huber(delta=NAN), "delta", "a finite number", "number NaN"),
+    "setting as a string": Refusal("huber", huber(delta="1"), "delta", "a number", 'string "1"'),
+    "setting as true": Refusal("huber", huber(delta=True), "delta", "a number", "boolean true"),
+    "unknown reduction": Refusal("mse", mse(reduction="median"), "reduction", '"none", "sum", "mean"', '"median"'),
     "no reduction": Refusal("mse", mse(reduction=[]), "reduction", "at least one name", "an empty list"),
-    "one wrong reduction": Refusal("mse", mse(reduction=["sum", "max"]), "reduction[1]", "'none', 'sum'", "'max'"),
+    "one wrong reduction": Refusal("mse", mse(reduction=["sum", "max"]), "reduction[1]", '"none", "sum"', '"max"'),
     "gradient of nothing known": Refusal(
-        "mse", mse(gradient=["inputs"]), "gradient[0]", "one of input, target", "'inputs'",
+        "mse", mse(gradient=["inputs"]), "gradient[0]", "one of input, target", '"inputs"; did you mean input?',
     ),
     "gradient of an absent argument": Refusal(
         "mse", mse(gradient=["weight"]), "gradient[0]", "one of input, target",
     ),
     "gradient of an index": Refusal(
-        "cross_entropy", ce(gradient=["target"]), "gradient[0]", "one of input", "'target'",
+        "cross_entropy", ce(gradient=["target"]), "gradient[0]", "one of input", '"target"',
     ),
     "axis out of range": Refusal("mse", mse(axis=1), "axis", "axes of the unreduced loss, which has 1", "1"),
     "axis twice": Refusal("mse", mse(axis=[0, -1]), "axis", "every axis once", "[0, -1]"),
@@ -288,10 +314,10 @@ REFUSALS = {
     # nothing to average
     "empty batch": Refusal("mse", mse(input=[], target=[]), "reduction", "something to average", "a mean"),
     "all ignored": Refusal(
-        "cross_entropy", ce(target=[-100, -100]), "reduction", "empty: 'nan' or 'zero'", "a mean",
+        "cross_entropy", ce(target=[-100, -100]), "reduction", "`empty` set to 'nan' or 'zero'", "a mean",
     ),
     "all weigh zero": Refusal(
-        "mse", mse(weight=[0.0, 0.0]), "reduction", "something to average", "all weigh zero",
+        "mse", mse(weight=[0.0, 0.0]), "reduction", "something to average", "has zero weight",
     ),
 }  # fmt: skip
 
@@ -303,23 +329,23 @@ def test_refusal_names_the_place(refusal, gradient):
     arrays = {
         name: np.asarray(value)
         for name, value in refusal.call.items()
-        if _is_array(value, name, loss.tensors)
+        if _is_array(value, name, loss.array_names)
     }
     options = {name: value for name, value in refusal.call.items() if name not in arrays}
     with pytest.raises(InvalidCall) as refused:
         evaluate(loss, Call(arrays, {"gradient": gradient} | options))
-    fault = refused.value.faults[0]
-    assert fault.at == refusal.at
-    assert refusal.expected in fault.expected
-    assert refusal.got in fault.got
-    assert str(fault) in str(refused.value)
+    detail = refused.value.errors[0]
+    assert detail.at == refusal.at
+    assert refusal.expected in detail.expected
+    assert refusal.got in detail.got
+    assert str(detail) in str(refused.value)
     assert len(str(refused.value)) < 500
 
 
 def test_every_wrong_name_is_told_at_once():
     with pytest.raises(InvalidCall) as refused:
         evaluate(find("huber"), Call({"inptu": np.zeros(1)}, {"delta": -1.0}))
-    assert {fault.at for fault in refused.value.faults} == {"input", "target", "inptu", "delta"}
+    assert {detail.at for detail in refused.value.errors} == {"input", "target", "inptu", "delta"}
 
 
 def _is_array(value: Any, name: str, tensors: frozenset[str]) -> bool:

@@ -71,11 +71,11 @@ def test_a_mask_selects_steps():
 
 
 def test_what_a_mask_leaves_out_may_be_nan_where_no_other_step_needs_it():
-    spoilt = {name: array.copy() for name, array in ARRAYS.items()}
-    for array in spoilt.values():
+    corrupted = {name: array.copy() for name, array in ARRAYS.items()}
+    for array in corrupted.values():
         array[1] = np.nan  # a row of which no step counts
-    spoilt["v_tm1"][~MASK] = np.nan
-    answer, plain = _ask("mean", spoilt, mask=MASK), _ask("mean", mask=MASK)
+    corrupted["v_tm1"][~MASK] = np.nan
+    answer, plain = _ask("mean", corrupted, mask=MASK), _ask("mean", mask=MASK)
     assert answer.loss["mean"] == plain.loss["mean"]
     for name in NAMES:
         np.testing.assert_array_equal(answer.gradient["mean"][name], plain.gradient["mean"][name])
@@ -95,10 +95,10 @@ def test_weights_and_upstream_are_of_steps():
 def test_a_discount_of_nothing_ends_an_episode():
     ended = {**ARRAYS, "discount_t": ARRAYS["discount_t"].copy()}
     ended["discount_t"][:, 1] = 0
-    spoilt = {name: array.copy() for name, array in ended.items()}
-    spoilt["r_t"][:, 2:] = np.nan
+    corrupted = {name: array.copy() for name, array in ended.items()}
+    corrupted["r_t"][:, 2:] = np.nan
     mask = np.arange(4) < 2
-    expected, found = _ask("sum", ended, mask=mask), _ask("sum", spoilt, mask=mask)
+    expected, found = _ask("sum", ended, mask=mask), _ask("sum", corrupted, mask=mask)
     assert found.loss["sum"] == expected.loss["sum"]
     for name in ("v_tm1", "r_t", "v_t"):
         np.testing.assert_array_equal(found.gradient["sum"][name], expected.gradient["sum"][name])
@@ -117,4 +117,4 @@ def test_arguments_behind_a_stop_gradient_have_derivatives_of_zero():
 def test_arrays_of_rows_alone_are_refused(name, shape):
     with pytest.raises(InvalidCall) as refused:
         _ask("none", **{name: np.ones(shape, bool if name == "mask" else float)})
-    assert refused.value.faults[0].at == name
+    assert refused.value.errors[0].at == name

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install what the tests of other languages, of the contract and of the pages need and this machine lacks: Debian's packages
-# (as root), and the pinned tools of openapi/package-lock.json. Run: sh tests/languages/install.sh
+# (as root), and the pinned tools of openapi/package-lock.json and tests/page. Run: sh tests/languages/install.sh
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 packages=
@@ -32,4 +32,6 @@ if [ -n "$packages" ]; then
     # shellcheck disable=SC2086 # one word per package
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages
 fi
-npm ci --prefix "$root/openapi" --no-audit --no-fund --ignore-scripts --loglevel=error
+for tools in openapi tests/page; do
+    npm ci --prefix "$root/$tools" --no-audit --no-fund --ignore-scripts --loglevel=error
+done

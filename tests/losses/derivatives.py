@@ -134,15 +134,15 @@ def _in_every_reduction(case: Case, names: Collection[str], kind: str, asked: An
     for reduction in ("mean", "weighted_mean"):
         with pytest.raises(InvalidCall, match=f"expected another reduction than {reduction}") as refusal:
             ask(case, reduction=reduction, **derivatives)
-        assert [fault.at for fault in refusal.value.faults] == [kind]
+        assert [detail.at for detail in refusal.value.errors] == [kind]
     return with_names(case.call, reduction=REDUCTIONS, denominator=2.5)
 
 
 def _assert_not_offered(refusal: InvalidCall, case: Case) -> None:
     """A loss may offer no Hessian-vector product, but no loss of one number against another may lack it."""
-    (fault,) = refusal.faults
-    assert fault.at.partition(".")[0] == "hvp"
-    assert "a loss and arguments that have one" in fault.expected
+    (detail,) = refusal.errors
+    assert detail.at.partition(".")[0] == "hvp"
+    assert "a loss and arguments that have one" in detail.expected
     assert case.form.roles[case.first].pattern.core, f"{case.loss.name} is pointwise and offers no hvp"
 
 

@@ -130,9 +130,9 @@ def _with_edges(role: Role, array: Array, rng: np.random.Generator, count: int) 
     values = np.array(EDGES, array.dtype)
     forbidden = role.domain.forbidden(values, {})
     allowed = values if forbidden is None else values[~forbidden]
-    spoilt = array.copy()
-    spoilt.reshape(-1)[rng.integers(0, array.size, count)] = rng.choice(allowed, count)
-    return spoilt
+    corrupted = array.copy()
+    corrupted.reshape(-1)[rng.integers(0, array.size, count)] = rng.choice(allowed, count)
+    return corrupted
 
 
 def _assert_near(actual: Answer, expected: Answer, dtype: np.dtype, bound: float) -> None:

@@ -123,7 +123,7 @@ def check_empty(case: Case) -> None:
     for name in AVERAGES:
         with pytest.raises(InvalidCall) as refused:
             ask(case, reduction=name, **nothing)
-        assert [fault.at for fault in refused.value.faults] == ["reduction"]
+        assert [detail.at for detail in refused.value.errors] == ["reduction"]
         assert np.isnan(ask(case, reduction=name, empty="nan", **nothing).loss[name])
         zero = ask(case, reduction=name, empty="zero", **nothing)
         assert zero.loss[name] == 0

@@ -87,10 +87,10 @@ def test_labels_that_need_more_frames_have_no_alignment(form, dtype):
     "leave_out", [{"sample_weight": np.array([0.0, 2.0])}, {"mask": np.array([False, True])}]
 )
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean", "weighted_mean"])
-@pytest.mark.parametrize("spoilt", [0.0, math.nan, math.inf])
-def test_a_sample_without_weight_does_not_matter(form, leave_out, reduction, spoilt):
+@pytest.mark.parametrize("corrupted", [0.0, math.nan, math.inf])
+def test_a_sample_without_weight_does_not_matter(form, leave_out, reduction, corrupted):
     frames = np.log(np.random.default_rng(0).dirichlet(np.ones(3), (4, 2)))
-    frames[1, 0, 1] += spoilt
+    frames[1, 0, 1] += corrupted
     answer = ask(frames, form=form, reduction=reduction, **REPEATED, **leave_out)
     alone = {name: value[1:] for name, value in REPEATED.items()}
     factor = 2.0 if "sample_weight" in leave_out else 1.0
@@ -114,9 +114,9 @@ def test_nan_in_a_frame_that_is_used_is_nan_and_elsewhere_nothing(form, dtype, c
     labels = labels or {"targets": np.zeros((2, 0), int), "target_lengths": [0, 0]}
     clean = ask(frames, form=form, input_lengths=[5, 3], **labels)
     for frame, symbol in np.ndindex(5, classes):
-        spoilt = frames.copy()
-        spoilt[frame, 1, symbol] = np.nan
-        answer = ask(spoilt, form=form, input_lengths=[5, 3], **labels)
+        corrupted = frames.copy()
+        corrupted[frame, 1, symbol] = np.nan
+        answer = ask(corrupted, form=form, input_lengths=[5, 3], **labels)
         assert answer.loss["none"][0] == clean.loss["none"][0]
         for found, expected in zip(derivatives(answer, form), derivatives(clean, form), strict=True):
             np.testing.assert_array_equal(found[:, 0], expected[:, 0])
@@ -127,10 +127,10 @@ def test_nan_in_a_frame_that_is_used_is_nan_and_elsewhere_nothing(form, dtype, c
 
 def test_a_log_probability_of_a_symbol_that_is_no_label_is_not_used():
     frames = np.log(np.random.default_rng(1).dirichlet(np.ones(3), (4, 1)))
-    spoilt = frames.copy()
-    spoilt[1, 0, 2] = np.nan
+    corrupted = frames.copy()
+    corrupted[1, 0, 2] = np.nan
     given = {"targets": [[1]], "input_lengths": [4], "target_lengths": [1], "form": "log_probs"}
-    clean, answer = (ask(array, **given) for array in (frames, spoilt))
+    clean, answer = (ask(array, **given) for array in (frames, corrupted))
     np.testing.assert_array_equal(answer.loss["none"], clean.loss["none"])
     for found, expected in zip(
         derivatives(answer, "log_probs"), derivatives(clean, "log_probs"), strict=True

@@ -189,6 +189,21 @@ def test_a_number_that_does_not_move_contributes_nothing(
         np.testing.assert_array_equal(function(Dual(zero, zero)).tangent, zero)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("function", "slope_times_x"),
+    [(lambda x: x / x, 0.0), (np.log, 1.0), (np.log2, 1 / np.log(2))],
+)
+def test_a_short_tangent_over_a_subnormal_number_is_finite(
+    function: Callable[[Any], Any], slope_times_x: float, dtype: type[np.floating[Any]]
+) -> None:
+    """One over that number is not: the tangent is divided by it, not multiplied with its inverse."""
+    x = np.array([8 * np.finfo(dtype).smallest_subnormal])
+    with np.errstate(all="ignore"):
+        value = function(Dual(x, x)).tangent
+    np.testing.assert_allclose(value, slope_times_x, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     "function",
     [

@@ -57,6 +57,11 @@ def _bce_with_logits(rng: np.random.Generator, limits: Any) -> Drawn:
     )
     yield Case("weights of all kinds", {"input": x, "target": t, "weight": p})
     yield Case("positive weights of all kinds", {"input": x, "target": t, "pos_weight": p})
+    x, t, p = (
+        a.reshape(-1)
+        for a in np.meshgrid([-most / 8, -(most**0.5), 30], [0.25, 0.784, 1], [0.0, 3 * least, 1.0])
+    )
+    yield Case("small positive weights of far logits", {"input": x, "target": t, "pos_weight": p})
 
 
 def _multi_quantile(rng: np.random.Generator, limits: Any) -> Drawn:

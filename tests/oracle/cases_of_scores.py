@@ -176,9 +176,7 @@ def _outgrown(case: Case, argument: str) -> Number:
 
 MARGIN = (Comparison("margin"),)
 ORACLES: dict[str, Oracle] = {
-    "soft_margin": Oracle(
-        labels.soft_margin, _signed(), bound=4, factor=lambda case: max(case.largest("input"), 1)
-    ),
+    "soft_margin": Oracle(labels.soft_margin, _signed(), bound=4),
     "hinge": Oracle(labels.hinge, _signed(), bound=2),
     "squared_hinge": Oracle(labels.squared_hinge, _signed(), bound=4),
     "hinge_embedding": Oracle(

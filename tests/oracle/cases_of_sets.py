@@ -91,7 +91,6 @@ ORACLES: dict[str, Oracle] = {
         calls=25,
         settings={"p": (1.0, 2.0, 2.0, 1.5, 3.0, 10.0)},
         comparisons=(Comparison("margin", beside=("eps",)), Comparison("lead", beside=("eps",))),
-        dual_numbers=True,
         spreads_nan=True,
         limits=(),
     ),

@@ -142,6 +142,17 @@ def _potentials(case: Case) -> float:
     return 1000 + 2 * case.largest("cost") / case.settings.get("epsilon", 0.1)
 
 
+def _earlier_discounts(case: Case) -> float:
+    """Return what the discounts of earlier steps multiply a return with, each no heavier than its type computes in."""
+    steps, largest = case.arrays["v_t"].shape[1], max(case.largest("discount_t"), 1.0)
+    return min(largest, float(np.finfo(case.dtype).eps) ** -0.5) ** (steps - 1)
+
+
+def _largest_potential(case: Case) -> float:
+    """Return as much as a potential may be: what the entropy adds to it is a multiple of epsilon, beside the costs."""
+    return case.largest("cost") + float(case.settings.get("epsilon", 0.1))
+
+
 ORACLES: dict[str, Oracle] = {
     "ranking_softmax": Oracle(formulas.ranking_softmax, _ranking_softmax, bound=6, spreads_nan=True),
     "rank_ndcg": Oracle(
@@ -157,12 +168,15 @@ ORACLES: dict[str, Oracle] = {
         _cox,
         bound=_exponents(8, "log_h"),
         calls=15,
-        dual_numbers=True,
         orders=("durations",),
         spreads_nan=True,
     ),
     "td_lambda": Oracle(
-        formulas.td_lambda, _td_lambda, bound=8, settings={"stop_target_gradients": (False,)}
+        formulas.td_lambda,
+        _td_lambda,
+        bound=8,
+        settings={"stop_target_gradients": (False,)},
+        factor=_earlier_discounts,
     ),
     "crf": Oracle(
         formulas.crf,
@@ -181,6 +195,9 @@ ORACLES: dict[str, Oracle] = {
         bound=_potentials,
         calls=3,
         settings={"iterations": (1, 2, 3)},
+        hessian_cancels=True,  # by as much as the costs outweigh epsilon
+        curvature_addends=_largest_potential,
+        dual_numbers=True,
         spreads_nan=True,
         limits=(),
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import pi
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from tests.oracle import formulas_of_labels as labels
 from tests.oracle import formulas_of_vectors as formulas
 from tests.oracle.case import Case, Drawn
+from tests.oracle.exact import MP, Number, numbers
 from tests.oracle.profiles import scaled_columns
 from tests.oracle.record import Comparison, Oracle
 
@@ -97,6 +99,13 @@ def _cosine_embedding(rng: np.random.Generator, limits: Any) -> Drawn:
                 yield Case(f"{given.name}, {target}", arrays, settings, given.kink, given.factor)
 
 
+def _inverse_lengths(case: Case) -> Number:
+    """Return what slopes of a cosine are multiplied by: one over the length of a vector."""
+    if case.settings.get("distance") != "cosine":
+        return MP.mpf(1)
+    return 1 / min(case.shortest(name) for name in ("anchor", "positive", "negative"))
+
+
 def _triplet_margin_with_distance(rng: np.random.Generator, limits: Any) -> Drawn:
     for name, x, y, kink, factor, eps in _vectors(rng, limits):
         for distance in ("euclidean", "cosine", "squared", "manhattan"):
@@ -125,6 +134,14 @@ def _giou(rng: np.random.Generator, limits: Any) -> Drawn:
     for size in (float(limits.max) / 64, float(limits.tiny) * 2**10):
         yield Case(f"times {size:.0e}", {"boxes1": one * size, "boxes2": two * size}, {"eps": 0.0})
     yield Case("far apart", {"boxes1": one, "boxes2": two + 1e3})
+
+
+def _sides_differ(case: Case) -> bool:
+    """Return whether sides of two boxes along an axis differ by a factor of 2^53, of either box in a row."""
+    with np.errstate(over="ignore"):
+        one, two = (case.arrays[name][:, 2:] - case.arrays[name][:, :2] for name in ("boxes1", "boxes2"))
+    lesser, longer = np.minimum(one, two), np.maximum(one, two)
+    return bool(((lesser > 0) & (longer / 2.0**53 >= lesser)).any())
 
 
 def _arcface(rng: np.random.Generator, limits: Any) -> Drawn:
@@ -174,10 +191,23 @@ def _shares(case: Case) -> float:
     return 1 / min(case.settings.get("temperature", 0.1), 1.0) / case.shortest("embeddings")
 
 
+def _turns_of_short_vectors(case: Case) -> Number:
+    """Return what coordinates too small for the type are multiplied with: the scale over a length and an angle."""
+    vectors, prototypes, labels = (numbers(case.arrays[k]) for k in ("embeddings", "prototypes", "labels"))
+    sines = [formulas.sine_between(x, prototypes[t]) for x, t in zip(vectors, labels, strict=True)]
+    least = min((sine for sine in sines if sine), default=MP.mpf(1))
+    return case.settings.get("scale", 64.0) / case.shortest("embeddings", "prototypes") / least
+
+
+def _is_half_a_turn(case: Case) -> bool:
+    """Return whether vectors of one number have a margin of pi, of which float64 lacks 1e-16."""
+    return case.settings.get("margin") == pi and case.arrays["embeddings"].shape[1] == 1
+
+
 MARGIN = (Comparison("margin"),)
 ORACLES: dict[str, Oracle] = {
     "multi_margin": Oracle(labels.multi_margin, _multi_margin, bound=4, comparisons=MARGIN),
-    "multilabel_margin": Oracle(labels.multilabel_margin, _multilabel_margin, bound=4, spreads_nan=True),
+    "multilabel_margin": Oracle(labels.multilabel_margin, _multilabel_margin, bound=4),
     "multilabel_soft_margin": Oracle(
         labels.multilabel_soft_margin, _multilabel_soft_margin, bound=4, calls=20
     ),
@@ -186,6 +216,7 @@ ORACLES: dict[str, Oracle] = {
         _cosine_embedding,
         bound=8,
         calls=20,
+        factor=lambda case: 1 / case.shortest("input1", "input2"),
         comparisons=MARGIN,
         dual_numbers=True,
         spreads_nan=True,
@@ -196,18 +227,29 @@ ORACLES: dict[str, Oracle] = {
         _triplet_margin_with_distance,
         bound=8,
         calls=20,
+        factor=_inverse_lengths,
         comparisons=(Comparison("margin", beside=("eps",)), Comparison("lead", beside=("eps",))),
         dual_numbers=True,
         spreads_nan=True,
         limits=(),
     ),
-    "giou": Oracle(formulas.giou, _giou, bound=24, calls=20, dual_numbers=True, spreads_nan=True),
+    "giou": Oracle(
+        formulas.giou,
+        _giou,
+        bound=24,
+        calls=20,
+        factor=lambda case: 1 / case.shortest("boxes1", "boxes2"),
+        second_swamped=_sides_differ,
+        dual_numbers=True,
+        spreads_nan=True,
+    ),
     "arcface": Oracle(
         formulas.arcface,
         _arcface,
         bound=lambda case: 8 * (1 + case.settings.get("scale", 64.0)),
         calls=20,
-        factor=lambda case: case.settings.get("scale", 64.0) / case.shortest("embeddings", "prototypes"),
+        factor=_turns_of_short_vectors,
+        swamped=_is_half_a_turn,
         dual_numbers=True,
         spreads_nan=True,
         limits=(),
@@ -219,6 +261,7 @@ ORACLES: dict[str, Oracle] = {
         calls=20,
         settings={"temperature": (1.0, 0.07, 0.5, 10.0, 1e-3, 1e4)},
         factor=_shares,
+        second_factor=lambda case: _shares(case) ** 2,
         sharpness=lambda case: 1 / case.settings["temperature"],
         hessian_cancels=True,
         dual_numbers=True,
@@ -230,7 +273,7 @@ ORACLES: dict[str, Oracle] = {
         _barlow_twins,
         bound=32,
         calls=20,
-        rows=(1, 1, 4, 3, 5),  # two items are always on a line
+        rows=(1, 2, 4, 3, 5),
         profile=scaled_columns,
         dual_numbers=True,
         spreads_nan=True,

@@ -24,6 +24,8 @@ from tests.oracle.truth import WHOLE_BATCH, shared_in, split_rows
 _STEPS = (MP.mpf(2) ** -90, MP.mpf(2) ** -110)
 # What rounding may do to an input that a comparison looks at, in units of the type.
 _WIDE = 8
+# From how many times the largest number on one stands for infinity: a sum of a row's numbers is less.
+_INFINITE = 2**20
 # Rows that are kept of one call: more than it has, so that those that stay as they are need not be computed again.
 _MOST_KNOWN = 32
 
@@ -204,6 +206,8 @@ def _turns(arrays: Numbers, settings: Numbers, limits: Any, comparisons: Compari
         numbers = [x for array in real for x in np.asarray(array[row], dtype=object).reshape(-1)]
         for setting, beside in comparisons:
             size = MP.fsum([*numbers, *(settings.get(name, 0) for name in beside), tiny], absolute=True)
+            if size > _INFINITE * MP.mpf(float(limits.max)):
+                continue  # infinity, which no rounding brings to the other side
             yield lambda step, size=size, setting=setting: (
                 arrays,
                 {**settings, setting: settings.get(setting, 0) + step * size},

@@ -13,6 +13,7 @@ from tests.oracle.exact import MP, Number
 _STEP = MP.mpf(2) ** -200  # of the smallest number of the call, or 1
 _DIGITS = 400  # more than what lies between the largest number of the call and the smallest, or 1
 _SAME = MP.mpf(10) ** -25
+_NOISE = MP.mpf(10) ** -300  # of the largest slope: far more than what so many digits leave of it
 
 
 def hessian_diagonal(
@@ -60,17 +61,40 @@ def _along(
     """Differentiate some elements of the gradient along a direction, from both sides."""
     step = _STEP * _least(arrays, settings)
     here = exact(arrays, settings)[name]
-    sides = []
-    for signed in (step, -step, step / 2):  # at a jump the last is twice the first
-        try:
-            moved = exact({**arrays, name: arrays[name] + direction * signed}, settings)[name]
-        except TypeError:  # past the end of the domain, where a logarithm is complex
-            return [None] * len(numbers)
-        sides.append([(moved[i] - here[i]) / signed for i in numbers])
+
+    def quotients(signed: Number) -> list[Number]:
+        moved = exact({**arrays, name: arrays[name] + direction * signed}, settings)[name]
+        if any(isinstance(moved[i], MP.mpc) for i in numbers):
+            raise TypeError("a square root of a negative number")
+        return [(moved[i] - here[i]) / signed for i in numbers]
+
+    try:
+        # At a jump the last is twice the first.
+        sides = list(zip(*map(quotients, (step, -step, step / 2)), strict=True))
+        fades = [True] * len(numbers)
+        if any(_differ(*of) <= step and not _agree(*of) for of in sides):
+            noise = _NOISE * max(map(abs, here), default=0) / step
+            fades = [_fade(*of, last, noise) for of, last in zip(sides, quotients(-step / 2), strict=True)]
+    except (TypeError, OverflowError):  # past the end of the domain, where a logarithm is complex
+        return [None] * len(numbers)
+    # Extrapolated, so that where the second derivative is 0 and the third jumps, as of |x|^3, it is 0.
     return [
-        a if max(abs(a - b), abs(a - c)) <= _SAME * abs(a) + step else None
-        for a, b, c in zip(*sides, strict=True)
+        2 * c - a if _agree(a, b, c) or (_differ(a, b, c) <= step and fade) else None
+        for (a, b, c), fade in zip(sides, fades, strict=True)
     ]
+
+
+def _differ(right: Number, left: Number, nearer: Number) -> Number:
+    return max(abs(right - left), abs(right - nearer))
+
+
+def _agree(right: Number, left: Number, nearer: Number) -> bool:
+    return bool(_differ(right, left, nearer) <= _SAME * abs(right))
+
+
+def _fade(right: Number, left: Number, nearer: Number, nearer_left: Number, noise: Number) -> bool:
+    """Return whether quotients shrink with the distance on both sides: those of a kink stay, those of a jump grow."""
+    return bool(abs(nearer) <= abs(right) * 3 / 4 + noise and abs(nearer_left) <= abs(left) * 3 / 4 + noise)
 
 
 def _axis(array: Any, number: int) -> Any:

@@ -18,6 +18,8 @@ MP = MPContext()
 MP.dps = 360
 Number = Any  # an mpf
 Addends = tuple[Number, ...]
+ZERO = MP.mpf(0)
+ZERO_ADDENDS: Addends = (ZERO,)
 
 
 def numbers(array: Any) -> Any:

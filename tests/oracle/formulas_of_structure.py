@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from itertools import pairwise, product
 
-from tests.oracle.exact import MP, Addends, Number, exp, times
+from tests.oracle.exact import MP, ZERO, Addends, Number, exp, times
 from tests.oracle.formulas import Truth
-
-ZERO = MP.mpf(0)
 
 
 def ranking_softmax(*, input, target) -> Truth:
@@ -175,8 +173,22 @@ def _uncancelled(addends: list[Number]) -> Addends:
 
 
 def sinkhorn(*, input, target, cost, epsilon=0.1, iterations=100) -> Truth:
-    """The gradient is that of forward differentiation: each potential is carried with its slopes by every number."""
-    a, b, eps = input, target, MP.mpf(epsilon)
+    """The gradient is that of forward differentiation: each potential is carried with its slopes by every number.
+
+    With each slope and potential comes the size of its addends: a share is an exponential of potentials and costs over
+    epsilon, and has as many rounding errors as these are large.
+    """
+    with MP.workdps(MP.dps + _digits_beside(epsilon, cost)):
+        return _sinkhorn(input, target, cost, MP.mpf(epsilon), iterations)
+
+
+def _digits_beside(epsilon, cost) -> int:
+    """Return how many digits the smallest cost is below epsilon: its exponential differs from 1 behind them."""
+    sizes = [abs(each) for row in cost for each in row if each]
+    return max(0, int(MP.log10(MP.mpf(epsilon) / min(sizes)))) if sizes else 0
+
+
+def _sinkhorn(a, b, cost, eps, iterations) -> Truth:
     here, there = range(len(a)), range(len(b))
     names = [("input", (i,)) for i in here] + [("target", (j,)) for j in there]
     names += [("cost", (i, j)) for i in here for j in there] + [("epsilon", ())]
@@ -193,7 +205,11 @@ def sinkhorn(*, input, target, cost, epsilon=0.1, iterations=100) -> Truth:
             whole = MP.fsum(terms.values())
             value = -eps * MP.log(whole)
             share = {j: term / whole for j, term in terms.items()}
-            slopes = {}
+            spread = {
+                j: 1 + (abs(other[j][0]) + abs(cost[at(i, j)[0]][at(i, j)[1]]) + abs(value)) / eps
+                for j in share
+            }
+            slopes, sizes = {}, {}
             for key in names:
                 name, place = key
                 parts = [-share[j] * other[j][1].get(key, ZERO) for j in share]
@@ -212,27 +228,44 @@ def sinkhorn(*, input, target, cost, epsilon=0.1, iterations=100) -> Truth:
                         *(share[j] * (other[j][0] - cost[at(i, j)[0]][at(i, j)[1]]) / eps for j in share),
                     ]
                 slopes[key] = MP.fsum(parts)
-            found.append((value, slopes))
+                sizes[key] = MP.fsum(
+                    [share[j] * spread[j] * other[j][2].get(key, ZERO) for j in share]
+                    + [abs(part) * max(spread.values()) for part in parts]
+                )
+            rounded = MP.fsum(
+                share[j] * (other[j][3] + abs(other[j][0]) + abs(cost[at(i, j)[0]][at(i, j)[1]]))
+                for j in share
+            )
+            found.append((value, slopes, sizes, abs(value) + rounded))
         return found
 
     def _limit(k, i, other, at, total, whole):
         row, column = at(i, k)
         return MP.exp((other[k][0] - cost[row][column]) / eps) / total / whole
 
-    f, g = [], [(ZERO, {}) for _ in there]
+    f, g = [], [(ZERO, {}, {}, ZERO) for _ in there]
     for _ in range(iterations):
         f = update(b, "target", g, lambda i, j: (i, j), here)
         g = update(a, "input", f, lambda j, i: (i, j), there)
-    slopes = {
-        key: MP.fsum([times(a[i], f[i][1][key]) for i in here] + [times(b[j], g[j][1][key]) for j in there])
-        for key in names
-    }
+
+    def added(key):
+        """Return two addends of a slope that are together as large as all of its addends."""
+        slope, size = (
+            MP.fsum([times(a[i], f[i][n][key]) for i in here] + [times(b[j], g[j][n][key]) for j in there])
+            for n in (1, 2)
+        )
+        return (slope + size) / 2, (slope - size) / 2
+
     return Truth(
-        tuple(times(a[i], f[i][0]) for i in here) + tuple(times(b[j], g[j][0]) for j in there),
+        tuple(
+            times(weight, (value + sign * size) / 2)
+            for weight, (value, _, _, size) in (*zip(a, f, strict=True), *zip(b, g, strict=True))
+            for sign in (1, -1)
+        ),
         {
-            "input": [(f[i][0], slopes["input", (i,)]) for i in here],
-            "target": [(g[j][0], slopes["target", (j,)]) for j in there],
-            "cost": [[(slopes["cost", (i, j)],) for j in there] for i in here],
-            "epsilon": (slopes["epsilon", ()],),
+            "input": [(f[i][0], *added(("input", (i,)))) for i in here],
+            "target": [(g[j][0], *added(("target", (j,)))) for j in there],
+            "cost": [[added(("cost", (i, j))) for j in there] for i in here],
+            "epsilon": added(("epsilon", ())),
         },
     )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from tests.oracle.exact import MP, Addends, Number, exp, scaled
+from tests.oracle.exact import MP, ZERO_ADDENDS, Addends, Number, exp, scaled
 from tests.oracle.formulas import Truth
-
-ZERO = (MP.mpf(0),)
 
 
 def cosine_embedding(*, input1, input2, target, margin=0.0) -> Truth:
@@ -20,7 +18,7 @@ def cosine_embedding(*, input1, input2, target, margin=0.0) -> Truth:
         {
             "input1": [scaled(slope, sign) for slope in by_1],
             "input2": [scaled(slope, sign) for slope in by_2],
-            "target": ZERO,
+            "target": ZERO_ADDENDS,
             "margin": (MP.mpf(0 if target > 0 else -sign),),
         },
     )
@@ -31,12 +29,21 @@ def _cosine(u: list[Number], v: list[Number]) -> tuple[Number, list[Addends], li
     (one, m), (other, n) = _unit(u), _unit(v)
     cosine = MP.fsum(a * b for a, b in zip(one, other, strict=True))
     if not m or not n:
-        return cosine, [ZERO] * len(u), [ZERO] * len(u)
+        return cosine, [ZERO_ADDENDS] * len(u), [ZERO_ADDENDS] * len(u)
     return (
         cosine,
         [(b / m, -cosine * a / m) for a, b in zip(one, other, strict=True)],
         [(a / n, -cosine * b / n) for a, b in zip(one, other, strict=True)],
     )
+
+
+def sine_between(u: list[Number], v: list[Number]) -> Number:
+    """Return the sine of the angle between two vectors, of which their cosine has no digits where it is nearly 1."""
+    (_, m), (_, n) = _unit(u), _unit(v)
+    if not m or not n:
+        return MP.mpf(1)
+    minors = (u[i] * v[k] - u[k] * v[i] for i in range(len(u)) for k in range(i))
+    return MP.sqrt(MP.fsum(minor * minor for minor in minors)) / m / n
 
 
 def _unit(vector: list[Number]) -> tuple[list[Number], Number]:
@@ -65,7 +72,7 @@ def triplet_margin_with_distance(
 
     near, pull, pulled = between(anchor, positive)
     far, push, pushed = between(anchor, negative)
-    aside, turned = [ZERO] * len(anchor), [ZERO] * len(anchor)
+    aside, turned = [ZERO_ADDENDS] * len(anchor), [ZERO_ADDENDS] * len(anchor)
     if swap:
         other, by_positive, by_negative = between(positive, negative)
         share = MP.mpf(1 - MP.sign(far - other - lead)) / 2
@@ -121,7 +128,7 @@ def arcface(*, embeddings, labels, prototypes, margin=0.5, scale=64.0) -> Truth:
     m, s, classes = MP.mpf(margin), MP.mpf(scale), range(len(prototypes))
     found = [_cosine(embeddings, prototype) for prototype in prototypes]
     own = found[labels][0]
-    angle = MP.acos(max(min(own, MP.mpf(1)), MP.mpf(-1)))
+    angle = MP.atan2(sine_between(embeddings, prototypes[labels]), own)
     within = angle + m <= MP.pi
     phi = MP.cos(angle + m) if within else own - m * MP.sin(m)
     by_margin = -MP.sin(angle + m) if within else -MP.sin(m) - m * MP.cos(m)
@@ -131,7 +138,7 @@ def arcface(*, embeddings, labels, prototypes, margin=0.5, scale=64.0) -> Truth:
     others = MP.fsum(o for j, o in enumerate(odds) if j != labels)
     share = [o / (1 + others) for o in odds]
     share[labels] = -others / (1 + others) * steep
-    by_s = tuple(share[j] * (found[j][0] - phi) for j in classes if j != labels) or ZERO
+    by_s = tuple(share[j] * (found[j][0] - phi) for j in classes if j != labels) or ZERO_ADDENDS
     return Truth(
         (MP.log(1 + others),),
         {
@@ -153,9 +160,9 @@ def supcon(*, embeddings, labels, temperature=0.1) -> list[Truth]:
     for i in items:
         others = [k for k in items if k != i]
         same = [j for j in others if labels[j] == labels[i]]
-        rows = [[ZERO] * len(row) for row in embeddings]
+        rows = [[ZERO_ADDENDS] * len(row) for row in embeddings]
         if not same:
-            truths.append(Truth(ZERO, {"embeddings": rows, "temperature": ZERO}))
+            truths.append(Truth(ZERO_ADDENDS, {"embeddings": rows, "temperature": ZERO_ADDENDS}))
             continue
         cosine = [found[i][k][0] for k in items]
         value, slope = [], dict.fromkeys(others, MP.mpf(0))
@@ -189,7 +196,7 @@ def barlow_twins(*, z1, z2, lambd=0.0051) -> list[Truth]:
                 for n in items:
                     slopes[name].setdefault((n, column), []).extend(scaled(by[n], slope))
     gradient = {name: [[tuple(parts[n, d]) for d in size] for n in items] for name, parts in slopes.items()}
-    return [Truth(tuple(value), {**gradient, "lambd": tuple(between) or ZERO})]
+    return [Truth(tuple(value), {**gradient, "lambd": tuple(between) or ZERO_ADDENDS})]
 
 
 def _centred(column: list[Number]) -> list[Number]:

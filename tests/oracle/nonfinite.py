@@ -39,7 +39,7 @@ class Expected(NamedTuple):
     near_by: bool
 
 
-def spoil(name: str, case: Case, rng: np.random.Generator) -> tuple[Case, str, tuple[int, ...]] | None:
+def corrupt(name: str, case: Case, rng: np.random.Generator) -> tuple[Case, str, tuple[int, ...]] | None:
     """Put NaN or an infinity in one place of one argument, if any may hold it."""
     arguments = {a.name: a.role for a in LOSSES[name].arguments}
     open_to = [
@@ -117,10 +117,12 @@ def _is_in_row(
 
 def _limit(near: Number, far: Number) -> Number | None:
     """Return the limit of a result from its values far out and farther; None where they do not tell."""
+    change, small = abs(near - far), MP.mpf(10) ** -300
+    if change <= small * abs(far):  # it does not depend on the number; it may be beyond the range by itself
+        return far
     if abs(near) > MP.mpf(10) ** 400:
         return MP.inf * MP.sign(far) if MP.sign(far) == MP.sign(near) else None
-    change, small = abs(near - far), MP.mpf(10) ** -300
-    return far if change <= small * abs(far) or (change <= small and abs(far) <= abs(near)) else None
+    return far if change <= small and abs(far) <= abs(near) else None
 
 
 def _each(

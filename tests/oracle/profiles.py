@@ -12,6 +12,13 @@ def ordinary(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np
     return np.asarray(rng.standard_normal(shape) * rng.choice([0.1, 1, 3, 30]))
 
 
+def one_long(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Draw vectors of which the first coordinate makes nearly all: their directions are nearly alike or opposite."""
+    vectors = rng.integers(-4, 5, shape) / 2 if rng.random() < 0.3 else rng.standard_normal(shape)
+    thin = 10.0 ** rng.uniform(-0.3 * np.finfo(dtype).precision, -1)
+    return np.asarray(vectors * np.where(np.arange(shape[-1] if shape else 1) == 0, 1, thin)).reshape(shape)
+
+
 def tied(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Draw halves: sums and differences are exact, and many are equal."""
     return np.asarray(rng.integers(-4, 5, shape) / 2)

@@ -13,7 +13,7 @@ from lossd.losses import LOSSES
 from tests.oracle.case import Case
 from tests.oracle.condition import Place, exact_inputs, rows_and_gradients, turned, unexplained
 from tests.oracle.exact import MP, Number
-from tests.oracle.nonfinite import FAR_DIGITS, Expected, expected, spoil, standing_in
+from tests.oracle.nonfinite import FAR_DIGITS, Expected, corrupt, expected, standing_in
 from tests.oracle.random_draw import Draw, Finding, is_close, shown
 from tests.oracle.truth import FRAMES, call_of
 
@@ -79,10 +79,10 @@ def _hold_values(
 
 def check_nonfinite(draw: Draw) -> Finding | None:
     """Hold a call with NaN or infinity in one place against what exact arithmetic says of it."""
-    spoilt = spoil(draw.name, draw.case, draw.rng)
-    if spoilt is None:
+    corrupted = corrupt(draw.name, draw.case, draw.rng)
+    if corrupted is None:
         return None
-    case, key, place = spoilt
+    case, key, place = corrupted
     options: dict[str, Any] = {"reduction": "none" if draw.rowwise else "sum", "gradient": True}
     truth = expected(draw.name, draw.exact, case, key, place)
     got = _asked(draw.name, case, options)
@@ -122,7 +122,8 @@ def _well_conditioned(
 
     answers = {(result, at): got[result][at] for result, at in wrong}
     with MP.workdps(FAR_DIGITS):
-        return list(unexplained(draw.exact, *inputs, draw.limits, answers, is_explained))
+        known = draw.limits, answers, is_explained, draw.oracle.comparisons
+        return list(unexplained(draw.exact, *inputs, *known))
 
 
 def _is_limit(found: Any, right: Number) -> bool:

@@ -49,10 +49,13 @@ class Oracle:
         profile: Draws real arguments in place of the usual ways, where answers depend on the scale of what is drawn.
         repair: Changes drawn arrays so that they are in the domain that the drawn settings leave.
         factor: What a kernel multiplies numbers with that may be too small for the type, beside weights.
+        second_factor: The same of second derivatives, where they multiply with more.
         sharpness: How often a rounding error of 1 is in an exponent, beside what the condition of the inputs adds.
+        curvature_addends: How large the addends of second derivatives are, where `formula` does not give them.
         swamped: Whether digits that decide are lost beside numbers that all results have in common: no random check.
         comparisons: What it compares.
         hessian_cancels: Whether the Hessian is a sum that cancels by more than its condition.
+        second_swamped: Whether the same holds of second derivatives alone.
         dual_numbers: Whether products are by dual numbers alone, of parts as large as the largest of the row.
         orders: Arguments that only put samples into an order, in which NaN has no place.
         has_limits: Whether infinity has a limit under a case's settings; else only NaN is tested.
@@ -74,10 +77,13 @@ class Oracle:
     profile: Profile | None = None
     repair: Callable[[dict[str, np.ndarray], Mapping[str, Any]], None] = lambda arrays, settings: None
     factor: Callable[[Case], Number] = lambda case: 1.0
+    second_factor: Callable[[Case], Number] | None = None
     sharpness: Callable[[Case], float] = lambda case: 0.0
+    curvature_addends: Callable[[Case], float] = lambda case: 0.0
     swamped: Callable[[Case], bool] = lambda case: False
     comparisons: tuple[Comparison, ...] = ()
     hessian_cancels: bool = False
+    second_swamped: Callable[[Case], bool] = lambda case: False
     dual_numbers: bool = False
     orders: tuple[str, ...] = ()
     has_limits: Callable[[Case], bool] = lambda case: True

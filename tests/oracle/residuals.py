@@ -74,7 +74,7 @@ def draw_call(name: str, rng: np.random.Generator, dtype: Any) -> Call:
             arrays[part] = (arrays[part] + 1j * magnitudes(rng, dtype, shape)).astype(
                 COMPLEX[np.dtype(dtype)]
             )
-    if "weight" in LOSSES[name].tensors and _coin(rng, 0.4):
+    if "weight" in LOSSES[name].array_names and _coin(rng, 0.4):
         arrays["weight"] = abs(magnitudes(rng, dtype, shape))
     if _coin(rng, 0.4):
         arrays["sample_weight"] = abs(magnitudes(rng, rng.choice([np.float32, np.float64]), shape))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from lossd.engine import evaluate
-from lossd.errors import InvalidCall
+from lossd.errors import InvalidCall, UnknownLoss
 from lossd.losses import LOSSES, find
 from lossd.message import Call
 from tests.oracle.alias_values import LINES, assert_given
@@ -63,7 +65,7 @@ def test_a_reduction_that_means_something_else_in_the_framework_is_refused(reduc
     """Keras' sum over a batch of 2 x 3 losses is a third of their sum."""
     with pytest.raises(InvalidCall, match=r"under the name MeanSquaredError \(mse takes every reduction\)"):
         ask("MeanSquaredError", {"input": X, "target": T}, reduction=reduction)
-    with pytest.raises(InvalidCall, match=r"expected 'sum' .*under the name reg:squarederror"):
+    with pytest.raises(InvalidCall, match=r'expected "sum" .*under the name reg:squarederror'):
         ask("reg:squarederror", {"input": X, "target": T}, reduction="mean")
 
 
@@ -93,3 +95,19 @@ def test_classes_last_are_classes_second_moved(target, gradient):
     np.testing.assert_allclose(last.loss["sum"], second.loss["sum"], rtol=1e-15)
     for name, found in last.gradient.get("sum", {}).items():
         np.testing.assert_allclose(found, np.moveaxis(second.gradient["sum"][name], 1, -1), rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("keras.losses.Huber", "did you mean Huber?"),
+        ("torch.nn.HuberLoss", "did you mean HuberLoss?"),
+        ("F.cross_entropy", "did you mean cross_entropy"),
+        ("tf.keras.losses.CategoricalCrossentropy", "call cross_entropy"),
+        ("sklearn.metrics.log_loss", "call bce"),
+        ("torch.nn.functional", "is named"),
+    ],
+)
+def test_the_last_word_of_a_framework_s_name_says_what_is_meant(name, told):
+    with pytest.raises(UnknownLoss, match=re.escape(told)):
+        find(name)

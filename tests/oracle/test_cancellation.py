@@ -75,6 +75,44 @@ def test_a_pixel_that_outweighs_its_region_has_an_exact_slope(own, other, smooth
     np.testing.assert_allclose(bend, float(-2 * slope / extent), rtol=rtol)
 
 
+@pytest.mark.parametrize("other", [[1e-10, 1.0, 6e-10], [1e-10, 1e-3, 6e-10]], ids=["all", "little"])
+@pytest.mark.parametrize("own", [[0.2, 0.3, 0.6], [1e-9, 1.0, 1e-8]], ids=["spread", "heavy"])
+@pytest.mark.parametrize("smooth", [0.0, 1e-7, 4.8e30])
+@pytest.mark.parametrize("direction", [[1.0, 0.0, -1.0], [0.0, 1.0, 0.0], [2.0, -1.0, -1.0]])
+def test_the_product_with_dices_hessian_keeps_the_digits_of_small_pixels(own, other, smooth, direction):
+    """In fractions: with D the extent and y the other array, its element i, j is ``2 (y_i + y_j - 1 + F) / D^2``."""
+    x, y, v = ([Fraction(number) for number in array] for array in (own, other, direction))
+    extent = sum(x + y) + Fraction(smooth)
+    lacking = (2 * sum(a * b for a, b in zip(x, y, strict=True)) + Fraction(smooth)) / extent
+    rows = [[2 * (a + b - lacking) / extent**2 for b in y] for a in y]
+    exact = [sum(a * b for a, b in zip(row, v, strict=True)) for row in rows]
+    parts = max(abs(sum(b * c for b, c in zip(y, v, strict=True))), abs(sum(v))) * 2 / extent**2
+    arrays = {"input": own, "target": other, "hvp": direction}
+    asked = {"smooth": smooth, "axis": 0, "reduction": "sum"}
+    found = ask("dice", np.float64, asked=asked, **arrays).hvp["sum"]["input"]
+    np.testing.assert_allclose(found, [float(e) for e in exact], rtol=1e-14, atol=1e-15 * float(parts))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_weight_takes_no_digit_of_a_subnormal_probability(dtype):
+    """That probability times a large logit is no small number."""
+    limits = np.finfo(dtype)
+    logit, small = float(limits.max) / 32, 1001 * float(limits.smallest_subnormal)
+    arrays = {"input": [[0.0, logit, 0.0]], "target": [[small, 1.0, 0.0]], "weight": [2.3, 0.0, 0.9]}
+    found = ask("cross_entropy", dtype, asked={"reduction": "none"}, **arrays).loss["none"]
+    exact = Fraction(float(dtype(2.3))) * Fraction(small) * Fraction(float(dtype(logit)))
+    np.testing.assert_allclose(found, float(exact), rtol=4 * float(limits.eps))
+
+
+def test_ctcs_weights_may_be_large_where_their_sum_is_not():
+    """`log_probs` need not be normalised: one frame of one label is minus that label's number."""
+    arrays = {"log_probs": [[[100.0, 2.0, -0.3619339466624511]]], "targets": [[2]]}
+    lengths = {"input_lengths": np.array([1]), "target_lengths": np.array([1])}
+    given = {key: np.array(value) for key, value in arrays.items()}
+    answer = evaluate(LOSSES["ctc"], Call({**given, **lengths}, {"reduction": "none"}))
+    np.testing.assert_allclose(answer.loss["none"], 0.3619339466624511, rtol=2e-16)
+
+
 def test_the_longest_coordinate_of_an_embedding_has_an_exact_slope():
     embeddings = np.array([[300, 1e-3], [1, 2], [3, -1], [1, 1]], np.float32)
     asked = {"temperature": 0.5, "gradient": True}
@@ -180,3 +218,17 @@ def test_a_label_beyond_every_signed_integer_is_told_as_it_is_or_as_the_largest(
         InvalidCall, match=r"expected whole numbers in \[0, 3\) other than blank|got 9223372036854775807"
     ):
         evaluate(LOSSES["ctc"], Call({**arrays, **lengths}, {}))
+
+
+@pytest.mark.parametrize("temperature", [0.07, 0.5])
+def test_the_slope_of_a_temperature_that_many_items_share_keeps_its_digits(temperature):
+    """It is a sum over 1500 items, each of which compares itself with all others."""
+    rng = np.random.default_rng(5)
+    arrays = {"embeddings": rng.standard_normal((1500, 8)).astype(np.float32), "labels": np.arange(1500) // 2}
+    asked = {"gradient": ["temperature"], "temperature": temperature}
+    single, double = (
+        evaluate(find("nt_xent"), Call({**arrays, "embeddings": arrays["embeddings"].astype(dtype)}, asked))
+        for dtype in (np.float32, np.float64)
+    )
+    found, true = (each.gradient["mean"]["temperature"] for each in (single, double))
+    assert found == pytest.approx(float(true), rel=2e-6)

@@ -26,7 +26,7 @@ TYPES = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64
 def ask(name: str, fused: bool = True, **given: Any) -> Answer:
     """Evaluate a loss, with its fused kernel or without."""
     loss = LOSSES[name] if fused else unfused(LOSSES[name])
-    arrays = {key: np.asarray(value) for key, value in given.items() if key in loss.tensors}
+    arrays = {key: np.asarray(value) for key, value in given.items() if key in loss.array_names}
     options = {key: value for key, value in given.items() if key not in arrays}
     return evaluate(loss, Call(arrays, {"gradient": True, "reduction": "sum", **options}))
 
@@ -119,7 +119,9 @@ def test_an_index_to_ignore_means_nothing_beside_probabilities():
     for ignored in (1, -1):
         with pytest.raises(InvalidCall) as refused:
             ask("cross_entropy", **given, ignore_index=ignored)
-        assert [(fault.at, fault.got) for fault in refused.value.faults] == [("ignore_index", str(ignored))]
+        assert [(detail.at, detail.got) for detail in refused.value.errors] == [
+            ("ignore_index", str(ignored))
+        ]
     default = ask("cross_entropy", **given, ignore_index=-100)
     assert default.loss["sum"] == ask("cross_entropy", **given).loss["sum"]
 
@@ -138,7 +140,7 @@ def test_no_rows_with_class_weights_are_nothing(name, target):
     assert answer.loss["sum"] == answer.count == answer.denominator == 0
     with pytest.raises(InvalidCall) as refused:
         ask(name, **given, **{"reduction": "mean"})
-    assert [fault.at for fault in refused.value.faults] == ["reduction"]
+    assert [detail.at for detail in refused.value.errors] == ["reduction"]
     for empty, expected in {"nan": NAN, "zero": 0.0}.items():
         answer = ask(name, **given, **{"reduction": "mean", "empty": empty})
         np.testing.assert_array_equal(answer.loss["mean"], expected)

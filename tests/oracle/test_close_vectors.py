@@ -38,6 +38,30 @@ def test_what_a_cosine_lacks_to_1_keeps_its_digits(dtype, angle):
         assert error < 8 * np.finfo(dtype).eps / angle
 
 
+@pytest.mark.parametrize(
+    ("dtype", "one", "other", "lacking"),
+    [
+        (
+            np.float32,
+            [97.73011016845703, 1.5, 0.030091935768723488],
+            [97.73011779785156, 1.4999998807907104, 0.03009193204343319],
+            2.9238362073371068e-18,
+        ),
+        (
+            np.float64,
+            [1.4562595569796368, -0.00041087336080210143, -0.0002425553777086664],
+            [1.4562595569796375, -0.00041087336080210154, -0.00024255537770866633],
+            1.0206736700636898e-38,
+        ),
+    ],
+)
+def test_the_rounded_lengths_of_unit_vectors_add_nothing(dtype, one, other, lacking):
+    """Of vectors of nearly one coordinate rounding hardly turns the direction."""
+    arrays = {"input1": np.array(one, dtype), "input2": np.array(other, dtype), "target": np.ones((), dtype)}
+    found = value("cosine_embedding", dtype, **arrays)
+    assert found == pytest.approx(lacking, rel=8 * float(np.finfo(dtype).eps), abs=0)
+
+
 @TYPES
 @ANGLES
 def test_correlations_next_to_1_keep_their_digits(dtype, angle):
@@ -64,3 +88,19 @@ def test_a_vector_next_to_its_prototype_keeps_the_slope_of_its_angle(dtype, angl
         truth = np.array([float(MP.fsum(part)) for part in exact.gradient["embeddings"]])
         error = np.abs(answer.gradient["sum"]["embeddings"][row] - truth).max() / np.abs(truth).max()
         assert error < 8 * np.finfo(dtype).eps / angle
+
+
+@TYPES
+@pytest.mark.parametrize("far", [1.0, 1e3, 1e6])
+def test_an_item_far_from_all_others_keeps_the_digits_of_its_slope(far, dtype):
+    """To move it hardly turns its dimension: its slope is as many times less than theirs as it is farther."""
+    rng = np.random.default_rng(4)
+    views = rng.standard_normal((2, 6, 3))
+    views[0, 2, 1] *= far
+    z1, z2 = views.astype(dtype)
+    answer = evaluate(
+        LOSSES["barlow_twins"], Call({"z1": z1, "z2": z2}, {"reduction": "sum", "gradient": True})
+    )
+    (truth,) = barlow_twins(z1=numbers(z1), z2=numbers(z2))
+    exact = float(MP.fsum(truth.gradient["z1"][2][1]))
+    assert abs(answer.gradient["sum"]["z1"][2, 1] - exact) <= 32 * np.finfo(dtype).eps * abs(exact)

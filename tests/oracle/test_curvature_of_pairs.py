@@ -198,3 +198,12 @@ def test_autograd_twice_says_the_same(labels, temperature):
     got = ask(case, arrays, reduction="none", hessian=True).hessian["none"]["embeddings"]
     # Relative to the addends, of the order of 1 over the temperature's square, which cancel in autograd's sums.
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-14 * (1 + abs(expected).max()) / temperature)
+
+
+def test_how_a_direction_turns_keeps_its_digits_on_the_longest_coordinate():
+    """There 1 - u^2 is the others' squares; what the squares of the similarities' slopes lose there is bounded here."""
+    embeddings = np.array([[1, 1e-6], [0.6, 0.8], [0.8, -0.6]])
+    case = Case("thin", {"embeddings": embeddings, "labels": np.array([0, 0, 1])}, {"temperature": 0.5})
+    found = ask(case, reduction="sum", hessian=True).hessian["sum"]["embeddings"][0, 0]
+    exact = second_differences(case).sum(axis=0)[0, 0]
+    assert abs(found - exact) <= 1e-12 * abs(exact)

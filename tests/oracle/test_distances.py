@@ -46,13 +46,17 @@ def exact_curvature(row: list[Any], p: float) -> list[Any]:
 
 @TYPES
 @pytest.mark.parametrize("p", [1.0, 1.5, 2.0, 3.0, 10.0, 100.0])
-def test_the_curvature_of_a_distance_is_exact(p, dtype):
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("name", ["anchor", "positive", "negative"])
+def test_the_curvature_of_a_distance_is_exact(name, swap, p, dtype):
     """Powers multiply an element's rounding by p."""
     rows = np.array([row for row in DIFFERENCES if p >= 2 or 0.0 not in row], dtype)
-    # Its own curvature is nothing beside the positive's.
-    answer = ask(rows, np.zeros_like(rows), rows + dtype(FAR), p=p, margin=9 * FAR, hessian=True)
-    limits = np.finfo(dtype)
-    for row, found in zip(numbers(rows), answer.hessian["none"]["anchor"], strict=True):
+    origin, away = np.zeros_like(rows), rows + dtype(FAR)
+    # The curvature of the other side is nothing beside that of the rows.
+    triplet = (origin, away, rows) if name == "negative" else (rows, origin, away)
+    answer = ask(*triplet, p=p, swap=swap, margin=9 * FAR, hessian=[name])
+    limits, sign = np.finfo(dtype), -1 if name == "negative" else 1
+    for row, found in zip(numbers(rows), sign * answer.hessian["none"][name], strict=True):
         for exact, value in zip(exact_curvature(row, p), found, strict=True):
             allowed = (
                 4 * (1 + p) * float(limits.eps) * abs(exact) + p / FAR + float(limits.smallest_subnormal)

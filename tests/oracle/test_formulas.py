@@ -30,7 +30,7 @@ from tests.oracle.truth import (
 
 TYPES = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
 LOSS = pytest.mark.parametrize("name", LOSSES)
-# That an overflow warns is a fault of its own: test_an_overflowing_sum_is_infinity_and_no_warning.
+# That an overflow warns is a defect of its own: test_an_overflowing_sum_is_infinity_and_no_warning.
 
 
 @LOSS

@@ -27,8 +27,8 @@ def check(
     loss = LOSSES["triplet_margin"]
     arrays = dict(zip(("anchor", "positive", "negative"), TRIPLETS.copy(), strict=True))
     case = Case("by hand", arrays, {"margin": 9.0, "p": 2.0, "eps": 0.0, "swap": False})
-    spoilt = case._replace(arrays={**arrays, "anchor": np.array([[bad, -1.0], [2.0, 1.0]])})
-    monkeypatch.setattr(random_values, "spoil", lambda *_: (spoilt, "anchor", (0, 0)))
+    corrupted = case._replace(arrays={**arrays, "anchor": np.array([[bad, -1.0], [2.0, 1.0]])})
+    monkeypatch.setattr(random_values, "corrupt", lambda *_: (corrupted, "anchor", (0, 0)))
 
     def kernel(*given: Any, **settings: Any) -> Any:
         result = loss.kernel(*given, **settings)
@@ -72,3 +72,39 @@ def test_a_list_of_one_grade_has_no_loss_whatever_its_scores():
     arrays = {"input": np.array([[0.7, np.nan]]), "target": np.array([[1, 1]])}
     answer = evaluate(LOSSES["rank_ndcg"], Call(arrays, {"gradient": True}))
     assert answer.loss["mean"] == 0
+
+
+@pytest.mark.parametrize("hessian", [False, True], ids=["fused", "kernel"])
+def test_a_score_without_a_pair_is_not_used_whatever_it_holds(hessian):
+    """No class is true in the first row, and all are in the second: NaN reaches what it is paired with, and no more."""
+    arrays = {
+        "input": np.array([[np.nan, 1.0, 2.0], [1.0, np.nan, np.inf], [np.nan, 4.0, 2.0]]),
+        "target": np.array([[-1, -1, -1], [2, 0, 1], [0, 1, -1]]),
+    }
+    answer = evaluate(
+        LOSSES["multilabel_margin"],
+        Call(arrays, {"gradient": True, "hessian": hessian, "reduction": ["none", "sum"]}),
+    )
+    np.testing.assert_array_equal(answer.loss["none"], [0, 0, np.nan])
+    reached = np.array([[False, False, False], [False, False, False], [True, False, True]])
+    np.testing.assert_array_equal(np.isnan(answer.gradient["sum"]["input"]), reached)
+    if hessian:
+        np.testing.assert_array_equal(answer.hessian["none"]["input"], np.where(reached, np.nan, 0))
+
+
+@pytest.mark.parametrize("target", [[-1, 0], [1, 0]])
+def test_a_batch_without_pairs_has_no_loss_when_fused(target):
+    call = Call({"input": np.array([[3.0, np.nan]]), "target": np.array([target])}, {"gradient": True})
+    answer = evaluate(LOSSES["multilabel_margin"], call)
+    assert answer.loss["mean"] == 0
+    assert not answer.gradient["mean"]["input"].any()
+
+
+def test_second_derivatives_are_nan_where_the_gradient_is():
+    arrays = {
+        "input": np.array([[np.nan, 1.0, 2.0]]),
+        "target": np.array([[0, 2, -1]]),
+        "hvp": np.ones((1, 3)),
+    }
+    answer = evaluate(LOSSES["multilabel_margin"], Call(arrays, {"gradient": True}))
+    np.testing.assert_array_equal(answer.hvp["mean"]["input"], answer.gradient["mean"]["input"])

@@ -16,7 +16,8 @@ from lossd.declaration.result import Result
 from lossd.losses import LOSSES
 from tests.oracle import random_calls
 from tests.oracle.case import Case
-from tests.oracle.condition import rows_and_gradients
+from tests.oracle.condition import exact_inputs, rows_and_gradients
+from tests.oracle.curvature import hessian_vector
 from tests.oracle.exact import MP
 from tests.oracle.random_calls import AT_A_TIME, check_call, check_calls, spread
 from tests.oracle.random_curvature import check_hessian
@@ -54,12 +55,30 @@ def test_a_tie_is_one_beside_rows_of_any_size() -> None:
     [
         pytest.param("triplet_margin", 5065191, id="distances to a far anchor that no float tells apart"),
         pytest.param("triplet_margin", 5083012, id="subnormal distances that no float tells apart"),
+        pytest.param("triplet_margin", 31001936, id="a far anchor in a row, infinity in another"),
+        pytest.param("nt_xent", 31009818, id="a product of parts beyond the range, of the other sign"),
         pytest.param("nt_xent", 5037302, id="a subnormal share over a temperature and a norm"),
         pytest.param("cross_entropy", 5043762, id="logits that are all 0, times a direction"),
+        pytest.param("giou", 72000108, id="kinks of equal edges whose sides add up to the same"),
+        pytest.param("sinkhorn", 95000026, id="costs that outweigh epsilon, times a direction"),
+        pytest.param("sinkhorn", 97500076, id="a cost whose exponential is 1 in all digits but the 370th"),
+        pytest.param("sinkhorn", 97700238, id="a potential of 0 from costs that are large beside it"),
+        pytest.param("sinkhorn", 97700172, id="sums of masses that differ by 1e-17, times 1e2600"),
+        pytest.param("sinkhorn", 97500250, id="slopes with infinite parts of both signs"),
     ],
 )
 def test_what_rounding_explains_is_not_found(name: str, seed: int) -> None:
     assert check_call(name, seed) is None
+
+
+def test_past_the_end_of_the_domain_there_is_no_second_derivative() -> None:
+    """A step below a mass of 0 makes the sum of exponentials negative, however small it is."""
+    cost = np.array([[6.5, 3.0, 10.5], [-15.7, -2.9, 15.8], [14.4, -15.9, -1.4]])
+    arrays = {"input": np.array([[0.0, 1.0, 0.0]]), "target": np.array([[1.0, 0.0, 0.0]]), "cost": cost[None]}
+    inputs = exact_inputs(Case("", arrays, {"epsilon": 0.1, "iterations": 2}))
+    direction = np.array([[MP.mpf(-2), MP.mpf(1), MP.mpf(-2)]], dtype=object)
+    found = hessian_vector(rows_and_gradients("sinkhorn", False), *inputs, "input", direction, range(3))
+    assert found == [None] * 3
 
 
 def test_a_curvature_may_be_nan_only_where_distances_are_0(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,9 +111,12 @@ def test_closeness_is_counted_in_the_types_own_places(dtype: type) -> None:
     assert not is_close(dtype(1 + 40 * eps), MP.mpf(1))
     assert is_close(dtype(1 + 40 * eps), MP.mpf(1), condition=10)
     assert not is_close(dtype(np.nan), MP.mpf(1))
+    assert not is_close(dtype(np.nan), MP.mpf(1), condition=MP.mpf(10) ** 30)
+    assert is_close(dtype(np.nan), MP.mpf(1), condition=MP.mpf(10) ** 400)  # nothing is known
     assert not is_close(dtype(np.inf), MP.mpf(1))
     assert is_close(dtype(np.inf), MP.mpf(10) ** 400)
     assert not is_close(dtype(-np.inf), MP.mpf(10) ** 400)
+    assert is_close(dtype(-np.inf), MP.mpf(1), condition=MP.mpf(10) ** 400)  # what cancels has either sign
     assert is_close(dtype(np.nan), MP.nan)
     assert not is_close(dtype(0), MP.nan)
 

@@ -19,6 +19,7 @@ from lossd.losses import LOSSES
 from lossd.message import Array
 from tests.conftest import whole_words
 from tests.oracle import random_calls
+from tests.oracle.case import Case
 from tests.oracle.condition import turned
 from tests.oracle.random_calls import check_call
 from tests.oracle.records import ORACLES, collected
@@ -113,3 +114,10 @@ def test_the_tests_of_one_loss_are_not_those_of_another():
         assert is_named.search(own), own
     for other in ("giou", "iou_3d", "reg:linear2", "count:reg:linear", "SmoothL1Loss", "torch.nn.L1Loss()"):
         assert not is_named.search(other), other
+
+
+def test_second_derivatives_of_boxes_are_left_out_only_where_sides_differ_by_2_to_the_53() -> None:
+    near, far, flat = (np.array([[0.0, 0.0, x, 1.0]]) for x in (2.0**52, 2.0**53, 0.0))
+    unit, swamped = np.array([[0.0, 0.0, 1.0, 1.0]]), ORACLES["giou"].second_swamped
+    found = [swamped(Case("boxes", {"boxes1": boxes, "boxes2": unit})) for boxes in (near, far, flat)]
+    assert found == [False, True, False]

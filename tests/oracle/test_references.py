@@ -149,7 +149,7 @@ def test_a_ctc_target_that_is_no_symbol_is_refused(targets, concatenated):
             target_lengths=[2],
         )
     assert caught.value.status == 422
-    assert caught.value.faults[0].at == ("targets[1]" if concatenated else "targets[0][1]")
+    assert caught.value.errors[0].at == ("targets[1]" if concatenated else "targets[0][1]")
 
 
 def test_a_ctc_symbol_past_the_targets_length_is_not_read():
@@ -198,7 +198,7 @@ def test_probabilities_that_do_not_sum_to_one_are_reported():
     with pytest.raises(InvalidCall, match="sum to 1") as caught:
         run("cross_entropy", **call, check_target="strict")
     assert caught.value.status == 422
-    assert caught.value.faults[0].at.startswith("target[1]")
+    assert caught.value.errors[0].at.startswith("target[1]")
     call["target"][1] = [0.25, 0.75]
     assert run("cross_entropy", **call, check_target="strict")[2].warnings == ()
 

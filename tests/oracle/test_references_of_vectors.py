@@ -46,7 +46,7 @@ def test_an_empty_batch_is_a_mean_over_nothing(name):
     """PyTorch returns memory that nothing was written to."""
     target = np.zeros(0, int) if name == "multi_margin" else np.zeros((0, 3), int)
     given = {"input": np.zeros((0, 3)), "target": target}
-    with pytest.raises(InvalidCall, match=r"of nothing|no element takes part"):
+    with pytest.raises(InvalidCall, match=r"over no elements"):
         run(name, reduction="mean", **given)
     got, _, _ = run(name, reduction="mean", empty="zero", **given)
     assert got == 0

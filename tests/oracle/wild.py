@@ -25,6 +25,7 @@ from tests.oracle.profiles import (
     far_logits,
     fractions,
     mixed,
+    one_long,
     one_scale,
     ordinary,
     scaled_rows,
@@ -36,6 +37,7 @@ from tests.oracle.records import ORACLES
 from tests.oracle.truth import FRAMES
 
 PROFILES: tuple[Profile, ...] = (ordinary, tied, any_size, one_scale, far_logits, mixed)
+PROFILES_OF_VECTORS = (*PROFILES, one_long)
 IGNORED = (-100, -100, 0, 1)
 
 # The length of each letter of a pattern: short, for brute force. Other letters have 1 to 3.
@@ -61,8 +63,10 @@ def draw_call(loss: Loss, rng: np.random.Generator, dtype: Any) -> Case:
     rows = int(rng.choice(oracle.rows))
     call = sample_call(loss, rng, form=form, batch=(rows,), sizes=sizes, dtype=dtype)
     profile = oracle.profile or scaled_rows
-    if not (loss.whole_batch and "D" in _letters(form)):
-        profile = PROFILES[rng.integers(len(PROFILES))]
+    of_vectors = "D" in _letters(form)
+    if not (loss.whole_batch and of_vectors):
+        profiles = PROFILES_OF_VECTORS if of_vectors else PROFILES
+        profile = profiles[rng.integers(len(profiles))]
     arrays: dict[str, np.ndarray] = {}
     with np.errstate(all="ignore"):
         for name, role in form.roles.items():

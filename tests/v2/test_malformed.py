@@ -103,7 +103,7 @@ DOCUMENTS = {
         "inputs[0].data[0]",
         "INT32, got 1.5",
     ),
-    "NaN for INT32": (inputs(tensor("a", "INT32", [1], ["NaN"])), b"", "inputs[0].data[0]", "got nan"),
+    "NaN for INT32": (inputs(tensor("a", "INT32", [1], ["NaN"])), b"", "inputs[0].data[0]", "got NaN"),
     "too large for FP32": (inputs(tensor("a", "FP32", [1], [1e39])), b"", "inputs[0].data[0]", "FP32"),
     "too large for FP16": (inputs(tensor("a", "FP16", [1], [70000])), b"", "inputs[0].data[0]", "FP16"),
     "bfloat16 in JSON": (inputs(changed(F, datatype="BF16")), b"", "inputs[0].data", "as raw bytes"),
@@ -220,8 +220,8 @@ def test_a_bad_document_is_refused_with_its_place(document, raw, at, part):
     text = json.dumps(document).encode()
     with pytest.raises((MalformedBody, InvalidCall)) as caught:
         decode_inference(text + raw, len(text) if raw else None, MANY)
-    (fault,) = caught.value.faults
-    assert fault.at == at
+    (detail,) = caught.value.errors
+    assert detail.at == at
     assert part in str(caught.value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tests.api.serving import Served
+from tests.api.serving import ROOT, Served
 
 httpclient = pytest.importorskip("tritonclient.http")
 import tritonclient.http.aio as aioclient  # noqa: E402
@@ -27,6 +28,13 @@ GRADIENT = np.array([[0.125, 0.25], [-0.25, 0.0625]], np.float32)
 def client(server: Served) -> Iterator[Any]:
     with httpclient.InferenceServerClient(f"127.0.0.1:{server.port}") as connected:
         yield connected
+
+
+def test_the_documented_code_runs(server):
+    text = (ROOT / "docs" / "open-inference.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    here = code.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
+    exec(compile(here, "docs/open-inference.md", "exec"), {})
 
 
 def given(name: str, array: np.ndarray, *, binary: bool = True, module: Any = httpclient) -> Any:
@@ -50,7 +58,11 @@ def test_health_and_metadata(client):
     assert client.is_model_ready("huber", "1")
     assert not client.is_model_ready("huber", "2")
     assert not client.is_model_ready("no such loss")
-    assert client.get_server_metadata()["extensions"] == ["binary_tensor_data"]
+    assert client.get_server_metadata()["extensions"] == [
+        "binary_tensor_data",
+        "model_configuration",
+        "statistics",
+    ]
     metadata = client.get_model_metadata("huber")
     assert metadata["platform"] == "lossd"
     assert [entry["name"] for entry in metadata["inputs"]] == ["input", "target", "weight"]
@@ -285,10 +297,9 @@ REFUSED = {
         "501",
         "a call that lossd has",
     ),
-    "configuration": (lambda c: c.get_model_config("mse"), "501", "a call that lossd has"),
-    "statistics": (lambda c: c.get_inference_statistics("mse"), "501", "a call that lossd has"),
-    "all statistics": (lambda c: c.get_inference_statistics(), "501", "a call that lossd has"),
-    "repository": (lambda c: c.get_model_repository_index(), "501", "a call that lossd has"),
+    "loading": (lambda c: c.load_model("mse"), "501", "a call that lossd has"),
+    "configuration of no loss": (lambda c: c.get_model_config("mes"), "404", "mse"),
+    "statistics of no version": (lambda c: c.get_inference_statistics("mse", "2"), "404", "version 1"),
     "trace": (lambda c: c.get_trace_settings("mse"), "501", "a call that lossd has"),
     "logging": (lambda c: c.get_log_settings(), "501", "a call that lossd has"),
     "a late answer": (lambda c: c.infer("mse", both(), timeout=1), "504", "deadline"),

@@ -16,7 +16,7 @@ def assert_refused(media_type, body, at, message, *, error=MalformedBody, limits
     with pytest.raises(error) as caught:
         CODECS[media_type].decode_call(body, TENSORS, limits)
     assert type(caught.value) is error
-    place = caught.value.faults[0].at
+    place = caught.value.errors[0].at
     assert place.startswith(at) if at == "byte" else place == at
     assert message in str(caught.value)
     assert len(str(caught.value)) < 400

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from lossd.errors import BodyTooLarge, LossdError, MalformedBody
 from lossd.wire.content_encoding import ENCODINGS, compress, decompress
+from lossd.wire.unpacked_size import unpacked_size
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -41,6 +42,31 @@ def test_what_others_compress_is_read(encoding, content):
 @given(parts=st.lists(st.binary(max_size=50), min_size=1))
 def test_what_we_compress_is_read(encoding, parts):
     assert READERS[encoding](b"".join(compress(parts, encoding))) == b"".join(parts)
+
+
+@every_encoding
+@pytest.mark.parametrize("content", [b"", TEXT, bytes(5 << 20), NOISE, NOISE[:1000] * 3000], ids=len)
+def test_a_size_is_foretold_without_unpacking_and_never_too_small(encoding, content):
+    whole, streamed = WRITERS[encoding](content), b"".join(compress([content], encoding))
+    assert unpacked_size(memoryview(whole), encoding) >= len(content) <= unpacked_size(streamed, encoding)
+    if encoding != "deflate":
+        assert unpacked_size(whole, encoding) == len(content)
+        assert unpacked_size(streamed, encoding) <= len(content) + (
+            1 << 18
+        )  # of zstd, the rest of its blocks
+
+
+@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize("size", [1, 255, 256, 300, 70_000, 1 << 20])
+def test_a_size_is_read_from_every_header_of_zstd(single, size):
+    options = {zstd.CompressionParameter.content_size_flag: single}
+    assert size <= unpacked_size(zstd.compress(bytes(size), options=options), "zstd") <= size + (1 << 18)
+
+
+@every_encoding
+def test_a_size_of_no_stream_is_foretold_too(encoding):
+    for junk in (b"", b"a", b"\x28\xb5\x2f\xfd", NOISE[:100], b"\x28\xb5\x2f\xfd\x00\x58" + bytes(10_000)):
+        assert unpacked_size(junk, encoding) >= 0
 
 
 @every_encoding

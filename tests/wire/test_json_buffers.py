@@ -77,7 +77,7 @@ def _list(items):
 
 @st.composite
 def regular(draw):
-    """Draw nested lists of one shape, and perhaps spoil one place in them."""
+    """Draw nested lists of one shape, and perhaps corrupt one place in them."""
     shape = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
     leaves = [draw(st.sampled_from(NUMBERS)) for _ in range(int(np.prod(shape)))]
     if draw(st.booleans()):
@@ -230,7 +230,7 @@ def test_threads_decode_side_by_side():
         values = rng.normal(size=(int(rng.integers(1, 200)), 3))
         target = [1, [2]] if seed % 7 == 0 else [1, 2]
         body = LONG + orjson.dumps({"input": values.tolist(), "target": target})
-        if seed % 7 == 0:  # an error among the others must not spoil their parser
+        if seed % 7 == 0:  # an error among the others must not corrupt their parser
             with pytest.raises(LossdError):
                 JSON.decode_call(body, TENSORS)
         else:

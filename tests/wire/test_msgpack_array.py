@@ -29,7 +29,7 @@ NOT_ARRAYS = {
     "no data": (b"\x81\xa5input\x81\xa5dtype\xa4int8", "input", "got dtype"),
     "another field": (b"\x81\xa5input\x81\xa1x\x01", "input", "got x"),
     "a string": (b"\x81\xa5input\xa1x", "input", 'got the string "x"'),
-    "bytes without a dtype": (b"\x81\xa5input\xc4\x01x", "input", "a value of type bytes"),
+    "bytes without a dtype": (b"\x81\xa5input\xc4\x01x", "input", "got raw bytes"),
     "an extension in a list": (b"\x81\xa5input\x92\x01\xd4\x05a", "input[1]", "a number, got an extension type"),
     "a wrong timestamp in a list": (b"\x81\xa5input\x91\xd7\xff" + b"\xff" * 8, "input[0]", "an extension type"),
     "nil in a list": (b"\x81\xa5input\x92\x01\xc0", "input[1]", "a number, got nil"),

@@ -15,6 +15,7 @@ from lossd.errors import BodyTooLarge, LossdError
 from lossd.message import Call
 from lossd.wire import CODECS, DecodeLimits
 from lossd.wire.tensor import DTYPES
+from lossd.wire.unpacked_size import inflated_size
 from tests.wire.array_cases import FLOATS, ONE_MINUS_TWO, archive, deflated, member, npy, single
 from tests.wire.json_cases import TENSORS
 from tests.wire.refusal import LIMITS, assert_refused
@@ -150,3 +151,19 @@ def test_a_member_written_to_a_stream_is_read_although_its_local_header_knows_no
     np.savez_compressed(pipe, a=np.arange(9.0))
     assert pipe.getvalue()[6] & 8, "the sizes should stand behind the data"
     assert_same(dict(CODEC.decode_call(pipe.getvalue(), TENSORS).arrays), {"a": np.arange(9.0)})
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_the_size_of_what_is_deflated_is_known_before_it_is_inflated(count):
+    arrays = {f"array_{number}": np.zeros(1000 + number) for number in range(count)}
+    stored, packed = io.BytesIO(), io.BytesIO()
+    np.savez(stored, **arrays)
+    np.savez_compressed(packed, **arrays)
+    with zipfile.ZipFile(packed) as read:
+        expected = sum(entry.file_size for entry in read.infolist())
+    assert inflated_size(packed.getvalue()) == expected
+    assert inflated_size(stored.getvalue()) == 0
+    # Where it is no archive, its reader says so.
+    for cut in range(100):
+        assert inflated_size(packed.getvalue()[:cut]) == 0
+    assert inflated_size(b"PK" * 1000) == 0

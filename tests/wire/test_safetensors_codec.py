@@ -35,7 +35,7 @@ def two(first: bytes, second: bytes, names=(b"a", b"b")) -> bytes:
 
 MANY = b"{%s}" % b",".join(b'"%d":0' % index for index in range(257))
 
-# name -> body, the first fault's place, a part of its message
+# name -> body, the place of the first error, a part of its message
 SAFETENSORS = {
     "empty": (b"", "byte 0", "got 0 bytes"),
     "seven bytes": (b"\0" * 7, "byte 0", "expected 8 bytes with the length of the header, got 7 bytes"),

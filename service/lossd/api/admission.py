@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lossd.api.budget import Budget, Holding
+from lossd.api.connections.head import REFUSED
 from lossd.api.eager import Pending, start
 from lossd.api.exchange import SCOPE_KEY, Exchange
-from lossd.api.head import MALFORMED
-from lossd.errors import BodyTimeout, BodyTooLarge, HeadTooLarge, Overloaded
+from lossd.api.negotiation import format_name
+from lossd.api.queue import Queue, Work
+from lossd.errors import BodyTimeout, BodyTooLarge
 from lossd.settings import Settings
+
+# Share of `Budget.most` that may be kept for the threads, whatever the calls before needed.
+_MOST_RESERVED = 0.25
 
 
 class AdmissionControl:
     """Refuse a body by what it claims before it is read, and hold it to the limits while it comes."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, queue: Queue, budget: Budget) -> None:
         self.app = app
         self.settings = settings
-        self.in_flight = 0
-        self.lock = threading.Lock()  # what a call needs is known in a thread of the pool
+        self.queue = queue
+        self.budget = budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with a guarded ``receive``."""
@@ -30,59 +35,62 @@ class AdmissionControl:
             await self.app(scope, receive, send)
             return
         exchange: Exchange = scope[SCOPE_KEY]
-        if error := scope.get(MALFORMED):
-            exchange.body_pending = isinstance(error, HeadTooLarge)  # the caller may be sending yet
+        if error := scope.get(REFUSED):
+            exchange.body_pending = True  # the caller may be sending yet: the connection closes
             raise error
         claimed = int(exchange.headers.get(b"content-length", b"0"))
         exchange.body_pending = claimed > 0 or b"transfer-encoding" in exchange.headers
         if not exchange.body_pending:
             await self.app(scope, receive, send)
             return
-        admission = _Admission(self, scope, receive)
+        self.check_size(claimed)
+        if not 0 < claimed <= self.settings.inline_body_bytes:
+            packed = b"content-encoding" in exchange.headers  # whose size tells nothing
+            format = "" if packed else format_name(exchange.headers.get(b"content-type", b""))
+            exchange.cost = self._admit_large(claimed, format)
+        holding = exchange.holding = Holding(self.budget)
         try:
-            admission.reserve_body(claimed)
-            exchange.reserve = admission.reserve
-            await self.app(scope, admission.receive, send)
+            await self.app(scope, _Admission(self, scope, receive, holding).receive, send)
         finally:
-            admission.release()
+            holding.keep(0)
+            if exchange.cost is not None:
+                exchange.cost.end()
+
+    def _admit_large(self, claimed: int, format: str) -> Work:
+        """Refuse a large call before its body is read, if it would wait too long or leave no room to compute.
+
+        Raises:
+            Overloaded: It would.
+        """
+        queue, budget = self.queue, self.budget
+        needs = claimed * queue.forecast.pace(format)
+        queue.check(needs)
+        reserved = min(queue.bytes_to_reserve(format, claimed), budget.most * _MOST_RESERVED)
+        expected = claimed + queue.bytes_to_come + reserved
+        if (queue.arriving or queue.waiting) and expected > budget.most - budget.held:
+            raise queue.refusal(needs, "bodies on their way leave no room to compute")
+        return Work(queue, format, claimed)
+
+    def check_size(self, size: int) -> None:
+        """Refuse a body that is too large.
+
+        Raises:
+            BodyTooLarge: It is.
+        """
+        if size > self.settings.max_body_bytes:
+            raise BodyTooLarge(f"expected a body of at most {self.settings.max_body_bytes} bytes, got {size}")
 
 
 class _Admission:
-    """One request with a body: what it has reserved, and how its body is received within the limits."""
+    """One request with a body, and how that is received within the limits."""
 
-    def __init__(self, control: AdmissionControl, scope: Scope, receive: Receive) -> None:
+    def __init__(self, control: AdmissionControl, scope: Scope, receive: Receive, holding: Holding) -> None:
         self.control = control
         self.settings = control.settings
         self.scope = scope
         self.exchange: Exchange = scope[SCOPE_KEY]
         self.unlimited_receive = receive
-        self.body_bytes = 0
-        self.reserved = 0
-
-    def reserve(self, size: int) -> None:
-        """Count bytes among those in flight, until the request ends.
-
-        Raises:
-            Overloaded: There are too many already.
-        """
-        control = self.control
-        with control.lock:
-            if control.in_flight + size > self.settings.max_in_flight_bytes:
-                raise Overloaded("the limit on bytes in flight is reached; retry later")
-            control.in_flight += size
-            self.reserved += size
-
-    def release(self) -> None:
-        """Count what the request reserved no more."""
-        with self.control.lock:
-            self.control.in_flight -= self.reserved
-
-    def reserve_body(self, size: int) -> None:
-        """Reserve as many bytes as the body is known to have."""
-        if size > self.settings.max_body_bytes:
-            raise BodyTooLarge(f"expected a body of at most {self.settings.max_body_bytes} bytes, got {size}")
-        self.reserve(size - self.body_bytes)
-        self.body_bytes = size
+        self.holding = holding
 
     async def receive(self) -> Message:
         """Receive the next message of the request, held to the limits while its body comes."""
@@ -92,22 +100,36 @@ class _Admission:
         message = start(self.unlimited_receive())
         if isinstance(message, Pending):
             message = await self._in_time(message)
-        exchange.bytes_in += len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        exchange.bytes_in += size
         exchange.body_pending = message.get("more_body", False)
-        if MALFORMED in self.scope:
-            raise self.scope[MALFORMED]
-        if exchange.bytes_in > self.body_bytes:
-            self.reserve_body(exchange.bytes_in)
+        if exchange.cost is not None:
+            exchange.cost.arrive(size)
+        if REFUSED in self.scope:
+            raise self.scope[REFUSED]
+        self.control.check_size(exchange.bytes_in)
+        self.holding.take(size)
         return message
 
     async def _in_time(self, part: Pending[Message]) -> Message:
-        """Await the next part of a body, within the longest silence and the longest request."""
-        left = self.exchange.started + self.settings.request_timeout_seconds - time.perf_counter()
-        seconds = min(self.settings.body_timeout_seconds, left)
+        """Await the next part of a body, within the longest silence and the deadline, and at the least rate."""
+        settings, exchange = self.settings, self.exchange
+        passed = time.perf_counter() - exchange.started
+        if passed > settings.body_timeout_seconds and exchange.bytes_in < passed * settings.min_transfer_rate:
+            raise BodyTimeout(f"expected a body at {settings.min_transfer_rate} bytes/s or more, got less")
+        # A route that reads no call sets no deadline: its body gets the server's longest time.
+        longest = min(settings.request_timeout_seconds, exchange.deadline - exchange.started)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(min(settings.body_timeout_seconds, longest - passed)):
                 return await part
         except TimeoutError:
-            raise BodyTimeout(
-                f"expected the next part of the body within {max(seconds, 0):g} s, got nothing"
-            ) from None
+            raise _late(settings.body_timeout_seconds, longest, passed) from None
+
+
+def _late(silence: float, longest: float, passed: float) -> BodyTimeout:
+    """Return the error of a body that was silent for too long, or had not ended after the longest time."""
+    if silence < longest - passed:
+        return BodyTimeout(f"expected the next part of the body within {silence:g} s, got nothing")
+    return BodyTimeout(
+        f"expected the whole body within {longest:g} s (Request-Timeout or the server's limit), got a part"
+    )

@@ -1,6 +1,12 @@
-"""Receives bodies: each byte is copied once, into one buffer."""
+"""Receives bodies: arrays into one buffer, text as pieces that are joined at the end.
+
+A buffer that grows with its body would be moved many times where several bodies come at once: of 3.4 MB, 30 MB of new
+pages, a fifth of the call.
+"""
 
 from __future__ import annotations
+
+import asyncio
 
 import numpy as np
 from starlette.types import Message, Receive
@@ -9,9 +15,11 @@ from lossd.api.exchange import CallerGone
 from lossd.errors import malformed
 
 ALIGNMENT = 64  # what the widest vector instructions like
+_LEAST_PIECE = 4096  # bytes of a piece from which its object is small beside it
+_LONG = 1 << 20  # bytes of text that the event loop does not copy itself, at up to 2 ns each
 
 
-async def read_text(receive: Receive, claimed: int | None) -> bytes | bytearray:
+async def read_text(receive: Receive, claimed: int | None) -> bytes:
     """Receive a whole body that is text; ``claimed`` is its Content-Length where the caller gave one.
 
     Raises:
@@ -19,20 +27,22 @@ async def read_text(receive: Receive, claimed: int | None) -> bytes | bytearray:
         MalformedBody: The body is not as long as was claimed.
     """
     part, more = _part(await receive())
-    if not more:
-        return part
-    body = bytearray(part)
+    pieces = [part]
     while more:
         part, more = _part(await receive())
-        body += part
-    if claimed is not None and len(body) != claimed:
-        raise malformed("", f"a body of {claimed} bytes", len(body))
-    return body
+        if len(pieces[-1]) < _LEAST_PIECE:
+            pieces[-1] += part
+        else:
+            pieces.append(part)
+    size = sum(map(len, pieces))
+    if claimed is not None and size != claimed:
+        raise malformed("", f"a body of {claimed} bytes", size)
+    if size <= _LONG:
+        return b"".join(pieces)
+    return await asyncio.get_running_loop().run_in_executor(None, b"".join, pieces)
 
 
-async def read_arrays(
-    receive: Receive, claimed: int | None, *, aligned: int = 0
-) -> bytes | bytearray | memoryview:
+async def read_arrays(receive: Receive, claimed: int | None, *, aligned: int = 0) -> bytes | memoryview:
     """Receive a whole body in which arrays may be viewed where they lie.
 
     Where the body needs a buffer of its own, its byte number ``aligned`` lies at an address that is a multiple

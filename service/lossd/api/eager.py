@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 class Pending(Generic[Result]):
-    """The rest of an awaitable that has come to its first wait."""
+    """An awaitable that was started, and is suspended at its first wait."""
 
     def __init__(self, steps: Generator[Any, Any, Result], waits_for: Any) -> None:
         self._steps = steps

@@ -6,18 +6,34 @@ of it. Nearly every HTTP client says that it accepts gzip, and arrays as bytes h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
-from lossd.api.negotiation import HeaderCache, preferences
+from lossd.api.header_cache import HeaderCache
+from lossd.api.negotiation import preferences
 from lossd.errors import UnsupportedMediaType, excerpt
 from lossd.wire import ENCODINGS, Body
+from lossd.wire.codec import Reserve
 from lossd.wire.content_encoding import decompress
+from lossd.wire.unpacked_size import unpacked_size
 
-Unpack = Callable[[Body, int], Body]
+
+@dataclass(frozen=True, slots=True)
+class Unpack:
+    """How a body of one content encoding is unpacked."""
+
+    encoding: str
+
+    def __call__(self, body: Body, largest: int, reserve: Reserve) -> Body:
+        """Return the body, which must not have more bytes than the largest; each is reserved."""
+        return decompress(body, self.encoding, largest, reserve)
+
+    def size(self, body: Body) -> int:
+        """Return how many bytes it will have, or more, before it is unpacked."""
+        return unpacked_size(body, self.encoding)
 
 
 def unpacking(content_encoding: bytes) -> Unpack | None:
-    """Return how to unpack a body to at most so many bytes, None where it is not packed.
+    """Return how to unpack a body; None where it is not packed.
 
     Raises:
         UnsupportedMediaType: Nothing unpacks that encoding.
@@ -28,11 +44,11 @@ def unpacking(content_encoding: bytes) -> Unpack | None:
     if name not in ENCODINGS:
         possible = " or ".join(ENCODINGS)
         raise UnsupportedMediaType(f"expected Content-Encoding: {possible}, got {excerpt(name)}")
-    return lambda body, largest: decompress(body, name, largest)
+    return Unpack(name)
 
 
 def answer_encoding(accept_encoding: bytes) -> str | None:
-    """Return the encoding that the caller likes best, None where he likes none more than none at all."""
+    """Return the encoding that the caller prefers; None where it prefers an answer that is not encoded."""
     return _ANSWER_ENCODINGS[accept_encoding]
 
 

@@ -6,64 +6,103 @@ method.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from starlette.types import Receive, Scope, Send
 
-from lossd.api.body import read_arrays, read_text
 from lossd.api.dispatch import Dispatcher
-from lossd.api.encoding import Unpack, answer_encoding, unpacking
 from lossd.api.exchange import SCOPE_KEY, Exchange
-from lossd.api.negotiation import answer_codec, request_codec
+from lossd.api.incoming import Incoming, as_written, decode_limits, receive_body
+from lossd.api.negotiation import CALLS
+from lossd.api.sending import retained, send_answer
 from lossd.declaration.loss import Loss
+from lossd.engine import (
+    Checkpoint,
+    CostLimits,
+    Prepared,
+    PreparedPart,
+    compute,
+    compute_part,
+    prepare,
+    prepare_part,
+)
+from lossd.engine.cost import Estimate
+from lossd.errors import NotAcceptable
 from lossd.losses import find
 from lossd.message import Answer, Call
 from lossd.settings import Settings
-from lossd.wire import Body, Codec, DecodeLimits, Parts
-from lossd.wire.content_encoding import compress
+from lossd.wire import COMBINATION_CODECS, Codec, Parts
 from lossd.wire.query import with_query
 
 PREFIX = "/v1/losses/"
-_SLICE = 1 << 18
 
 
 @dataclass(slots=True)
-class _EvaluationJob:
+class EvaluationJob:
     """One call in the formats that its headers name."""
 
     loss: Loss
-    exchange: Exchange
-    body: Body
+    incoming: Incoming[Codec]
     query: bytes
-    reads: Codec
-    writes: Codec
-    unpack: Unpack | None
-    decode_limits: DecodeLimits
-    compress_from_bytes: int
     call: Call = field(init=False)
+    prepared: Prepared | PreparedPart = field(init=False)
+
+    @property
+    def exchange(self) -> Exchange:
+        """The request."""
+        return self.incoming.exchange
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether the body is text."""
+        return self.incoming.reads.is_text
+
+    @property
+    def answers_in_text(self) -> bool:
+        """Whether the answer is text."""
+        return self.incoming.writes.is_text
 
     @property
     def body_bytes(self) -> int | None:
-        return None if self.unpack or self.reads.is_compressed else len(self.body)
+        """Size of the body; None if it is compressed."""
+        return self.incoming.body_bytes
 
-    def decode(self) -> Call:
-        names, limits = self.loss.tensors, self.decode_limits
-        body = self.unpack(self.body, limits.max_bytes) if self.unpack else self.body
-        call = self.reads.decode_call(body, names, limits)
+    @property
+    def hidden_seconds(self) -> float:
+        """About how long it takes to read what the size of the body does not show."""
+        return self.incoming.hidden_seconds
+
+    def decode(self, checkpoint: Checkpoint) -> int:
+        """Read the call from its body and its query; return how many numbers its arrays have."""
+        incoming, names, limits = self.incoming, self.loss.array_names, self.incoming.decode_limits
+        call = incoming.reads.decode_call(incoming.unpacked(), names, limits)
         if self.query:
             call = with_query(call, self.query, names, limits)
         # Nobody else has the body: what may be written in it, the engine may write over.
         self.call = Call(call.arrays, call.options, owned=True)
-        return self.call
+        return sum([array.size for array in call.arrays.values()])
 
-    def encode(self, answer: Answer) -> tuple[Parts, str | None]:
+    def prepare(self, limits: CostLimits, checkpoint: Checkpoint) -> Estimate:
+        """Find out what the call costs."""
+        is_part = self.call.options.get("partial") is not None
+        if is_part and not self.incoming.writes.holds_options:
+            possible, got = " or ".join(COMBINATION_CODECS), self.incoming.writes.media_type
+            raise NotAcceptable(
+                f"expected an Accept header that prefers {possible}, as parts need, got {got}"
+            )
+        self.prepared = (prepare_part if is_part else prepare)(self.loss, self.call, limits=limits)
+        return as_written(self.prepared.estimate, self.incoming.writes, self.call)
+
+    def compute(self, threads: int, checkpoint: Checkpoint) -> Answer:
+        """Compute the answer."""
+        if isinstance(self.prepared, PreparedPart):
+            return compute_part(self.prepared, threads, checkpoint)
+        return compute(self.prepared, threads, checkpoint)
+
+    def encode(self, answer: Answer, checkpoint: Checkpoint) -> tuple[Parts, str | None]:
         """Return the body of the answer, and its content encoding: it is compressed where that pays."""
-        parts = self.writes.encode_answer(answer, self.call)
-        if not self.writes.is_text or sum(map(len, parts)) < self.compress_from_bytes:
-            return parts, None
-        encoding = answer_encoding(self.exchange.headers.get(b"accept-encoding", b""))
-        return (parts, None) if encoding is None else (compress(parts, encoding), encoding)
+        parts = self.incoming.writes.encode_answer(answer, self.call, checkpoint)
+        return self.incoming.packed(parts, checkpoint)
 
 
 class EvaluationEndpoint:
@@ -72,58 +111,22 @@ class EvaluationEndpoint:
     def __init__(self, settings: Settings, dispatcher: Dispatcher) -> None:
         self.settings = settings
         self.dispatcher = dispatcher
-        self.decode_limits = DecodeLimits(
-            max_elements=settings.max_elements,
-            max_depth=settings.max_depth,
-            max_bytes=settings.max_body_bytes,
-        )
+        self.decode_limits = decode_limits(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call: choose its formats, receive its body, and send what it comes to."""
         exchange: Exchange = scope[SCOPE_KEY]
-        headers = exchange.headers
-        loss = find(scope["path"][len(PREFIX) :])
-        exchange.loss = loss.name
-        reads = request_codec(headers.get(b"content-type", b""))
-        packed = headers.get(b"content-encoding")
-        unpack = unpacking(packed) if packed else None
-        writes = answer_codec(headers.get(b"accept", b""), reads.media_type)
-        exchange.set_deadline(self.settings.request_timeout_seconds)
-        claimed = headers.get(b"content-length")
-        read = read_text if reads.is_text else read_arrays
-        job = _EvaluationJob(
-            loss,
-            exchange,
-            await read(receive, int(claimed) if claimed is not None else None),
-            scope["query_string"],
-            reads,
-            writes,
-            unpack,
-            self.decode_limits,
-            self.settings.compress_from_bytes,
-        )
+        job = await self.read_job(scope, receive, find(scope["path"][len(PREFIX) :]))
         parts, encoding = await self.dispatcher.dispatch(job, receive)
-        if encoding is None:
-            await send_answer(send, writes.media_type, parts)
-        else:
-            await send_answer(send, writes.media_type, parts, (b"content-encoding", encoding.encode()))
+        packing = () if encoding is None else ((b"content-encoding", encoding.encode()),)
+        writes = job.incoming.writes
+        media_type, kept = writes.media_type, 0 if writes.is_text else retained(job.call)
+        del job  # and the body, which might stay for as long as the caller reads
+        await send_answer(send, exchange, media_type, parts, *packing, kept=kept)
 
-
-async def send_answer(send: Send, media_type: str, parts: Parts, *more: tuple[bytes, bytes]) -> None:
-    """Send the parts of a body one after the other; ``more`` are its headers besides type and length."""
-    size = sum(map(len, parts))
-    headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % size), *more]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    *pieces, last = parts if size <= _SLICE else _sliced(parts)
-    for piece in pieces:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": last})
-
-
-def _sliced(parts: Parts) -> Iterator[bytes | bytearray | memoryview]:
-    """Yield views of at most `_SLICE` bytes: asyncio's own loop copies what it cannot send at once."""
-    for part in parts:
-        if len(part) <= _SLICE:
-            yield part
-        else:
-            yield from (memoryview(part)[start : start + _SLICE] for start in range(0, len(part), _SLICE))
+    async def read_job(self, scope: Scope, receive: Receive, loss: Loss) -> EvaluationJob:
+        """Choose the formats of a call, and receive its body."""
+        exchange: Exchange = scope[SCOPE_KEY]
+        exchange.loss = loss.name
+        incoming = await receive_body(exchange, receive, CALLS, self.decode_limits, self.settings)
+        return EvaluationJob(loss, incoming, scope["query_string"])

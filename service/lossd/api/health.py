@@ -9,19 +9,25 @@ import threading
 from collections.abc import AsyncIterator
 from types import FrameType
 
-from lossd.errors import Overloaded
+from lossd.errors import Draining
 
 
 class Health:
-    """Remembers whether the server is on its way out."""
+    """How busy the server is, and whether it is about to stop.
+
+    Attributes:
+        draining: It is about to stop.
+        in_flight: Requests that have begun and not ended.
+    """
 
     def __init__(self) -> None:
         self.draining = False
+        self.in_flight = 0
 
     def refuse_if_draining(self) -> None:
-        """Raise Overloaded once the server is about to stop."""
+        """Raise Draining once the server is about to stop."""
         if self.draining:
-            raise Overloaded("expected a server that stays, got one that is shutting down")
+            raise Draining("this server is shutting down; send new requests to another one")
 
 
 @contextlib.asynccontextmanager

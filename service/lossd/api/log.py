@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,6 +15,10 @@ import structlog
 from structlog.typing import EventDict
 
 from lossd.settings import Settings
+
+SELDOM = frozenset({"opentelemetry", "lossd.tls"})
+"""Loggers, or packages of them, that may repeat what they say with each call: one line of each in `SELDOM_SECONDS`."""
+SELDOM_SECONDS = 60.0
 
 _CONSOLE = structlog.dev.ConsoleRenderer(colors=False)
 
@@ -40,7 +45,9 @@ def is_text(settings: Settings, stream: IO[Any]) -> bool:
 def adopt_standard_logging(log: Log) -> None:
     """Send what other packages log, and warnings, through ``log``."""
     root = logging.getLogger()
-    root.handlers[:] = [_Forward(log)]
+    forward = _Forward(log)
+    forward.addFilter(Seldom())
+    root.handlers[:] = [forward]
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
     warnings.simplefilter("default")
@@ -81,6 +88,25 @@ class _Forward(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         fields = {"exc_info": record.exc_info} if record.exc_info else {}
         self._log.log(record.levelno, record.getMessage(), logger=record.name, **fields)
+
+
+class Seldom(logging.Filter):
+    """Passes one record a minute of each logger that is `SELDOM`, and all of the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is to be written."""
+        source = record.name if record.name in SELDOM else record.name.partition(".")[0]
+        if source not in SELDOM:
+            return True
+        now = time.monotonic()
+        if now < self._next.get(source, 0.0):
+            return False
+        self._next[source] = now + SELDOM_SECONDS
+        return True
 
 
 def _to_json(level: str, record: EventDict) -> bytes:

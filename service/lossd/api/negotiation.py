@@ -2,67 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar
 
+from lossd.api.header_cache import HeaderCache
 from lossd.errors import NotAcceptable, UnsupportedMediaType, excerpt
-from lossd.wire import CODECS, Codec
+from lossd.wire import BATCH_CODECS, CODECS, COMBINATION_CODECS, BatchCodec, Codec, CombinationCodec
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 UNTYPED = frozenset(("", "text/plain"))
 """Types that say nothing: none at all, and the one that ``fetch`` gives to a string whose type nobody states."""
 
-_LONGEST_KEPT = 256  # bytes of a header whose meaning is kept: callers must not fill the memory
-_MOST_KEPT = 256
+_SAME_AS = dict.fromkeys(("application/msgpack", "application/x-msgpack"), "application/vnd.msgpack")
+"""Other names of a media type that callers send."""
 
-T = TypeVar("T")
+FORMATS = {
+    media_type: media_type.rpartition("/")[2].removeprefix("x-").removeprefix("vnd.") for media_type in CODECS
+}
+"""Media type to the name of the format in metrics and the log."""
 
-
-class HeaderCache(dict[bytes, T]):
-    """A bounded cache from short headers to what they mean; the same few come with nearly all requests."""
-
-    def __init__(self, read: Callable[[bytes], T]) -> None:
-        self._read = read
-
-    def __missing__(self, header: bytes) -> T:
-        meaning = self._read(header)
-        if len(header) <= _LONGEST_KEPT:
-            if len(self) >= _MOST_KEPT:
-                self.clear()
-            self[header] = meaning
-        return meaning
+C = TypeVar("C")
 
 
-def request_codec(content_type: bytes) -> Codec:
-    """Return the codec of a request body; a type that says nothing means JSON.
+class Formats(Generic[C]):
+    """The formats that one kind of request and its answer may have, by media type."""
 
-    Raises:
-        UnsupportedMediaType: No codec reads that type.
-    """
-    return _REQUEST_CODECS[content_type]
+    def __init__(self, codecs: Mapping[str, C]) -> None:
+        self._codecs = codecs
+        self._of_requests = HeaderCache(self._read_content_type)
+        self._of_answers = {
+            request: HeaderCache(partial(self._read_accept, request=request)) for request in codecs
+        }
+
+    def of_request(self, content_type: bytes) -> C:
+        """Return the codec of a request body; a type that says nothing means JSON.
+
+        Raises:
+            UnsupportedMediaType: No codec reads that type.
+        """
+        return self._of_requests[content_type]
+
+    def of_answer(self, accept: bytes, request: str) -> C:
+        """Return the codec of an answer: the one the caller prefers, or else the request's media type.
+
+        Raises:
+            NotAcceptable: The caller accepts nothing that can carry an answer.
+        """
+        return self._of_answers[request][accept]
+
+    def _read_content_type(self, header: bytes) -> C:
+        media_type = _read_as(header)
+        codec = self._codecs.get(media_type)
+        if codec is None:
+            hint = f"; with curl add -H 'Content-Type: {JSON}'" if media_type == FORM else ""
+            raise UnsupportedMediaType(
+                f"expected Content-Type: {self._possible()}, got {_shown(header)}{hint}"
+            )
+        return codec
+
+    def _read_accept(self, header: bytes, request: str) -> C:
+        ranges = preferences(header)
+        candidates = [request, *(media_type for media_type in self._codecs if media_type != request)]
+        best = max(candidates, key=lambda media_type: _quality(media_type, ranges))  # the first of equals
+        if _quality(best, ranges) > 0:
+            return self._codecs[best]
+        raise NotAcceptable(f"expected an Accept header that allows {self._possible()}, got {_shown(header)}")
+
+    def _possible(self) -> str:
+        return " or ".join(self._codecs)
 
 
-def answer_codec(accept: bytes, request: str) -> Codec:
-    """Return the codec of an answer: the one the caller likes best, or else the request's media type.
+def format_name(header: bytes) -> str:
+    """Return the name of the format that a ``Content-Type`` means; empty where it means none."""
+    return FORMATS.get(_read_as(header), "")
 
-    Raises:
-        NotAcceptable: The caller accepts nothing that can carry an answer.
-    """
-    return _ANSWER_CODECS[request][accept]
+
+def _read_as(header: bytes) -> str:
+    """Return the media type whose codec reads a body of this ``Content-Type``."""
+    media_type = _essence(header)
+    if media_type in UNTYPED or media_type.endswith("+json"):
+        return JSON
+    return _SAME_AS.get(media_type, media_type)
 
 
 def preferences(header: bytes) -> list[tuple[str, float]]:
-    """Split a header such as ``Accept: application/json;q=0.5, */*`` into what is liked, and how much."""
+    """Split a header such as ``Accept: application/json;q=0.5, */*`` into media ranges and their weights."""
     return [_weight(part) for part in header.decode("latin-1").lower().split(",") if part.strip()]
 
 
 def _quality(media_type: str, ranges: list[tuple[str, float]]) -> float:
-    """Return how much the caller likes a media type: the most specific range that matches decides."""
+    """Return the weight of a media type: that of the most specific range that matches."""
     if not ranges:
         return 1.0
-    liked = dict(ranges)
+    liked = {_SAME_AS.get(pattern, pattern): weight for pattern, weight in ranges}
     group = media_type.partition("/")[0] + "/*"
     return next((liked[pattern] for pattern in (media_type, group, "*/*") if pattern in liked), 0.0)
 
@@ -82,33 +116,10 @@ def _essence(content_type: bytes) -> str:
     return content_type.decode("latin-1").partition(";")[0].strip().lower()
 
 
-def _possible() -> str:
-    return " or ".join(CODECS)
-
-
 def _shown(value: bytes) -> str:
     return excerpt(value.decode("latin-1"))
 
 
-def _read_content_type(header: bytes) -> Codec:
-    media_type = _essence(header)
-    if media_type in UNTYPED or media_type.endswith("+json"):
-        media_type = JSON
-    codec = CODECS.get(media_type)
-    if codec is None:
-        hint = f"; with curl add -H 'Content-Type: {JSON}'" if media_type == FORM else ""
-        raise UnsupportedMediaType(f"expected Content-Type: {_possible()}, got {_shown(header)}{hint}")
-    return codec
-
-
-def _read_accept(header: bytes, request: str) -> Codec:
-    ranges = preferences(header)
-    candidates = [request, *(media_type for media_type in CODECS if media_type != request)]
-    best = max(candidates, key=lambda media_type: _quality(media_type, ranges))  # the first of equals
-    if _quality(best, ranges) > 0:
-        return CODECS[best]
-    raise NotAcceptable(f"expected an Accept header that allows {_possible()}, got {_shown(header)}")
-
-
-_REQUEST_CODECS = HeaderCache(_read_content_type)
-_ANSWER_CODECS = {request: HeaderCache(partial(_read_accept, request=request)) for request in CODECS}
+CALLS: Formats[Codec] = Formats(CODECS)
+BATCHES: Formats[BatchCodec] = Formats(BATCH_CODECS)
+COMBINATIONS: Formats[CombinationCodec] = Formats(COMBINATION_CODECS)

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import orjson
-from fastapi import FastAPI
+from fastapi import APIRouter, Response
 from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
 
+from lossd import __version__
 from lossd.api import problems
+from lossd.api.access_contract import add_access
+from lossd.api.batch_contract import add_batch
 from lossd.api.catalogue import request_schema
+from lossd.api.combining import SUFFIX as COMBINE
 from lossd.api.evaluation import PREFIX
+from lossd.api.gradcheck import SUFFIX, GradientCheckEntry
+from lossd.api.openapi_components import BINARY, PARAMETERS, SCHEMAS, Schema, ref
+from lossd.api.openapi_parts import PARTS_SCHEMAS, combine_operation
 from lossd.api.v2.contract import add_open_inference
 from lossd.declaration.loss import Loss
 from lossd.engine import evaluate
-from lossd.errors import MOST_DETAILS
 from lossd.losses import LOSSES
 from lossd.wire import CODECS
 from lossd.wire.json import codec as json_codec
 
-Schema = dict[str, Any]
-
+PATH = "/openapi.json"
 RESPONSES = {
     "400": "The body is not what its format says.",
     "404": "There is no such thing.",
@@ -34,8 +41,47 @@ RESPONSES = {
     "503": "The server has as much work as it accepts; try again after `Retry-After` seconds.",
     "504": "The call took longer than it may.",
 }
-OF_READING = {"list_losses": (), "livez": (), "readyz": ("503",)}
-DESCRIPTION = "Losses and their gradients over HTTP: arrays in, values and gradients out."
+OF_READING = {"list_losses": (), "livez": (), "readyz": ("503",), "metrics": ()}
+DESCRIPTION = """\
+Losses and their gradients over HTTP: arrays in, values and gradients out.
+
+## What to post
+
+`POST /v1/losses/{name}` takes one JSON object: the arguments of the loss and its settings under their
+own names, and general options such as `reduction`, `gradient` and `mask`, all of which may be left out.
+
+```json
+{"input": [1, 2, 3], "target": [1, 2, 5], "delta": 1.0, "reduction": ["none", "mean"], "gradient": true}
+```
+
+The answer to this, from `/v1/losses/huber`, is keyed by reduction:
+
+```json
+{"loss": {"none": [0.0, 0.0, 1.5], "mean": 0.5},
+ "gradient": {"none": {"input": [0.0, 0.0, -1.0]}, "mean": {"input": [0.0, 0.0, -0.3333333333333333]}},
+ "count": 3, "denominator": 3.0}
+```
+
+An array is nested lists, or `{"dtype": "float32", "shape": [2, 3], "data": "<base64, little-endian>"}`. Numbers that
+are not finite are the strings `"NaN"`, `"Infinity"` and `"-Infinity"`. Large arrays travel as safetensors, MessagePack
+or npz, chosen by `Content-Type` and `Accept`.
+
+## How errors look
+
+An error is `application/problem+json` (RFC 9457). `detail` is a sentence, and `errors` names each
+place, what belongs there and what was there. With `"delta": -1` in the request above it is
+
+```json
+{"type": "/problems/invalid-call", "title": "invalid call", "status": 422,
+ "detail": "expected a number > 0, got number -1 - at `delta`",
+ "errors": [{"at": "delta", "expected": "a number > 0", "got": "number -1"}]}
+```
+
+## The catalogue
+
+[`GET /v1/losses`](v1/losses) lists every loss, and [`GET /v1/losses/huber`](v1/losses/huber)
+has all about one: formula, source, arguments, settings, options, aliases and an example.
+"""
 FAMILIES = {
     "regression": "How far a predicted number is from the true one.",
     "classification": "How far scores or probabilities are from the true class.",
@@ -53,15 +99,25 @@ FAMILIES = {
 }
 
 
-def document(app: FastAPI) -> Schema:
-    """Describe every operation of the application."""
+def add_document(router: APIRouter) -> None:
+    """Add the route of the document, which describes those that the router has."""
+    body = orjson.dumps(document(router.routes))
+
+    async def show_document() -> Response:
+        return Response(body, media_type="application/json")
+
+    router.add_api_route(PATH, show_document, methods=["GET", "HEAD"], include_in_schema=False)
+
+
+def document(routes: Sequence[BaseRoute]) -> Schema:
+    """Describe every operation of these routes."""
     base = get_openapi(
-        title=app.title,
-        version=app.version,
+        title="lossd",
+        version=__version__,
         description=DESCRIPTION,
         license_info={"name": "MIT", "identifier": "MIT"},
         servers=[{"url": "/", "description": "The server that this document came from."}],
-        routes=app.routes,
+        routes=routes,
         tags=_tags(),
     )
     for path in base["paths"].values():
@@ -69,13 +125,19 @@ def document(app: FastAPI) -> Schema:
     schemas = {
         name: schema for name, schema in base["components"]["schemas"].items() if "Validation" not in name
     }
-    schemas |= SCHEMAS
+    schemas |= SCHEMAS | PARTS_SCHEMAS
     for loss in LOSSES.values():
         schemas[_schema_name(loss)] = {**request_schema(loss), "title": _schema_name(loss)}
         base["paths"][PREFIX + loss.name] = {"post": _operation(loss)}
+    schemas |= gradcheck_schemas()
+    base["paths"][PREFIX + "{name}" + SUFFIX] = {"post": gradcheck_operation()}
+    failures = {status: ref("responses", f"Problem{status}") for status in RESPONSES}
+    base["paths"][PREFIX + "{name}" + COMBINE] = {"post": combine_operation(failures, BINARY)}
     base["components"] = {"schemas": dict(sorted(schemas.items())), "responses": _problem_responses()}
+    add_batch(base, {s: ref("responses", f"Problem{s}") for s in RESPONSES if s != "404"})
     add_open_inference(base)
-    return {**base, "security": []}  # no scheme: whoever reaches the server may call it
+    add_access(base)
+    return base
 
 
 def _tags() -> list[Schema]:
@@ -86,6 +148,8 @@ def _tags() -> list[Schema]:
             "name": "catalogue",
             "description": "Every loss with its formula, arguments, settings and an example.",
         },
+        {"name": "parts", "description": "Calls in parts, over many requests or machines."},
+        {"name": "checks", "description": "Gradients against differences of the loss."},
         {"name": "health", "description": "For orchestrators and load balancers."},
         {"name": "problems", "description": "The types of error, explained."},
     ]
@@ -102,13 +166,13 @@ def _describe_reading(operation: Schema) -> None:
     operation["summary"] = operation.pop("description")
     operation["responses"].pop("422", None)
     for status in OF_READING.get(operation["operationId"], ("404",)):
-        operation["responses"][status] = _ref("responses", f"Problem{status}")
+        operation["responses"][status] = ref("responses", f"Problem{status}")
 
 
 def _operation(loss: Loss) -> Schema:
     request = {**loss.example.call, "gradient": True}
-    body = {"schema": _ref("schemas", _schema_name(loss)), "example": request}
-    answer = {"schema": _ref("schemas", "Answer"), "example": _answer(loss, orjson.dumps(request))}
+    body = {"schema": ref("schemas", _schema_name(loss)), "example": request}
+    answer = {"schema": ref("schemas", "Answer"), "example": _answer(loss, orjson.dumps(request))}
     return {
         "operationId": loss.name,
         "tags": [loss.family],
@@ -121,7 +185,7 @@ def _operation(loss: Loss) -> Schema:
                 "description": "The loss per reduction, and what else was asked for.",
                 "content": _in_every_format(answer),
             },
-            **{status: _ref("responses", f"Problem{status}") for status in RESPONSES},
+            **{status: ref("responses", f"Problem{status}") for status in RESPONSES},
         },
     }
 
@@ -129,9 +193,55 @@ def _operation(loss: Loss) -> Schema:
 @cache
 def _answer(loss: Loss, body: bytes) -> Any:
     """Return the answer to a request, to as many digits as are the same on every machine."""
-    call = json_codec.decode_call(body, loss.tensors)
+    call = json_codec.decode_call(body, loss.array_names)
     answer = b"".join(json_codec.encode_answer(evaluate(loss, call), call))
     return json.loads(answer, parse_float=lambda digits: float(f"{float(digits):.6g}") + 0.0)  # no -0.0
+
+
+def gradcheck_operation() -> Schema:
+    """Describe the check of a gradient, which every loss has."""
+    huber = LOSSES["huber"]
+    request = dict(huber.example.call)
+    body = {"schema": ref("schemas", "AnyCall"), "example": request}
+    name = {
+        "name": "name",
+        "in": "path",
+        "required": True,
+        "description": "A loss, by its name or an alias.",
+        "schema": {"type": "string"},
+        "example": huber.name,
+    }
+    return {
+        "operationId": "gradcheck",
+        "tags": ["checks"],
+        "summary": "Compare the gradient of a call with differences of its loss.",
+        "description": "The body is that of a call of the loss; its `gradient` names what is checked, by default what "
+        "the loss's source differentiates. Each number is moved to either side by falling steps, in float64: the "
+        "answer has the largest deviation and where it is. Kinks are told apart. A number takes 4 to 8 evaluations "
+        "where the loss is smooth, and at most 24, which limits on work assume.",
+        "parameters": [name, *PARAMETERS],
+        "requestBody": {"required": True, "content": _in_every_format(body)},
+        "responses": {
+            "200": {
+                "description": "The largest deviations.",
+                "content": {"application/json": {"schema": ref("schemas", "GradientCheckEntry")}},
+            },
+            **{status: ref("responses", f"Problem{status}") for status in RESPONSES},
+        },
+    }
+
+
+def gradcheck_schemas() -> Schema:
+    """Return the schemas of a check and of its answer."""
+    schema = GradientCheckEntry.model_json_schema(
+        mode="serialization", ref_template="#/components/schemas/{model}"
+    )
+    any_call = {
+        "description": "A call of the loss that the path names: its arguments, its settings and the general options.",
+        "type": "object",
+        "additionalProperties": True,
+    }
+    return {**schema.pop("$defs"), "GradientCheckEntry": schema, "AnyCall": any_call}
 
 
 def _description(loss: Loss) -> str:
@@ -159,7 +269,7 @@ def _aliases(loss: Loss) -> str:
 
 
 def _problem_responses() -> Schema:
-    content = {problems.MEDIA_TYPE: {"schema": _ref("schemas", "Problem")}}
+    content = {problems.MEDIA_TYPE: {"schema": ref("schemas", "Problem")}}
     responses: Schema = {
         f"Problem{s}": {"description": text, "content": content} for s, text in RESPONSES.items()
     }
@@ -171,142 +281,3 @@ def _problem_responses() -> Schema:
 def _schema_name(loss: Loss) -> str:
     """Name the request schema of a loss: ``cross_entropy`` is ``CrossEntropyRequest``."""
     return "".join(word.capitalize() for word in loss.name.split("_")) + "Request"
-
-
-def _ref(kind: str, name: str) -> Schema:
-    return {"$ref": f"#/components/{kind}/{name}"}
-
-
-BINARY = {"schema": {"type": "string", "format": "binary"}}
-
-PARAMETERS = [
-    {
-        "name": "Request-Timeout",
-        "in": "header",
-        "description": "Seconds after which the answer is of no use; the server stops there with a 504.",
-        "schema": {"type": "number", "exclusiveMinimum": 0},
-    },
-    {
-        "name": "X-Request-ID",
-        "in": "header",
-        "description": "Name of this request in the server's log; the response repeats it, or has a new one.",
-        "schema": {"type": "string", "maxLength": 128},
-    },
-    {
-        "name": "options",
-        "in": "query",
-        "description": "Settings and general options by their names, in place of the body: for the formats "
-        "that hold nothing but arrays. A value is read as JSON, or else as text; text with commas and a repeated "
-        "name are a list.",
-        "style": "form",
-        "explode": True,
-        "example": {},  # a documentation page would otherwise send a made-up name
-        "schema": {"type": "object", "additionalProperties": True},
-    },
-]
-
-DTYPES = [
-    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-    *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
-]
-
-# A schema that refers to itself would say that the lists nest, but the generators of Python clients refuse it.
-LISTS = {
-    "description": "Equally shaped lists, as deep as the array has axes, of numbers or of booleans.",
-    "type": "array",
-    "items": {},
-}
-
-SCHEMAS: Schema = {
-    "Number": {
-        "description": "A number; JSON has no others, so NaN and the infinities are strings.",
-        "anyOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}],
-    },
-    "ComplexTensor": {
-        "description": "The real and the imaginary part of an array, equally shaped.",
-        "type": "object",
-        "required": ["real", "imag"],
-        "additionalProperties": False,
-        "properties": {part: {"anyOf": [_ref("schemas", "Number"), LISTS]} for part in ("real", "imag")},
-    },
-    "EncodedTensor": {
-        "description": "An array as base64 of its elements, little-endian, the last axis varying fastest.",
-        "type": "object",
-        "required": ["dtype", "shape", "data"],
-        "additionalProperties": False,
-        "properties": {
-            "dtype": {"type": "string", "enum": DTYPES},
-            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
-            "data": {"type": "string", "contentEncoding": "base64"},
-        },
-    },
-    "Tensor": {
-        "description": "An array in any of the ways JSON can write one.",
-        "anyOf": [
-            _ref("schemas", "Number"),
-            {"type": "boolean"},
-            LISTS,
-            _ref("schemas", "EncodedTensor"),
-            _ref("schemas", "ComplexTensor"),
-        ],
-    },
-    "Answer": {
-        "description": "What a call came to. Values are keyed by reduction, so that each has one type.",
-        "type": "object",
-        "required": ["loss", "count", "denominator"],
-        "properties": {
-            "loss": {
-                "description": "Reduction to value.",
-                "type": "object",
-                "additionalProperties": _ref("schemas", "Tensor"),
-            },
-            **{
-                name: {
-                    "description": f"Reduction to argument to {text}.",
-                    "type": "object",
-                    "additionalProperties": _ref("schemas", "Tensors"),
-                }
-                for name, text in (
-                    ("gradient", "the gradient, in the argument's own shape; only if asked for"),
-                    ("hessian", "the diagonal of the Hessian; only if asked for"),
-                    ("hvp", "the Hessian times the direction; only if asked for"),
-                )
-            },
-            "count": {"type": "integer", "minimum": 0, "description": "Elements or samples that took part."},
-            "denominator": {"description": "What averages divided by.", **_ref("schemas", "Tensor")},
-            "warnings": {
-                "description": "What the caller should know although the call succeeded.",
-                "type": "array",
-                "items": {"type": "string"},
-            },
-        },
-    },
-    "Tensors": {"type": "object", "additionalProperties": _ref("schemas", "Tensor")},
-    "ErrorDetail": {
-        "description": "One thing that is wrong, and where.",
-        "type": "object",
-        "required": ["at", "expected", "got"],
-        "properties": {
-            "at": {"type": "string", "description": "Path of the value, for example `target[3]`."},
-            "expected": {"type": "string"},
-            "got": {"type": "string"},
-        },
-    },
-    "Problem": {
-        "description": "An error (RFC 9457).",
-        "type": "object",
-        "required": ["type", "title", "status", "detail", "errors"],
-        "properties": {
-            "type": {"type": "string", "format": "uri-reference"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "errors": {"type": "array", "items": _ref("schemas", "ErrorDetail"), "maxItems": MOST_DETAILS},
-            "errors_left_out": {
-                "description": "How many more errors there are; absent if none.",
-                "type": "integer",
-                "minimum": 1,
-            },
-        },
-    },
-}

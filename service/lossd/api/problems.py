@@ -6,7 +6,7 @@ The shape is RFC 9457's, but for paths whose callers were written for another pr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import singledispatch
 from http import HTTPStatus
 from typing import Any
@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Send
 
 from lossd import errors
-from lossd.errors import ErrorDetail, LossdError, Overloaded
+from lossd.errors import LISTED_OVER_HTTP, ErrorDetail, LossdError, Overloaded, UnknownLoss
 
 MEDIA_TYPE = "application/problem+json"
 PATH = "/problems/"
@@ -30,7 +30,7 @@ class Problem:
         kind: Last part of the problem's type; empty for a plain HTTP status such as 405.
         title: The kind in a few words.
         detail: What happened this time.
-        faults: What is wrong and where.
+        errors: What is wrong and where.
         headers: Response headers that belong to the status.
         left_out: How many more things are wrong.
     """
@@ -39,7 +39,7 @@ class Problem:
     title: str
     kind: str = ""
     detail: str = ""
-    faults: tuple[ErrorDetail, ...] = ()
+    errors: tuple[ErrorDetail, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     left_out: int = 0
 
@@ -51,14 +51,14 @@ class Problem:
             "title": self.title,
             "status": self.status,
             "detail": self.detail or self.title,
-            "errors": [fault._asdict() for fault in self.faults],
+            "errors": [detail._asdict() for detail in self.errors],
             **left_out,
         }
 
 
 @dataclass(frozen=True)
 class ProblemFormat:
-    """How an error is told.
+    """How an error is written.
 
     Attributes:
         media_type: Type of the document.
@@ -93,7 +93,7 @@ def kinds() -> dict[str, type[LossdError]]:
 
 @singledispatch
 def problem_of(error: Exception) -> Problem:
-    """Describe an error; one that nobody foresaw without saying what it was."""
+    """Describe an error; an unexpected one without its details."""
     return Problem(
         500, LossdError.title, detail="internal error; the server's log has it under the X-Request-ID"
     )
@@ -101,9 +101,14 @@ def problem_of(error: Exception) -> Problem:
 
 @problem_of.register
 def _(error: LossdError) -> Problem:
-    headers = {"retry-after": str(error.retry_after)} if isinstance(error, Overloaded) else {}
     kind = _kind(type(error))
-    return Problem(error.status, error.title, kind, str(error), error.faults, headers, error.left_out)
+    return Problem(error.status, error.title, kind, str(error), error.errors, error.headers, error.left_out)
+
+
+@problem_of.register
+def _(error: UnknownLoss) -> Problem:
+    told = Problem(error.status, error.title, _kind(type(error)), str(error))
+    return replace(told, detail=told.detail + LISTED_OVER_HTTP) if error.unlike_any else told
 
 
 @problem_of.register
@@ -119,8 +124,8 @@ def _(error: HTTPException) -> Problem:
     return Problem(error.status_code, title, detail=error.detail, headers=error.headers or {})
 
 
-async def send_problem(send: Send, problem: Problem, form: ProblemFormat, *, more_body: bool = False) -> None:
-    """Answer with a problem; with ``more_body`` the response stays open and its connection will close."""
+async def send_problem(send: Send, problem: Problem, form: ProblemFormat, *, close: bool = False) -> None:
+    """Answer with a problem; with ``close`` the connection ends with it."""
     body = orjson.dumps(form.document(problem))
     status = form.statuses.get(problem.status, problem.status)
     headers = [
@@ -131,10 +136,10 @@ async def send_problem(send: Send, problem: Problem, form: ProblemFormat, *, mor
             for name, value in problem.headers.items()
         ),
     ]
-    if more_body:
+    if close:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": more_body})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _kind(error: type[LossdError]) -> str:

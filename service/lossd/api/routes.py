@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from inspect import cleandoc
 
-from fastapi import FastAPI, HTTPException, Response
-from fastapi.responses import RedirectResponse
+from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel
 
 from lossd.api import problems
@@ -36,8 +35,8 @@ class ProblemKind(BaseModel):
     description: str
 
 
-def add_routes(app: FastAPI, health: Health) -> None:
-    """Add every slow route to the application."""
+def add_routes(router: APIRouter, health: Health) -> None:
+    """Add every slow route."""
 
     async def list_losses() -> Catalogue:
         """List every loss."""
@@ -66,18 +65,16 @@ def add_routes(app: FastAPI, health: Health) -> None:
             type=problems.PATH + kind, title=error.title, status=error.status, description=text
         )
 
-    async def home() -> Response:
-        return RedirectResponse("docs")
-
-    add_reading(app, "/v1/losses", list_losses, "catalogue")
-    add_reading(app, "/v1/losses/{name}", describe_loss, "catalogue")
-    add_reading(app, "/livez", livez, "health")
-    add_reading(app, "/readyz", readyz, "health")
-    add_reading(app, problems.PATH + "{kind}", describe_problem, "problems")
-    app.add_api_route("/", home, methods=["GET", "HEAD"], include_in_schema=False)
+    add_reading(router, "/v1/losses", list_losses, "catalogue")
+    add_reading(router, "/v1/losses/{name}", describe_loss, "catalogue")
+    add_reading(router, "/livez", livez, "health")
+    add_reading(router, "/readyz", readyz, "health")
+    add_reading(router, problems.PATH + "{kind}", describe_problem, "problems")
 
 
-def add_reading(app: FastAPI, path: str, endpoint: Callable[..., Awaitable[BaseModel]], tag: str) -> None:
+def add_reading(
+    router: APIRouter, path: str, endpoint: Callable[..., Awaitable[BaseModel]], tag: str
+) -> None:
     """Add a route that can only be read, named after its function."""
-    app.add_api_route(path, endpoint, methods=["GET"], tags=[tag], operation_id=endpoint.__name__)
-    app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
+    router.add_api_route(path, endpoint, methods=["GET"], tags=[tag], operation_id=endpoint.__name__)
+    router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)

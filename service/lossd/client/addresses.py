@@ -1,4 +1,4 @@
-"""Checks where a server is said to be, and joins its address with a path."""
+"""Checks where a server is said to be and what it is told of its caller, and joins its address with a path."""
 
 from __future__ import annotations
 
@@ -35,16 +35,21 @@ def read_address(url: str | None, uds: str | None = None) -> str:
     return address
 
 
-def read_token(token: str) -> str:
-    """Return a token that a header can hold; the end of line that a file has is no part of it.
+def read_token(token: str | None) -> str | None:
+    """Return a token that a header can hold, by default that of ``LOSSD_TOKEN``, None if there is neither.
+
+    The end of line that a file has is no part of it.
 
     Raises:
         ValueError: It has characters that no header may have. They are not shown.
     """
-    token = token.strip()
-    if not (token.isascii() and token.isprintable() and token):
-        raise ValueError("expected a token of printable ASCII characters, got others - at `token`")
-    return token
+    text, at = (os.environ.get("LOSSD_TOKEN") or None, "LOSSD_TOKEN") if token is None else (token, "token")
+    if text is None:
+        return None
+    text = text.strip()
+    if not (text.isascii() and text.isprintable() and text):
+        raise ValueError(f"expected a token of printable ASCII characters, got others - at `{at}`")
+    return text
 
 
 @lru_cache(maxsize=256)

@@ -11,8 +11,9 @@ import numpy as np
 
 from lossd.client.methods import ALIASES, ARRAYS, GENERAL_ARRAYS
 from lossd.errors import invalid
-from lossd.message import Array, Call
-from lossd.wire.codec import ANSWER_LIMITS, Budget
+from lossd.message import Array, Call, Partial
+from lossd.wire.budget import Budget
+from lossd.wire.codec import ANSWER_LIMITS
 from lossd.wire.numbers import read_array
 from lossd.wire.tensor import BFLOAT16, DTYPES
 
@@ -23,7 +24,7 @@ def call_of(loss: str, values: Mapping[str, Any]) -> Call:
     """Tell arrays from options: by the catalogue, or by their type where it does not know the loss.
 
     Raises:
-        InvalidCall: A value is no array, or no option; the fault names the place.
+        InvalidCall: A value is no array, or no option; the error names the place.
     """
     known = ARRAYS.get(ALIASES.get(loss, loss))
     names = frozenset((*(known or ()), *GENERAL_ARRAYS))
@@ -36,6 +37,8 @@ def call_of(loss: str, values: Mapping[str, Any]) -> Call:
             arrays |= {f"hvp.{of}": as_array(direction, f"hvp.{of}") for of, direction in value.items()}
         elif name in names or (known is None and hasattr(value, "__array__") and np.ndim(value)):
             arrays[name] = as_array(value, name)
+        elif isinstance(value, Partial):
+            options[name] = {member: given for member, given in value._asdict().items() if given is not None}
         elif name == "dtype":
             options[name] = _dtype_name(value)
         else:
@@ -47,7 +50,7 @@ def as_array(value: Any, name: str) -> Array:
     """Return the array that ``value`` is: anything of NumPy, PyTorch or pandas, nested lists, or a number.
 
     Raises:
-        InvalidCall: It is no array of numbers; the fault names the element.
+        InvalidCall: It is no array of numbers; the error names the element.
     """
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise invalid(

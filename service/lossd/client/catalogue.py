@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from lossd.errors import MalformedBody
+from lossd.errors import ErrorDetail, MalformedBody
+from lossd.loss_page import loss_page
+from lossd.wording import TYPE_NAMES, type_name
 
 T = TypeVar("T")
 
@@ -44,11 +46,22 @@ class LossEntry:
 
     Attributes:
         alias_details: Of each alias its ``framework``, and what it changes: ``defaults``, ``difference``.
+        use: What it is for.
+        avoid: What it is not for, and what to call instead.
         formula: The loss of one row, in LaTeX.
+        where: What the formula's parts stand for, in LaTeX.
+        symbols: Argument or setting to its symbol in the formula.
+        denominator: What a mean divides by.
+        mean: The same as data.
+        edges: Ties, zero, infinity, what is ignored: of each the ``request`` that gives its ``loss`` and ``gradient``.
+        has_parts: Whether rows stand alone, so that a call may be made in parts.
         boosting: Whose objective ``convention="gbm"`` follows; empty where no boosting library has the loss.
         settings: Setting to its JSON Schema.
+        differentiable_settings: Settings that have a gradient too.
+        sliders: Setting to the ends between which it is worth moving.
+        picture: How it is drawn.
         options: General option to its JSON Schema.
-        example: A ``request``, and its ``value`` before any reduction.
+        example: A ``request``, its ``value`` before any reduction, the ``mean`` of it and the ``gradient`` of the mean.
     """
 
     name: str
@@ -57,39 +70,27 @@ class LossEntry:
     aliases: tuple[str, ...] = ()
     alias_details: Sequence[Mapping[str, Any]] = ()
     description: str = ""
+    use: str = ""
+    avoid: str = ""
     formula: str = ""
+    where: Sequence[str] = ()
+    symbols: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    denominator: str = ""
+    mean: Mapping[str, Any] = field(default_factory=dict)
+    edges: Sequence[Mapping[str, Any]] = ()
+    has_parts: bool = False
     boosting: str = ""
     arguments: tuple[ArgumentEntry, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    differentiable_settings: Sequence[str] = ()
+    sliders: Mapping[str, Any] = field(default_factory=dict)
+    picture: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     example: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        arguments = [_line(a.name, a.shape, a.values + ", optional" * a.optional) for a in self.arguments]
-        settings = [
-            _line(name, f"default {schema['default']!r}" if "default" in schema else "required")
-            for name, schema in self.settings.items()
-        ]
-        differences = [
-            _line(str(alias.get("name")), str(difference))
-            for alias in self.alias_details
-            if (difference := alias.get("difference"))
-        ]
-        return "\n".join(
-            [
-                f"{self.name}: {self.summary}",
-                *(["", self.description, ""] if self.description else []),
-                f"formula  {self.formula}",
-                f"source   {self.source}",
-                *([f"gbm      {self.boosting}"] if self.boosting else []),
-                f"aliases  {', '.join(self.aliases) or 'none'}",
-                *differences,
-                *["arguments", *arguments],
-                *(["settings", *settings] if settings else []),
-                f"options  {', '.join(self.options)}",
-            ]
-        )
+        return loss_page(asdict(self))
 
 
 def read_summaries(document: Any) -> list[LossSummary]:
@@ -101,7 +102,7 @@ def read_summaries(document: Any) -> list[LossSummary]:
     entries = document.get("losses") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise MalformedBody("expected the catalogue of a lossd server, got another document")
-    return [_read(LossSummary, entry) for entry in entries]
+    return [_read(LossSummary, entry, f"losses[{index}]") for index, entry in enumerate(entries)]
 
 
 def read_entry(document: Any) -> LossEntry:
@@ -110,19 +111,36 @@ def read_entry(document: Any) -> LossEntry:
     Raises:
         MalformedBody: It is something else.
     """
-    arguments = document.get("arguments", ()) if isinstance(document, dict) else ()
-    return _read(LossEntry, document, arguments=tuple(_read(ArgumentEntry, each) for each in arguments))
+    entry = _read(LossEntry, document, "")
+    for name in ("settings", "options"):
+        for key, schema in getattr(entry, name).items():
+            _check(dict, schema, f"{name}.{key}")
+    for name in ("alias_details", "edges"):
+        for index, each in enumerate(getattr(entry, name)):
+            _check(dict, each, f"{name}[{index}]")
+    arguments = [_read(ArgumentEntry, each, f"arguments[{i}]") for i, each in enumerate(entry.arguments)]
+    return replace(entry, arguments=tuple(arguments))
 
 
-def _read(kind: type[T], entry: Any, **read: Any) -> T:
+def _read(kind: type[T], entry: Any, at: str) -> T:
+    """Read the fields that are known, each of the type of its default; a name has none and is text."""
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise MalformedBody("expected an entry of the catalogue, got another value")
-    names = {each.name for each in fields(kind)}  # type: ignore[arg-type]  # all three are dataclasses
-    known = {name: value for name, value in entry.items() if name in names}
-    if "aliases" in known:
-        known["aliases"] = tuple(known["aliases"])
-    return kind(**{**known, **read})
+    read: dict[str, Any] = {}
+    for each in fields(kind):  # type: ignore[arg-type]  # all three are dataclasses
+        if each.name in entry:
+            made = each.default_factory is not MISSING
+            expected = dict if made else str if each.default is MISSING else type(each.default)
+            value = _check(list if expected is tuple else expected, entry[each.name], _within(at, each.name))
+            read[each.name] = tuple(value) if expected is tuple else value
+    return kind(**read)
 
 
-def _line(*cells: str) -> str:
-    return f"  {cells[0]:<15} " + "  ".join(cells[1:])
+def _check(expected: type, value: Any, at: str) -> Any:
+    if not isinstance(value, expected):
+        raise MalformedBody(errors=[ErrorDetail(at, TYPE_NAMES[expected], type_name(value))])
+    return value
+
+
+def _within(at: str, name: str) -> str:
+    return f"{at}.{name}" if at else name

@@ -10,12 +10,17 @@ from typing import Self
 
 import httpx
 
-from lossd.client.failure import Unreachable
+from lossd.client.failure import MOST_OF_AN_ERROR, AnswerTooLarge, Unreachable
 from lossd.client.outgoing import Outgoing, Reply
 from lossd.client.progress import Progress, Report
 from lossd.client.retries import Retries, causes, is_permanent
+from lossd.errors import MalformedBody, excerpt
 
 LOG = logging.getLogger("lossd.client")
+
+# Of these a piece from the connection unpacks to at most a thousand times its size; brotli and zstd have no bound.
+_BOUNDED_ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
+_LONGEST_NUMBER = 20
 
 
 class Exchange:
@@ -28,6 +33,7 @@ class Exchange:
         address: str,
         retry_for: float,
         report: Report | None,
+        max_answer_bytes: int,
         check_request_id: bool,
     ) -> None:
         self.outgoing = outgoing
@@ -35,6 +41,7 @@ class Exchange:
         self._retry_for = retry_for
         self._retries = Retries(retry_for)
         self._report = report
+        self._max_answer_bytes = max_answer_bytes
         self._check_request_id = check_request_id
         self._started = time.monotonic()
 
@@ -52,9 +59,43 @@ class Exchange:
         """Return the body of a new attempt for an asynchronous client."""
         return _aside(self._sending()) if self.outgoing.parts else None
 
-    def received(self, response: httpx.Response, size: int) -> None:
-        """Report how much of the answer has come."""
-        self._tell("receiving", size, int(response.headers.get("content-length", 0)))
+    def check_head(self, response: httpx.Response) -> None:
+        """Check the head of an answer before any of its body is read.
+
+        Raises:
+            AnswerTooLarge: It says that it will have more bytes than the client takes.
+            MalformedBody: It is packed in a way that was not asked for, of which a few bytes may become very many.
+        """
+        packed = response.headers.get("content-encoding", "").strip().lower()
+        if packed not in _BOUNDED_ENCODINGS:
+            raise MalformedBody(
+                f"expected an answer as it is or by gzip, got one by {excerpt(packed)}; status {response.status_code}"
+            )
+        if response.status_code == 200:
+            self._refuse_more(_stated_length(response))
+
+    def keep(self, body: bytearray, chunk: bytes, response: httpx.Response) -> bool:
+        """Add a piece to the body of an answer, and return whether there may be more to read.
+
+        Of an error no more is kept than says what it is.
+
+        Raises:
+            AnswerTooLarge: The body has more bytes than the client takes.
+        """
+        body += chunk
+        if response.status_code != 200:
+            del body[MOST_OF_AN_ERROR:]
+            return len(body) < MOST_OF_AN_ERROR
+        self._refuse_more(len(body))
+        self._tell("receiving", len(body), _stated_length(response))
+        return True
+
+    def _refuse_more(self, size: int) -> None:
+        if size > self._max_answer_bytes:
+            raise AnswerTooLarge(
+                f"expected an answer of at most {self._max_answer_bytes} bytes, got more; "
+                "the client's max_answer_bytes is the limit"
+            )
 
     def pause_after(self, reply: Reply) -> float | None:
         """Return the seconds to wait before the next attempt, None if this is the answer.
@@ -69,12 +110,17 @@ class Exchange:
             self._tell("waiting", 0, 0)
         return pause
 
-    def pause_after_error(self, error: httpx.TransportError) -> float:
+    def pause_after_error(self, error: httpx.RequestError) -> float:
         """Return the seconds to wait before the next attempt.
 
         Raises:
             Unreachable: There is none.
+            MalformedBody: The answer came, but is not packed as its headers say.
         """
+        if isinstance(error, httpx.DecodingError):
+            raise MalformedBody(
+                f"expected an answer that unpacks as its Content-Encoding says, got {error}"
+            ) from error
         attempt = self._retries.attempt
         text = f"expected an answer from {self._address}, got {type(error).__name__}: {error}"
         pause = self._retries.pause_after_error(error)
@@ -99,7 +145,7 @@ class Exchange:
             self._report(Progress(self.outgoing.subject, self._retries.attempt, phase, done, total, seconds))
 
 
-def _hint(address: str, error: httpx.TransportError) -> str:
+def _hint(address: str, error: httpx.RequestError) -> str:
     """Return what the caller may try where no connection came about, if anything."""
     if not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return ""
@@ -110,6 +156,12 @@ def _hint(address: str, error: httpx.TransportError) -> str:
         return ""
     variable = " (LOSSD_URL sets the address)" if "://" in address else ""
     return f"; is `lossd serve` running there?{variable}"
+
+
+def _stated_length(response: httpx.Response) -> int:
+    """Return the length that a response states; 0 if it states none."""
+    stated = response.headers.get("content-length", "")
+    return int(stated) if stated.isdecimal() and len(stated) < _LONGEST_NUMBER else 0
 
 
 async def _aside(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

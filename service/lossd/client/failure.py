@@ -9,7 +9,12 @@ from typing import Any
 
 import orjson
 
-from lossd.errors import ErrorDetail, LossdError
+from lossd.errors import LISTED_OVER_HTTP, MOST_DETAILS, ErrorDetail, LossdError, excerpt
+
+MOST_OF_AN_ERROR = 1 << 20
+"""Bytes that are read of an answer which is an error; those of a lossd server are much shorter."""
+
+_LONGEST_DETAIL = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +42,12 @@ class ServiceError(LossdError):
     """The service answered with an error; the attributes of its `Problem` are attributes of this, too."""
 
     def __init__(self, problem: Problem) -> None:
-        super().__init__(f"{problem.status} {problem.title}: {problem.detail}", faults=problem.errors)
+        super().__init__(f"{problem.status} {problem.title}: {problem.detail}", errors=problem.errors)
         self.problem = problem
         self.status = problem.status  # type: ignore[misc]  # a class of our own errors has one, a response its own
         self.title = problem.title  # type: ignore[misc]
         self.detail = problem.detail
         self.kind = problem.kind
-        self.errors = problem.errors
         self.request_id = problem.request_id
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -54,6 +58,12 @@ class Unreachable(LossdError):
     """No answer came, after every attempt; ``__cause__`` is the last error of the connection."""
 
     title = "service unreachable"
+
+
+class AnswerTooLarge(LossdError):
+    """The answer has more bytes than the client's ``max_answer_bytes``."""
+
+    title = "answer too large"
 
 
 class MismatchedAnswer(LossdError):
@@ -72,26 +82,37 @@ def read_problem(status: int, headers: Mapping[str, str], body: bytes | bytearra
     if not isinstance(document, dict):
         detail = body[:500].decode("utf-8", "replace")
         if location := headers.get("location"):
-            detail = f"the address redirects to {location}: use the address that it leads to"
+            detail = f"the address redirects to {excerpt(location, 300)}: use the address that it leads to"
         return Problem(status, _phrase(status), detail, request_id=request_id)
-    kind = str(document.get("type", "")).rpartition("/problems/")[2]
+    return problem_of(status, document, request_id)
+
+
+def problem_of(status: int, document: Mapping[str, Any], request_id: str) -> Problem:
+    """Return what a problem document says."""
+    kind = _text(document, "type").rpartition("/problems/")[2]
     return Problem(
         status,
-        title=str(document.get("title", _phrase(status))),
-        detail=str(document.get("detail", "")),
+        title=_text(document, "title") or _phrase(status),
+        detail=_text(document, "detail").replace(LISTED_OVER_HTTP, "; client.losses() lists them"),
         kind="" if kind == "about:blank" else kind,
-        errors=tuple(_faults(document.get("errors"))),
+        errors=tuple(_error_details(document.get("errors"))),
         request_id=request_id,
     )
 
 
-def _faults(errors: Any) -> list[ErrorDetail]:
-    entries = errors if isinstance(errors, list) else []
+def _error_details(errors: Any) -> list[ErrorDetail]:
+    entries = errors[:MOST_DETAILS] if isinstance(errors, list) else []
     return [
-        ErrorDetail(*(str(entry.get(name, "")) for name in ErrorDetail._fields))
+        ErrorDetail(*(_text(entry, name) for name in ErrorDetail._fields)).bounded()
         for entry in entries
         if isinstance(entry, dict)
     ]
+
+
+def _text(document: Mapping[str, Any], name: str) -> str:
+    """Return a member that should be text, no more of it than a reader can use; another type counts as absent."""
+    value = document.get(name)
+    return excerpt(value, _LONGEST_DETAIL) if isinstance(value, str) else ""
 
 
 def _phrase(status: int) -> str:

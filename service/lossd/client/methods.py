@@ -8,6 +8,9 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lossd.client.keywords import hinted
+from lossd.message import Partial
+
 R = TypeVar("R")
 
 Reduction = Literal["none", "sum", "mean", "batchmean", "weighted_mean"]
@@ -182,6 +185,7 @@ DEFAULTS: Mapping[str, Any] = {
     "convention": None,
     "size_average": None,
     "reduce": None,
+    "partial": None,
 }
 """The general options."""
 
@@ -202,6 +206,7 @@ class Losses(Generic[R]):
         }
         return self.evaluate(loss, **sent)
 
+    @hinted
     def mse(
         self,
         input: ArrayLike,
@@ -225,6 +230,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Squared error: one large mistake costs more than many small ones.
 
@@ -235,29 +241,37 @@ class Losses(Generic[R]):
             input: numbers, of shape (...)
             target: numbers, of shape (...)
             weight: numbers, of shape (...)
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("mse", locals())
 
+    @hinted
     def l1(
         self,
         input: ArrayLike,
@@ -281,6 +295,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Absolute error: the median's loss, which outliers pull with constant force.
 
@@ -290,29 +305,37 @@ class Losses(Generic[R]):
             input: numbers, of shape (...)
             target: numbers, of shape (...)
             weight: numbers, of shape (...)
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("l1", locals())
 
+    @hinted
     def huber(
         self,
         input: ArrayLike,
@@ -337,6 +360,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Squared near zero, linear beyond `delta`: a squared error that outliers cannot dominate.
 
@@ -345,29 +369,37 @@ class Losses(Generic[R]):
             target: numbers, of shape (...)
             weight: numbers, of shape (...)
             delta: setting, a number > 0; 1.0 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("huber", locals())
 
+    @hinted
     def smooth_l1(
         self,
         input: ArrayLike,
@@ -391,6 +423,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Absolute error with a squared foot of half-width `beta`; l1 where `beta` is 0.
 
@@ -398,29 +431,37 @@ class Losses(Generic[R]):
             input: numbers, of shape (...)
             target: numbers, of shape (...)
             beta: setting, a number >= 0; 1.0 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("smooth_l1", locals())
 
+    @hinted
     def pseudo_huber(
         self,
         input: ArrayLike,
@@ -444,6 +485,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Squared near zero, linear far beyond `delta`, and smooth everywhere between.
 
@@ -451,29 +493,37 @@ class Losses(Generic[R]):
             input: numbers, of shape (...)
             target: numbers, of shape (...)
             delta: setting, a number > 0; 1.0 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("pseudo_huber", locals())
 
+    @hinted
     def log_cosh(
         self,
         input: ArrayLike,
@@ -496,35 +546,44 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Half the square near zero, the absolute value less log 2 far away, and smooth everywhere.
 
         Args:
             input: numbers, of shape (...)
             target: numbers, of shape (...)
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("log_cosh", locals())
 
+    @hinted
     def cauchy(
         self,
         input: ArrayLike,
@@ -548,6 +607,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Half the square near zero, a logarithm beyond `scale`: far outliers hardly pull at all.
 
@@ -558,29 +618,37 @@ class Losses(Generic[R]):
             input: numbers, of shape (...)
             target: numbers, of shape (...)
             scale: setting, a number > 0; 1.0 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("cauchy", locals())
 
+    @hinted
     def fair(
         self,
         input: ArrayLike,
@@ -604,6 +672,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Half the square near zero, nearly linear far beyond `c`, with three smooth derivatives.
 
@@ -611,29 +680,37 @@ class Losses(Generic[R]):
             input: numbers, of shape (...)
             target: numbers, of shape (...)
             c: setting, a number > 0; 1.0 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("fair", locals())
 
+    @hinted
     def cross_entropy(
         self,
         input: ArrayLike,
@@ -660,6 +737,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Negative log-probability of the true class under a softmax of the logits.
 
@@ -676,29 +754,37 @@ class Losses(Generic[R]):
             ignore_index: setting, a whole number; -100 by default
             label_smoothing: setting, a number >= 0 and <= 1; 0.0 by default
             class_axis: setting, a whole number; 1 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("cross_entropy", locals())
 
+    @hinted
     def nll(
         self,
         input: ArrayLike,
@@ -724,6 +810,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Negative log-likelihood: minus the log-probability that the input gives to the true class.
 
@@ -736,29 +823,37 @@ class Losses(Generic[R]):
             weight: numbers, of shape (C)
             ignore_index: setting, a whole number; -100 by default
             class_axis: setting, a whole number; 1 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("nll", locals())
 
+    @hinted
     def bce(
         self,
         input: ArrayLike,
@@ -782,6 +877,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Binary cross entropy of a probability.
 
@@ -793,29 +889,37 @@ class Losses(Generic[R]):
             input: numbers in [0, 1], of shape (...)
             target: numbers in [0, 1], of shape (...)
             weight: numbers, of shape broadcast to (...)
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("bce", locals())
 
+    @hinted
     def bce_with_logits(
         self,
         input: ArrayLike,
@@ -840,6 +944,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Binary cross entropy of a logit, exact for easy samples too.
 
@@ -851,29 +956,37 @@ class Losses(Generic[R]):
             target: numbers in [0, 1], of shape (...)
             weight: numbers, of shape broadcast to (...)
             pos_weight: numbers, of shape broadcast to (...)
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("bce_with_logits", locals())
 
+    @hinted
     def soft_margin(
         self,
         input: ArrayLike,
@@ -896,35 +1009,44 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Binary cross entropy of a logit for labels of -1 and 1, exact in both tails.
 
         Args:
             input: numbers, of shape (...)
             target: numbers that are -1 or 1, of shape (...)
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("soft_margin", locals())
 
+    @hinted
     def hinge(
         self,
         input: ArrayLike,
@@ -947,6 +1069,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Linear below a margin of 1, zero beyond: the loss of support vector machines.
 
@@ -955,29 +1078,37 @@ class Losses(Generic[R]):
         Args:
             input: numbers, of shape (...)
             target: numbers that are -1 or 1, of shape (...)
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("hinge", locals())
 
+    @hinted
     def squared_hinge(
         self,
         input: ArrayLike,
@@ -1000,35 +1131,44 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Squared below a margin of 1, zero beyond: a hinge that is smooth at its kink.
 
         Args:
             input: numbers, of shape (...)
             target: numbers that are -1 or 1, of shape (...)
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("squared_hinge", locals())
 
+    @hinted
     def hinge_embedding(
         self,
         input: ArrayLike,
@@ -1052,6 +1192,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """A distance, which should be small where the target is 1, and at least `margin` where it is -1.
 
@@ -1061,29 +1202,37 @@ class Losses(Generic[R]):
             input: numbers, of shape (...)
             target: numbers that are -1 or 1, of shape (...)
             margin: setting, a number; 1.0 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("hinge_embedding", locals())
 
+    @hinted
     def multi_margin(
         self,
         input: ArrayLike,
@@ -1110,11 +1259,13 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """The score of the true class should exceed every other by `margin`.
 
         Each other class costs what it lacks to that margin, or its square, times the true class's
-        weight. At the margin the gradient is 0.
+        weight. At the margin the gradient is 0. One class alone has no other, so its score is not used:
+        the loss is 0 also of NaN.
 
         Args:
             input: numbers, of shape (..., C)
@@ -1123,29 +1274,37 @@ class Losses(Generic[R]):
             p: setting, a whole number; 1 by default
             margin: setting, a number; 1.0 by default
             class_axis: setting, a whole number; 1 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("multi_margin", locals())
 
+    @hinted
     def multilabel_margin(
         self,
         input: ArrayLike,
@@ -1169,39 +1328,49 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """The score of every true class should exceed that of every other class by 1.
 
         A row of the target lists the true classes; those after the first -1 are not used. At the margin
-        the gradient is 0.
+        the gradient is 0. Where no class is true, or all are, there is no pair and no score is used:
+        the loss is 0 also of NaN.
 
         Args:
             input: numbers, of shape (..., C)
             target: whole numbers in [0, C), padded with -1, of shape (..., C)
             class_axis: setting, a whole number; -1 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("multilabel_margin", locals())
 
+    @hinted
     def multilabel_soft_margin(
         self,
         input: ArrayLike,
@@ -1226,6 +1395,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Binary cross entropy of the logit of every class, averaged over the classes.
 
@@ -1234,29 +1404,37 @@ class Losses(Generic[R]):
             target: numbers in [0, 1], of shape (..., C)
             weight: numbers, of shape (C)
             class_axis: setting, a whole number; -1 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("multilabel_soft_margin", locals())
 
+    @hinted
     def sigmoid_focal(
         self,
         input: ArrayLike,
@@ -1281,6 +1459,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Binary cross entropy of a logit times a power of q, the probability of being wrong.
 
@@ -1289,29 +1468,37 @@ class Losses(Generic[R]):
             target: numbers in [0, 1], of shape (...)
             alpha: setting, a number >= -1 and <= 1; 0.25 by default
             gamma: setting, a number >= 0; 2.0 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("sigmoid_focal", locals())
 
+    @hinted
     def multi_quantile(
         self,
         input: ArrayLike,
@@ -1335,6 +1522,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Pinball loss of several quantiles of one target at once, summed over the quantiles.
 
@@ -1345,29 +1533,37 @@ class Losses(Generic[R]):
             input: numbers, of shape (..., Q)
             target: numbers, of shape (...)
             quantiles: numbers in (0, 1), of shape (Q)
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("multi_quantile", locals())
 
+    @hinted
     def poisson_nll(
         self,
         input: ArrayLike,
@@ -1393,6 +1589,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Negative log likelihood of a count under the Poisson distribution of a rate, or of its logarithm.
 
@@ -1405,29 +1602,37 @@ class Losses(Generic[R]):
             log_input: setting, true or false; True by default
             full: setting, true or false; False by default
             eps: setting, a number >= 0; 1e-08 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("poisson_nll", locals())
 
+    @hinted
     def gaussian_nll(
         self,
         input: ArrayLike,
@@ -1453,6 +1658,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Negative log likelihood of a number under the normal distribution of a mean and a variance.
 
@@ -1466,29 +1672,37 @@ class Losses(Generic[R]):
             var: numbers >= 0, of shape broadcast to (...)
             full: setting, true or false; False by default
             eps: setting, a number >= 0; 1e-06 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("gaussian_nll", locals())
 
+    @hinted
     def kl_div(
         self,
         input: ArrayLike,
@@ -1512,6 +1726,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """How much a distribution differs from the true one, of which each element is a summand.
 
@@ -1523,29 +1738,37 @@ class Losses(Generic[R]):
             input: numbers, of shape (...)
             target: numbers, of shape (...)
             log_target: setting, true or false; False by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("kl_div", locals())
 
+    @hinted
     def dice(
         self,
         input: ArrayLike,
@@ -1569,6 +1792,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """One minus the Dice coefficient of the pixels along `axis`, all of them if it is absent.
 
@@ -1578,29 +1802,37 @@ class Losses(Generic[R]):
             input: numbers in [0, 1], of shape (..., P)
             target: numbers in [0, 1], of shape (..., P)
             smooth: setting, a number >= 0; 1e-07 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("dice", locals())
 
+    @hinted
     def giou(
         self,
         boxes1: ArrayLike,
@@ -1624,40 +1856,51 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """One minus the intersection over union, and the part of the smallest box around both that neither covers.
 
         A box is its corners, `(x1, y1, x2, y2)` with x1 <= x2 and y1 <= y2. Boxes that do not overlap
-        are drawn together by the second part. Where edges coincide, each box has half of the gradient;
-        boxes that only touch have no gradient of their intersection.
+        are drawn together by the second part. Where edges coincide, each box has half of the gradient,
+        and its second derivatives are those of this half; boxes that only touch have no gradient of
+        their intersection. Where the sides of two boxes along an axis differ by a factor of 2^53, the
+        Hessian and its products may have no digits.
 
         Args:
             boxes1: numbers, of shape (..., 4)
             boxes2: numbers, of shape (..., 4)
             eps: setting, a number >= 0; 1e-07 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("giou", locals())
 
+    @hinted
     def triplet_margin(
         self,
         anchor: ArrayLike,
@@ -1685,11 +1928,15 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """The positive should be nearer to the anchor than the negative is, by `margin`.
 
         With `swap` the negative's distance is the lesser of those to the anchor and to the positive. At
-        the margin the full gradient passes.
+        the margin the full gradient passes. However far the anchor is from both others, loss and
+        derivatives keep their digits. Only where two sides have nearly one direction and unequal
+        lengths, and `p` is neither 1 nor 2 or `swap` is set, derivatives are as exact as a difference
+        of numbers near 1.
 
         Args:
             anchor: numbers, of shape (..., D)
@@ -1699,29 +1946,37 @@ class Losses(Generic[R]):
             p: setting, a number > 0; 2.0 by default
             eps: setting, a number; 1e-06 by default
             swap: setting, true or false; False by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("triplet_margin", locals())
 
+    @hinted
     def triplet_margin_with_distance(
         self,
         anchor: ArrayLike,
@@ -1749,6 +2004,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """The positive should be nearer to the anchor than the negative is, by `margin`, in a distance of choice.
 
@@ -1765,29 +2021,37 @@ class Losses(Generic[R]):
             margin: setting, a number; 1.0 by default
             swap: setting, true or false; False by default
             eps: setting, a number; 1e-06 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("triplet_margin_with_distance", locals())
 
+    @hinted
     def cosine_embedding(
         self,
         input1: ArrayLike,
@@ -1812,6 +2076,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Vectors of a pair should point the same way where the target is 1, and apart where it is -1.
 
@@ -1825,29 +2090,37 @@ class Losses(Generic[R]):
             input2: numbers, of shape (..., D)
             target: numbers that are -1 or 1, of shape (...)
             margin: setting, a number; 0.0 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("cosine_embedding", locals())
 
+    @hinted
     def arcface(
         self,
         embeddings: ArrayLike,
@@ -1873,13 +2146,20 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """The angle to the prototype of a vector's own class should be less than to any other, by `margin`.
 
         It is the cross entropy of cosines times `scale`, of which the own class's is that of an angle
         larger by the margin. Where that angle would exceed a half turn, the cosine is made less by a
         fixed amount instead. A vector that points exactly at its prototype is at the tip of a cone: the
-        gradient of its angle is 0 there.
+        gradient of its angle is 0 there. Next to it, the angle has as many digits as the rounded
+        vectors leave it: at 1e-12 about four in float64, and so have its derivatives. Second
+        derivatives are sums of parts as large as `scale` over the square of the vector's length: where
+        prototypes that are nearly alike or opposite make them cancel, they have an error of about 1e-16
+        of that in float64. Coordinates of unit vectors below the type's smallest number are 0, also
+        where a gradient divides by such an angle. For vectors of one number, a margin of `pi` is
+        exactly a half turn.
 
         Args:
             embeddings: numbers, of shape (..., D)
@@ -1887,29 +2167,37 @@ class Losses(Generic[R]):
             prototypes: numbers, of shape (C, D)
             margin: setting, a number >= 0 and <= 3.14159; 0.5 by default
             scale: setting, a number > 0; 64.0 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("arcface", locals())
 
+    @hinted
     def nt_xent(
         self,
         embeddings: ArrayLike,
@@ -1933,41 +2221,52 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Each item should be more like those of its own label P than like those of other labels N.
 
         An item's loss is the sum over its positives, each against all its negatives; the mean divides
         by the number of pairs. The similarity is the cosine, over `temperature`. Rounding the
         embeddings, or the cosines made of them, changes a loss by up to about 1 / `temperature` units
-        in the last place: where `temperature` is small, float64 keeps more digits.
+        in the last place: where `temperature` is small, float64 keeps more digits. Where the batch lies
+        near one line, cosines near 0 have the absolute precision of 1, and derivatives what such terms
+        leave of it; so have Hessians beside equal items.
 
         Args:
             embeddings: numbers, of shape (N, D)
             labels: whole numbers, of shape (N)
             temperature: setting, a number > 0; 0.07 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("nt_xent", locals())
 
+    @hinted
     def supcon(
         self,
         embeddings: ArrayLike,
@@ -1991,41 +2290,53 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Each item should be more like those of its own label P than like all other items of the batch.
 
         An item's loss is the mean over its positives of minus the logarithm of the positive's share in
         a softmax over all others of the cosines over `temperature`. The mean is over the items that
         have a positive; others have no loss. A batch of a single label has a loss too, as in the paper;
-        pytorch-metric-learning has 0 there.
+        pytorch-metric-learning has 0 there. A share in a softmax below the type's smallest number is 0,
+        also where derivatives would divide it by the length of a short vector. Where the batch lies
+        near one line, cosines near 0 have the absolute precision of 1, and derivatives what such terms
+        leave of it; second derivatives of nearly equal vectors have fewer digits.
 
         Args:
             embeddings: numbers, of shape (N, D)
             labels: whole numbers, of shape (N)
             temperature: setting, a number > 0; 0.1 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("supcon", locals())
 
+    @hinted
     def barlow_twins(
         self,
         z1: ArrayLike,
@@ -2049,6 +2360,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Each dimension of one view should correlate with the same dimension of the other, and with none else.
 
@@ -2059,29 +2371,37 @@ class Losses(Generic[R]):
             z1: numbers, of shape (N, D)
             z2: numbers, of shape (N, D)
             lambd: setting, a number >= 0; 0.0051 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("barlow_twins", locals())
 
+    @hinted
     def margin_ranking(
         self,
         input1: ArrayLike,
@@ -2106,6 +2426,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Of two scores the first should be higher by `margin` where the target is 1, the second where it is -1.
 
@@ -2116,29 +2437,37 @@ class Losses(Generic[R]):
             input2: numbers, of shape (...)
             target: numbers that are -1 or 1, of shape (...)
             margin: setting, a number; 0.0 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("margin_ranking", locals())
 
+    @hinted
     def ranking_softmax(
         self,
         input: ArrayLike,
@@ -2162,6 +2491,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Softmax cross entropy between the scores of a list and the relevance of its items.
 
@@ -2171,30 +2501,39 @@ class Losses(Generic[R]):
         Args:
             input: numbers, of shape (..., L)
             target: numbers >= 0, of shape (..., L)
-            group: sizes of the lists, (N), whose items then come one after the other
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            group: Sizes of lists of unequal length, (N); their items come one after the other, in arrays without a
+                batch axis.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("ranking_softmax", locals())
 
+    @hinted
     def rank_ndcg(
         self,
         input: ArrayLike,
@@ -2220,43 +2559,54 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """LambdaRank: the logistic loss of every pair in the wrong order, by what swapping the two changes of NDCG.
 
         An item's gain is two to the power of its grade, less 1, and r is its rank by score, from 1; of
         equal scores the first in the list ranks first. IDCG is the discounted gain of the best order.
         Ranks change in steps, so derivatives take the weights of pairs for constants. A list whose
-        grades are all alike has a loss of 0.
+        grades are all alike, or of one item, has no pair, so its scores are not used: the loss is 0
+        also of NaN.
 
         Args:
             input: numbers, of shape (..., L)
             target: whole numbers in [0, 31], of shape (..., L)
-            group: sizes of the lists, (N), whose items then come one after the other
+            group: Sizes of lists of unequal length, (N); their items come one after the other, in arrays without a
+                batch axis.
             sigma: setting, a number > 0; 1.0 by default
             truncation_level: setting, a whole number >= 1; 30 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("rank_ndcg", locals())
 
+    @hinted
     def ctc(
         self,
         log_probs: ArrayLike | None = None,
@@ -2284,17 +2634,20 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Negative log-probability of a sequence of labels, over all its alignments with the frames.
 
         Give `log_probs`, or `logits` to be normalised here. The gradient with respect to `log_probs`
-        takes them as free variables: it is minus the posterior of each symbol. The mean divides each
-        sample by its number of labels, then by the number of samples. `zero_infinity` makes 0 of
-        samples that have no alignment; without it their derivatives are NaN, for they have none. Frames
-        past a sample's `input_lengths` may hold anything, and of `log_probs` only those of the blank
-        and of the sample's labels are read; -inf rules a symbol out, +inf is NaN. Of `logits` one of
-        +inf in a frame is certain, and two are NaN. `targets` may also be the labels of all samples one
-        after the other.
+        takes them as free variables: it is minus the posterior of each symbol, of which float64 may
+        lose those below 1e-207. That with respect to `logits` is a symbol's probability less its
+        posterior: where these are almost equal, it has only the absolute precision of both. The mean
+        divides each sample by its number of labels, then by the number of samples. `zero_infinity`
+        makes 0 of samples that have no alignment; without it their derivatives are NaN, for they have
+        none. Frames past a sample's `input_lengths` may hold anything, and of `log_probs` only those of
+        the blank and of the sample's labels are read; -inf rules a symbol out, +inf is NaN. Of `logits`
+        one of +inf in a frame is certain, and two are NaN. `targets` may also be the labels of all
+        samples one after the other.
 
         Args:
             log_probs: numbers, of shape (T, ..., C)
@@ -2304,29 +2657,37 @@ class Losses(Generic[R]):
             logits: numbers, of shape (T, ..., C)
             blank: setting, a whole number; 0 by default
             zero_infinity: setting, true or false; False by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("ctc", locals())
 
+    @hinted
     def crf(
         self,
         emissions: ArrayLike,
@@ -2353,6 +2714,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Negative log-probability of a sequence of tags, over all sequences of tags.
 
@@ -2368,29 +2730,37 @@ class Losses(Generic[R]):
             start_transitions: numbers, of shape (K)
             end_transitions: numbers, of shape (K)
             lengths: whole numbers in [0, T], of shape (...)
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("crf", locals())
 
+    @hinted
     def cox(
         self,
         log_h: ArrayLike,
@@ -2414,6 +2784,7 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Negative logarithm of Cox's partial likelihood: each event against all that were still at risk.
 
@@ -2426,29 +2797,37 @@ class Losses(Generic[R]):
             log_h: numbers, of shape (N)
             durations: numbers, of shape (N)
             events: true and false, or 1 and 0, of shape (N)
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("cox", locals())
 
+    @hinted
     def td_lambda(
         self,
         v_tm1: ArrayLike,
@@ -2475,12 +2854,13 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Temporal difference error of every step: its lambda-return less its estimated value.
 
         The error is signed, as its source returns it. With the reduction `none` and the errors as
         `upstream`, the gradient is that of half their squares. A discount of 0 ends an episode: nothing
-        behind it matters.
+        behind it matters. The mean divides by the number of steps of all rows together.
 
         Args:
             v_tm1: numbers, of shape (..., T)
@@ -2489,29 +2869,37 @@ class Losses(Generic[R]):
             v_t: numbers, of shape (..., T)
             lambda_: numbers in [0, 1], of shape () or (..., T)
             stop_target_gradients: setting, true or false; True by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("td_lambda", locals())
 
+    @hinted
     def sinkhorn(
         self,
         input: ArrayLike,
@@ -2537,13 +2925,23 @@ class Losses(Generic[R]):
         convention: Literal["gbm"] | None = None,
         size_average: bool | None = None,
         reduce: bool | None = None,
+        partial: Partial | Mapping[str, Any] | None = None,
     ) -> R:
         """Cost of transport between two histograms, with the entropy of the plan relative to that of no plan.
 
         It is the dual objective after a fixed number of iterations, each an update of f and one of g,
         which starts at 0. Once these have converged, it is the least of `<P, C> + epsilon KL(P | a b)`
         over all plans P. Derivatives are those of the number that is returned: through all iterations,
-        not those of the limit. The cost is one matrix, or one for each row.
+        not those of the limit. The cost is one matrix, or one for each row. A potential is rounded
+        beside the costs: where they exceed `epsilon` by a factor of R, what the entropy adds to a slope
+        has an error of about 1e-16 R times `epsilon`. So have second derivatives, which are made of
+        that alone: where R is 1e16, they have no digits, and so where `epsilon` exceeds the costs by as
+        much. A bin without mass may have slopes beyond the range of floats where R is 100 or more:
+        second derivatives of such a row are then infinite or NaN.
+
+        Histograms should sum to 1. Others are taken as they are, with a warning, also two of unequal
+        sums, between which there is no plan: the value is then the formula's number and no cost of
+        transport. `check_target: strict` refuses them.
 
         Args:
             input: numbers in [0, 1], of shape (..., B)
@@ -2551,25 +2949,32 @@ class Losses(Generic[R]):
             cost: numbers, of shape (B, B) or (..., B, B)
             epsilon: setting, a number > 0; 0.1 by default
             iterations: setting, a whole number >= 1 and <= 10000; 100 by default
-            reduction: How the losses become a result; several names give several results.
-            gradient: Whether to return gradients, or the name or names of the arguments and settings to differentiate.
+            reduction: `none` keeps every loss, `mean` divides their sum by the loss's denominator, `batchmean` by the
+                size of axis 0, `weighted_mean` by the sum of the weights; several names give several results.
+            gradient: Gradients to return: those that the loss's source takes if true, or those by the arguments and
+                settings named.
             upstream: Gradient of what follows with respect to each unreduced loss, for the reduction `none`; ones if
                 absent.
-            hessian: Whether to return the diagonal of the Hessian, or the name or names of the arguments whose it is.
-            hvp: Direction to multiply the Hessian with, in the shape of the argument that is differentiated.
+            hessian: Diagonals of the Hessian to return: that of the first argument if true, or those of the arguments
+                named.
+            hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: Which unreduced losses take part; what it leaves out reaches neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
-            empty: What a mean over nothing is.
+            empty: Result of a mean over zero elements: a 422, NaN or 0.
             broadcast: Whether arrays of unequal shape broadcast as in NumPy, instead of being refused.
             check_finite: Whether NaN and infinity in an array are refused.
-            check_target: How far the values of the target are checked: also that probabilities sum to 1, or not at all.
+            check_target: How far values are checked: `strict` also that probabilities sum to 1, `none` no real values
+                of the target.
             dtype: Type of the answer, that of the arrays if absent; arithmetic is in it or in the widest type of the
                 arrays.
             convention: `gbm`: gradient and Hessian diagonal of the sum, as in the boosting library that the loss's
                 entry names.
-            size_average: PyTorch's old spelling of `reduction`.
-            reduce: PyTorch's old spelling of `reduction`.
+            size_average: PyTorch's old spelling of `reduction`, with `reduce`.
+            reduce: PyTorch's old spelling of `reduction`, with `size_average`.
+            partial: The call is a part of a larger one: `{"first": 0, "of": 1000}` says where along the first axis of
+                the whole batch it begins, and how many rows that has. The answer has a `part`, which `/combine` takes
+                with those of the other rows.
         """
         return self._evaluate("sinkhorn", locals())

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from lossd.message import Answer, Array
+from lossd.message import Answer, Array, Part
 
 ByName = Mapping[str, Array]
+
+_ELSEWHERE = np.zeros(0)  # values by rows, which parts do not take along
 
 
 class Derivatives(dict[str, Array]):
@@ -65,6 +67,7 @@ class Result:
         denominator: What the averaging reduction divided by; an array where ``axis`` leaves axes.
         warnings: What the caller should know although the call succeeded.
         request_id: The name of the call in the server's log.
+        part: What the rows add to the answer of a larger call, for `combine`; None unless ``partial`` was asked for.
     """
 
     reductions: Mapping[str, Reduced]
@@ -72,6 +75,7 @@ class Result:
     denominator: float | Array
     warnings: tuple[str, ...] = ()
     request_id: str = ""
+    part: Part | None = None
 
     def __getitem__(self, reduction: str) -> Reduced:
         if reduction not in self.reductions:
@@ -120,7 +124,7 @@ class Result:
     def __repr__(self) -> str:
         values = [f"{name}={_brief(each.value)}" for name, each in self.reductions.items()]
         # Every reduction has the derivatives of the same arguments.
-        derivatives = _derivatives_of(next(iter(self.reductions.values())))
+        derivatives = "".join(_derivatives_of(each) for each in [*self.reductions.values()][:1])
         warned = f", warnings={self.warnings!r}" if self.warnings else ""
         return f"Result({', '.join(values)}, count={self.count}{derivatives}{warned})"
 
@@ -130,9 +134,10 @@ def result_of(answer: Answer, request_id: str, dtype: np.dtype[Any] | None = Non
 
     Numbers get the ``dtype`` that the format could not say.
     """
+    names = dict.fromkeys([*answer.loss, *answer.gradient, *answer.hessian, *answer.hvp])
     reductions = {
         name: Reduced(
-            _typed(value, dtype),
+            _typed(answer.loss.get(name, _ELSEWHERE), dtype),
             **{
                 option: Derivatives(
                     option, {of: _typed(each, dtype) for of, each in by_reduction.get(name, {}).items()}
@@ -144,9 +149,9 @@ def result_of(answer: Answer, request_id: str, dtype: np.dtype[Any] | None = Non
                 )
             },
         )
-        for name, value in answer.loss.items()
+        for name in names
     }
-    return Result(reductions, answer.count, answer.denominator, answer.warnings, request_id)
+    return Result(reductions, answer.count, answer.denominator, answer.warnings, request_id, answer.part)
 
 
 def _typed(array: Array, dtype: np.dtype[Any] | None) -> Array:

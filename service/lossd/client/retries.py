@@ -41,7 +41,7 @@ class Retries:
         """Return the seconds to wait before the next attempt, None if this answer is the last."""
         return self._pause(seconds_asked(headers.get("retry-after", ""))) if status in STATUSES else None
 
-    def pause_after_error(self, error: httpx.TransportError) -> float | None:
+    def pause_after_error(self, error: httpx.RequestError) -> float | None:
         """Return the seconds to wait before the next attempt, None if there is none after this error."""
         return self._pause(0.0) if isinstance(error, ERRORS) and not is_permanent(error) else None
 
@@ -57,7 +57,7 @@ class Retries:
         return min(asked + random.random() * longest, left)
 
 
-def is_permanent(error: httpx.TransportError) -> bool:
+def is_permanent(error: httpx.RequestError) -> bool:
     """Return whether an error will be the same next time: an unknown host, no trusted certificate, or no TLS at all."""
     for cause in causes(error):
         if isinstance(cause, ssl.SSLError):
@@ -82,5 +82,5 @@ def seconds_asked(retry_after: str) -> float:
         return float(text)
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0

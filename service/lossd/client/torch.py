@@ -9,7 +9,7 @@ they are widened to float32 first, as for PyTorch's own losses.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -21,12 +21,14 @@ import ml_dtypes
 import numpy as np
 import torch
 
+from lossd.client.blocking import LossClient
 from lossd.client.catalogue import LossEntry
-from lossd.client.connection import LossClient
 from lossd.client.failure import ServiceError, Unreachable
 from lossd.client.methods import ALIASES, ARRAYS, OBJECTIVES
+from lossd.client.ranges import allows
 from lossd.client.result import Result
 from lossd.client.retries import STATUSES
+from lossd.loss_page import values_of
 from lossd.message import Array
 from lossd.spelling import did_you_mean
 
@@ -54,7 +56,8 @@ class RemoteLoss(torch.nn.Module):
         ServiceError: The server has no such loss. Where no server answers, the first call says so.
         TypeError: The loss is not given by its name, or it has no such setting; the latter is said by the first
             call where no server answers yet.
-        ValueError: The reduction, or the address, is none.
+        ValueError: The reduction, or the address, is none; or a setting is outside its range, which also the first
+            call says where no server answers yet.
     """
 
     def __init__(
@@ -82,7 +85,7 @@ class RemoteLoss(torch.nn.Module):
         self.client = _client_of(client)
         self._entry = _entry_of(self.client, loss)
         if self._entry is not None:
-            _check_names(self._entry, settings)
+            _check_settings(self._entry, settings)
         self.options: dict[str, Any] = {}
         self._tensors: list[str] = []
         for name, value in settings.items():
@@ -189,16 +192,20 @@ def _entry_of(client: LossClient, loss: str) -> LossEntry | None:
         raise
 
 
-def _check_names(entry: LossEntry, names: Iterable[str]) -> None:
-    """Check that a loss has these settings; its arguments may be given beforehand, too."""
+def _check_settings(entry: LossEntry, settings: Mapping[str, Any]) -> None:
+    """Check that a loss has these settings, in their range; its arguments may be given beforehand, too."""
     own = [each.name for each in entry.arguments if each.optional] + list(entry.settings)
     known = [*own, *(each.name for each in entry.arguments), *entry.options]
-    for name in names:
+    schemas = {**entry.options, **entry.settings}
+    for name, value in settings.items():
         if name not in known:
             raise TypeError(
                 f"expected a setting of {entry.name} ({', '.join(own)}) or a general option, "
                 f"got {name!r}{did_you_mean(name, known)} - at `{name}`"
             )
+        if value is not None and not allows(schemas.get(name), value):
+            expected = values_of(schemas[name]).replace("`", "")
+            raise ValueError(f"expected {expected}, got {value!r} - at `{name}`")
 
 
 def _widened(tensor: torch.Tensor) -> torch.Tensor:

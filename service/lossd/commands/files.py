@@ -22,8 +22,10 @@ from numpy.lib.npyio import NpzFile
 
 from lossd.errors import ErrorDetail, LossdError
 from lossd.message import Array
-from lossd.wire.codec import ANSWER_LIMITS, Budget
+from lossd.wire.budget import Budget
+from lossd.wire.codec import ANSWER_LIMITS
 from lossd.wire.numbers import read_array
+from lossd.wording import quoted
 
 
 class UnreadableFile(Exception):
@@ -43,7 +45,7 @@ class Wanted(NamedTuple):
     name: str | None
     argument: str
 
-    def fault(self, expected: str, got: str, place: str = "") -> UnreadableFile:
+    def error(self, expected: str, got: str, place: str = "") -> UnreadableFile:
         """Return the error for this file; ``place`` is where in it."""
         return UnreadableFile(f"{ErrorDetail(str(self.path), expected, got)}{place}")
 
@@ -67,11 +69,11 @@ def read_file(wanted: Wanted) -> Array:
 
 def _read_npy(wanted: Wanted, file: BinaryIO) -> Array:
     if wanted.name is not None:
-        raise wanted.fault("no name, since the file holds one array", wanted.name)
+        raise wanted.error("no name, since the file holds one array", wanted.name)
     try:
         array: Array = np.lib.format.read_array(file, allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise wanted.fault("an array in .npy format", _one_line(error)) from None
+        raise wanted.error("an array in .npy format", _one_line(error)) from None
     return array
 
 
@@ -83,10 +85,10 @@ def _read_npz(wanted: Wanted, file: BinaryIO) -> Array:
                 names = (
                     f"one of the arrays {', '.join(archive.files)}, as in {wanted.path}:{archive.files[0]}"
                 )
-                raise wanted.fault(names, wanted.name or "no name")
+                raise wanted.error(names, wanted.name or "no name")
             array: Array = archive[name]
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise wanted.fault("arrays in .npz format", _one_line(error)) from None
+        raise wanted.error("arrays in .npz format", _one_line(error)) from None
     return array
 
 
@@ -94,13 +96,13 @@ def _read_json(wanted: Wanted, file: BinaryIO) -> Array:
     try:
         value = json.loads(file.read())
     except ValueError as error:
-        raise wanted.fault("JSON", _one_line(error)) from None
+        raise wanted.error("JSON", _one_line(error)) from None
     if wanted.name is not None and not isinstance(value, dict):
-        raise wanted.fault(f"an object with the member {wanted.name}", "a JSON value of another type")
+        raise wanted.error(f"an object with the member {wanted.name}", "a JSON value of another type")
     if isinstance(value, dict) and (wanted.name is not None or wanted.argument in value):
         name = _choose(wanted, list(value))
         if name is None:
-            raise wanted.fault(f"one of the members {', '.join(value)}", str(wanted.name))
+            raise wanted.error(f"one of the members {', '.join(value)}", str(wanted.name))
         value = value[name]
     try:
         return read_array(value, str(wanted.path), Budget(ANSWER_LIMITS))
@@ -114,17 +116,17 @@ def _read_csv(wanted: Wanted, file: BinaryIO) -> Array:
             lines = csv.reader(text, skipinitialspace=True)
             rows = [(lines.line_num, row) for row in lines if row]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise wanted.fault("text in UTF-8, its columns separated by commas", _one_line(error)) from None
+        raise wanted.error("text in UTF-8, its columns separated by commas", _one_line(error)) from None
     for mark, separator in _OTHER_SEPARATORS.items():
         if rows and all(any(mark in cell for cell in row) for _, row in rows):
-            raise wanted.fault("columns separated by commas", separator)
+            raise wanted.error("columns separated by commas", separator)
     header = rows.pop(0)[1] if rows and not all(map(_is_number, rows[0][1])) else []
     if not rows:
-        raise wanted.fault("numbers", "none")
+        raise wanted.error("numbers", "none")
     width = len(header) or len(rows[0][1])
     for line, row in rows:
         if len(row) != width:
-            raise wanted.fault(f"{width} columns", str(len(row)), f", row {line}")
+            raise wanted.error(f"{width} columns", str(len(row)), f", row {line}")
     columns = {name.strip(): place for place, name in enumerate(header)}
     places = _columns(wanted, columns, range(width))
     table = [
@@ -137,7 +139,7 @@ def _read_parquet(wanted: Wanted, file: BinaryIO) -> Array:
     try:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError:
-        raise wanted.fault("pyarrow, which reads .parquet: pip install pyarrow", "none") from None
+        raise wanted.error("pyarrow, which reads .parquet: pip install pyarrow", "none") from None
     try:
         reader = parquet.ParquetFile(file)
         names = reader.schema_arrow.names
@@ -145,7 +147,7 @@ def _read_parquet(wanted: Wanted, file: BinaryIO) -> Array:
         columns = reader.read(columns=chosen).columns
         return _table(np.stack([column.to_numpy() for column in columns], axis=1))
     except (ValueError, TypeError) as error:  # pyarrow's own errors are of these classes
-        raise wanted.fault("columns of numbers in .parquet format", _one_line(error)) from None
+        raise wanted.error("columns of numbers in .parquet format", _one_line(error)) from None
 
 
 READERS: Mapping[str, Callable[[Wanted, BinaryIO], Array]] = {
@@ -176,8 +178,8 @@ def _columns(wanted: Wanted, named: Mapping[str, Any], every: Iterable[Any]) -> 
     if name in named:
         return [named[name]]
     if not named:
-        raise wanted.fault(f"a header with the column {name}", "numbers")
-    raise wanted.fault(f"one of the columns {', '.join(named)}", name)
+        raise wanted.error(f"a header with the column {name}", "numbers")
+    raise wanted.error(f"one of the columns {', '.join(named)}", name)
 
 
 def _table(table: Array) -> Array:
@@ -194,7 +196,7 @@ def _number(wanted: Wanted, text: str, line: int, column: object) -> float:
     try:
         return float(text)
     except ValueError:
-        raise wanted.fault("a number", repr(text[:40]), f", row {line}, column {column}") from None
+        raise wanted.error("a number", quoted(text), f", row {line}, column {column}") from None
 
 
 def _is_number(text: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shlex
 import socket
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from lossd import __version__
 from lossd.settings import Settings
 
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
-# What uvicorn logs once it listens, with its arguments: scheme, host and port.
+# What uvicorn logs once it listens, with its arguments: scheme, host and port; or the path of a socket.
 _LISTENS = ("Uvicorn running on %s://%s:%d", "Uvicorn running on %s://[%s]:%d")
+_LISTENS_ON_A_FILE = "Uvicorn running on unix socket %s"
 # What it logs before that is of use to a program that reads the log, not to a person.
 _STEPS = (
     "Started server process",
@@ -42,23 +44,49 @@ def refusal(settings: Settings) -> str | None:
 
 
 class Announcement(logging.Filter):
-    """Puts an address to open in place of uvicorn's words, and for a person leaves out the steps before."""
+    """Puts an address to open in place of uvicorn's words, and for a person leaves out the steps before.
 
-    def __init__(self, *, terminal: bool) -> None:
+    Args:
+        terminal: Whether a person reads the log.
+        early: Whether uvicorn says so as soon as it has an address, before any process listens there: the words are
+            then kept until `announce`.
+    """
+
+    def __init__(self, *, terminal: bool, early: bool) -> None:
         super().__init__()
         self._terminal = terminal
+        self._early = early
+        self._kept: list[str] = []
+
+    def announce(self) -> None:
+        """Say what was kept."""
+        for words in self._kept:
+            logging.getLogger("uvicorn.error").info(words)
+        self._kept.clear()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Reword the record that says that the server listens."""
-        message = str(record.msg)
-        if message.startswith(_LISTENS) and isinstance(record.args, tuple):
-            scheme, host, port = record.args
+        message, arguments = str(record.msg), record.args
+        if message.startswith(_LISTENS) and isinstance(arguments, tuple):
+            scheme, host, port = arguments
             url = f"{scheme}://{_EVERY_ADDRESS.get(str(host), host)}:{port}"
-            record.msg, record.args = (
-                f"lossd {__version__} listens on {url} - open {url}/docs, stop with Ctrl-C",
-                (),
-            )
+            return self._says(record, _started(url, f"open {url}/"))
+        if message.startswith(_LISTENS_ON_A_FILE) and isinstance(arguments, tuple):
+            (path,) = arguments
+            command = f"curl --unix-socket {shlex.quote(str(path))} http://localhost/v1/losses"
+            return self._says(record, _started(f"the Unix socket {path}", f"try `{command}`"))
         return not (self._terminal and message.startswith(_STEPS))
+
+    def _says(self, record: logging.LogRecord, words: str) -> bool:
+        """Put these words into a record, or keep them; return whether the record is logged now."""
+        if self._early:
+            self._kept.append(words)
+        record.msg, record.args = words, ()
+        return not self._early
+
+
+def _started(place: str, invitation: str) -> str:
+    return f"lossd {__version__} listens on {place} - {invitation}, stop with Ctrl-C"
 
 
 def _try_port(host: str, port: int) -> None:

@@ -7,7 +7,11 @@ import logging
 import os
 import signal
 import sys
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lossd.settings import Settings
 
 HELP = "answer HTTP requests"
 DESCRIPTION = """\
@@ -21,11 +25,14 @@ option is wrong, 3 the server failed to start.
 EXAMPLES = """\
 examples:
   lossd serve                              on http://127.0.0.1:8000, documentation at /docs
-  lossd serve --host 0.0.0.0 --workers 4   for others, on four cores
+  LOSSD_AUTH=keys LOSSD_KEYS_FILE=keys.toml lossd serve --host 0.0.0.0 --workers 4
+                                           for others who have a key, on four cores
   lossd serve --uds /run/lossd.sock        behind a proxy on the same machine
   LOSSD_LOG_FORMAT=console lossd serve     with a log for people, not only in a terminal
 """
 OPTIONS = ("host", "port", "uds", "workers")
+STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
+STOP_MARGIN_SECONDS = 3.0  # for what a server process does besides to wait
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,16 +45,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve; return once every request is finished."""
+    _open_standard_files()
     # To stop when told to is no failure: exit code 0. While uvicorn serves, the handler is its own; it raises the
     # signal again when it is done.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    signal.signal(signal.SIGTERM, _stop)
     import uvicorn
     from pydantic import ValidationError
+    from uvicorn.config import STARTUP_FAILURE
 
-    from lossd.api.connection import Connection
+    from lossd.api.connections.connection import Connection
     from lossd.api.log import adopt_standard_logging, is_text, open_log
+    from lossd.api.server import Server
+    from lossd.api.supervisor import Supervisor
+    from lossd.api.telemetry.extra import missing_packages
+    from lossd.api.telemetry.rows import share_table
+    from lossd.commands import tls
     from lossd.commands.listening import Announcement, refusal
-    from lossd.settings import Settings, variable
+    from lossd.service_links import service_links
+    from lossd.settings import PREFIX, Settings, variable
 
     # Worker processes start afresh and read the environment, so that is where the options go.
     for name in OPTIONS:
@@ -58,13 +73,25 @@ def run(arguments: argparse.Namespace) -> int:
     except ValidationError as error:
         print("\n".join(f"lossd serve: {_complaint(each)}" for each in error.errors()), file=sys.stderr)
         return 2
+    if reason := _unusable_file(settings) or missing_packages(settings):
+        print(f"lossd serve: {reason}", file=sys.stderr)
+        return 2
     if reason := refusal(settings):
         print(f"lossd serve: {reason}", file=sys.stderr)
         return 1
-    adopt_standard_logging(open_log(settings))
+    log = open_log(settings)
+    adopt_standard_logging(log)
+    if ignored := service_links(os.environ, PREFIX):
+        message = (
+            "ignored variables that Kubernetes sets for services; enableServiceLinks: false leaves them out"
+        )
+        log.log(logging.INFO, message, variables=ignored)
+    if settings.workers > 1:
+        share_table()
     terminal = is_text(settings, sys.stdout)
-    logging.getLogger("uvicorn.error").addFilter(Announcement(terminal=terminal))
-    uvicorn.run(
+    announcement = Announcement(terminal=terminal, early=settings.workers > 1)
+    logging.getLogger("uvicorn.error").addFilter(announcement)
+    config = uvicorn.Config(
         "lossd.app:serve_from_environment",
         factory=True,
         host=settings.host,
@@ -77,22 +104,74 @@ def run(arguments: argparse.Namespace) -> int:
         lifespan="on",
         log_config=None,
         access_log=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         server_header=False,
-        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.shutdown_seconds,
-        timeout_worker_healthcheck=60,  # a worker is silent while it parses a large body
+        **tls.uvicorn_options(settings),
     )
-    return 0
+    try:
+        if settings.workers > 1:
+            return Supervisor(
+                config,
+                config.bind_socket(),
+                patience=settings.worker_timeout_seconds,
+                stop_seconds=settings.drain_seconds + settings.shutdown_seconds + STOP_MARGIN_SECONDS,
+                announce=announcement.announce,
+            ).run()
+        config.load()  # while a signal ends it at once
+        server = Server(config)
+        server.run()
+        return 0 if server.started else STARTUP_FAILURE
+    except KeyboardInterrupt:  # raised once the server has stopped as it asked
+        return 0
+    finally:
+        _ignore_signals()
+        if settings.uds:
+            Path(settings.uds).unlink(missing_ok=True)
+
+
+def _stop(number: int, frame: object) -> None:
+    _ignore_signals()
+    sys.exit(0)
+
+
+def _ignore_signals() -> None:
+    """Let no further signal end a process that has stopped: Python restores their defaults while it exits."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _unusable_file(settings: Settings) -> str | None:
+    """Say which file that a setting names is not what it should be: uvicorn would only find out in each worker."""
+    from lossd.api.access_control import authenticator
+    from lossd.commands import tls
+
+    try:
+        authenticator(settings)
+    except ValueError as error:
+        return str(error)
+    return tls.refusal(settings)
+
+
+def _open_standard_files() -> None:
+    """Put /dev/null where no standard file is: the next file, such as a socket, would get the log's descriptor."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
+        os.set_inheritable(descriptor, True)  # for the server processes
+    os.close(descriptor)
+    sys.stdout = sys.stdout or os.fdopen(STANDARD_OUTPUT, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(STANDARD_ERROR, "w", closefd=False)
 
 
 def _complaint(error: Any) -> str:
     """Name the variable that is wrong, what belongs there and what was there."""
+    from lossd.engine.request_errors import expectation
     from lossd.settings import variable
 
     if not error["loc"]:
         return str(error["msg"]).removeprefix("Value error, ")
     field = str(error["loc"][0])
     place = f"--{field} or {variable(field)}" if field in OPTIONS else variable(field)
-    message = error["msg"].removeprefix("Value error, ").partition(", unable to parse")[0]
+    told = expectation(error)
+    message = told if error["type"] == "value_error" or told == error["msg"] else f"expected {told}"
     return f"{place}: {message}" if ", got " in message else f"{place}: {message}, got {error['input']!r}"

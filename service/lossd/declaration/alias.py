@@ -109,6 +109,16 @@ _CLASS_PROBABILITIES = (
     "takes probabilities of classes in Keras unless from_logits is true; call cross_entropy with logits, "
     "nll with the logarithms of probabilities, or bce for a single probability"
 )
+_RMSE = "is the square root of a mean, which has no value per element; call mse and take the root of its mean"
+_MSLE = "is the squared error of logarithms; call mse with log(1 + x) of both arrays"
+_MAPE = (
+    "divides each error by the size of its target; call l1 with sample_weight 1 / |target|, "
+    "and multiply by 100 for percent"
+)
+_IOU = "leaves out the enclosing box, or weighs it otherwise; call giou where the generalised loss will do"
+_KL_DIVERGENCE = (
+    "takes probabilities twice in Keras; call kl_div with the logarithms of the predicted ones as input"
+)
 _DICE = "differs between frameworks in activation, axes and smoothing; call dice with probabilities, axis and smooth"
 
 NOT_OFFERED: Mapping[str, str] = {
@@ -136,6 +146,12 @@ NOT_OFFERED: Mapping[str, str] = {
     ),
     "DiceLoss": _DICE,
     "dice_loss": _DICE,
+    **dict.fromkeys(("rmse", "RootMeanSquaredError"), _RMSE),
+    **dict.fromkeys(("msle", "MeanSquaredLogarithmicError", "mean_squared_log_error"), _MSLE),
+    **dict.fromkeys(("mape", "MeanAbsolutePercentageError"), _MAPE),
+    **dict.fromkeys(("iou", "diou", "ciou", "box_iou"), _IOU),
+    **dict.fromkeys(("KLDivergence", "kl_divergence"), _KL_DIVERGENCE),
+    "Poisson": "takes rates in Keras and their logarithms in CatBoost; call poisson_nll with log_input false for rates",
     "CTC": "takes batches first in Keras and does not divide by the lengths of targets; call ctc with logits, frames "
     "first, and the reduction batchmean",
     "ArcFaceLoss": "takes its margin in degrees in pytorch-metric-learning; call arcface with the margin in radians",

@@ -17,7 +17,7 @@ class Constraint(Protocol):
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """The arguments that it is about; the first is blamed."""
+        """The arguments that it is about; errors name the first."""
 
     def forbidden(self, arrays: Mapping[str, Array], sizes: Sizes) -> Array | None:
         """Mark the values of the first argument that break it, or return None where none does."""

@@ -21,6 +21,8 @@ class Cost:
         work: Operations for each row, such as ``(10, N, N)`` of a loss over a whole batch.
         products: Multiplications in products of matrices, which take far less time, such as ``(N, N, D)``.
         steps: NumPy calls that must follow one another, such as ``(T)`` of a recursion over time.
+        stepped: Elements of each row that these calls work on together, where that is not the whole workspace.
+        speed: How many operations of values and derivatives are done in the time of one, where they are few.
     """
 
     workspace: str = ""
@@ -28,6 +30,8 @@ class Cost:
     work: str = ""
     products: str = ""
     steps: str = "(1)"
+    stepped: str = ""
+    speed: float = 1.0
 
 
 BY_PATTERNS = Cost()

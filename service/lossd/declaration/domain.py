@@ -62,11 +62,15 @@ class Interval:
         """Mark numbers outside the interval."""
         if self.unbounded or not array.size:
             return None
+        with_low, with_high = self.closed in ("both", "left"), self.closed in ("both", "right")
         least, most = np.minimum.reduce(array, axis=None), np.maximum.reduce(array, axis=None)
-        if self.low < least and most < self.high:
+        # Labels of 0 and 1 are at both ends of the probabilities.
+        if (least > self.low or (with_low and least == self.low)) and (
+            most < self.high or (with_high and most == self.high)
+        ):
             return None
-        below = array < self.low if self.closed in ("both", "left") else array <= self.low
-        above = array > self.high if self.closed in ("both", "right") else array >= self.high
+        below = array < self.low if with_low else array <= self.low
+        above = array > self.high if with_high else array >= self.high
         outside: Array = below | above
         return outside if outside.any() else None
 
@@ -90,7 +94,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Distribution(Interval):
-    """Probabilities of all classes, the last axis; that they sum to one is for the caller to demand."""
+    """Probabilities of all classes, the last axis; whether they sum to one is checked apart, as the caller asks."""
 
     low: float = 0.0
     high: float = 1.0
@@ -161,7 +165,7 @@ class Boolean:
     kind: ClassVar[Kind] = "boolean"
 
     def forbidden(self, array: Array, sizes: Sizes) -> Array | None:
-        """Mark whole numbers that are neither 0 nor 1."""
+        """Mark numbers that are neither 0 nor 1."""
         if array.dtype.kind == "b":
             return None
         outside = (array != 0) & (array != 1)

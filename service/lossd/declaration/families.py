@@ -17,13 +17,17 @@ import numpy as np
 
 from lossd.declaration.alias import Alias
 from lossd.declaration.boosting import AS_DERIVED, Boosting
-from lossd.declaration.cost import Cost
+from lossd.declaration.cost import BY_PATTERNS, Cost
+from lossd.declaration.denominator import Denominator
+from lossd.declaration.edge import Edge
 from lossd.declaration.example import Example
 from lossd.declaration.loss import Loss, loss
+from lossd.declaration.picture import MARGIN, RESIDUAL, Picture
 from lossd.declaration.result import Derivative, Normalizer, Pullback, Result, Thunk, evaluated
-from lossd.declaration.roles import ItemLabels, Items, Real, Sign
+from lossd.declaration.roles import ItemLabels, Items, Real, Score, Sign
 from lossd.message import Array
 from lossd.numerics.directions import directions
+from lossd.numerics.pair_cosines import pair_cosines
 from lossd.numerics.polar import polar
 from lossd.numerics.stable import times
 from lossd.numerics.tiles import tile_rows, tiles
@@ -38,12 +42,16 @@ class Curve:
         slope: Its first derivative.
         curvature: Its second derivative.
         settings: Differentiable setting to the derivative with respect to it.
+        slope_times: The slope times a factor, where the slope may underflow and the product not.
+        curvature_times: The curvature times a factor, likewise.
     """
 
     value: Array
     slope: Thunk
     curvature: Thunk
     settings: Mapping[str, Thunk] = field(default_factory=dict)
+    slope_times: Callable[[Array], Array] | None = None
+    curvature_times: Callable[[Array], Array] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,8 +80,12 @@ def residual_loss(
     source: str,
     example: Example,
     aliases: tuple[Alias, ...] = (),
+    where: tuple[str, ...] = (),
+    symbols: Mapping[str, str] | None = None,
     weight: Literal["sum", "count"] | None = None,
     boosting: Boosting = AS_DERIVED,
+    edges: tuple[Edge, ...] = (),
+    cost: Cost = BY_PATTERNS,
 ) -> Declare:
     """Declare a loss of the residual ``r = input - target`` by its function of r, which is even.
 
@@ -98,8 +110,13 @@ def residual_loss(
             source=source,
             example=example,
             aliases=aliases,
+            picture=RESIDUAL,
+            where=(*where, "r = x - t"),
+            symbols=symbols,
             weight=weight,
             boosting=boosting,
+            edges=edges,
+            cost=cost,
             of_residual=True,
         )
         return declaration(_signed(kernel, rho, input=Real, target=Real))
@@ -114,30 +131,47 @@ def margin_loss(
     example: Example,
     aliases: tuple[Alias, ...] = (),
     boosting: Boosting = AS_DERIVED,
+    edges: tuple[Edge, ...] = (),
+    cost: Cost = BY_PATTERNS,
 ) -> Declare:
     """Declare a loss of the margin ``m = target * input`` by its function of m; the arguments are those of `loss`."""
 
     def declare(phi: Callable[..., Curve]) -> Loss:
         def kernel(input: Array, target: Array, **settings: Any) -> Result:
             curve = phi(target * input, **settings)
-            slope, second = curve.slope, curve.curvature
+
+            def slope(factor: Array) -> Array:
+                if curve.slope_times is not None:
+                    return curve.slope_times(factor)
+                return times(evaluated(curve.slope), factor)
+
+            def second(factor: Array) -> Array:
+                if curve.curvature_times is not None:
+                    return curve.curvature_times(factor * factor)
+                return times(evaluated(curve.curvature), factor * factor)
+
+            def of_label(derivative: Array) -> Array:
+                return np.where(target == 0, 0, derivative)  # whatever the input
+
             return Result(
                 curve.value,
-                {
-                    "input": lambda: times(target, evaluated(slope)),
-                    "target": lambda: times(evaluated(slope), input),
-                    **curve.settings,
-                },
-                {
-                    "input": lambda: times(target * target, evaluated(second)),
-                    "target": lambda: times(evaluated(second), input * input),
-                },
+                {"input": lambda: of_label(slope(target)), "target": lambda: slope(input), **curve.settings},
+                {"input": lambda: of_label(second(target)), "target": lambda: second(input)},
             )
 
         declaration = loss(
-            formula=formula, source=source, example=example, aliases=aliases, boosting=boosting
+            formula=formula,
+            source=source,
+            example=example,
+            aliases=aliases,
+            picture=MARGIN,
+            where=("m = t x",),
+            long_double=True,
+            boosting=boosting,
+            edges=edges,
+            cost=cost,
         )
-        return declaration(_signed(kernel, phi, input=Real, target=Sign))
+        return declaration(_signed(kernel, phi, input=Score, target=Sign))
 
     return declare
 
@@ -147,8 +181,12 @@ def pair_loss(
     formula: str,
     source: str,
     example: Example,
+    picture: Picture | None = None,
+    where: tuple[str, ...] = (),
     aliases: tuple[Alias, ...] = (),
     normalizer: Callable[..., Normalizer | None] | None = None,
+    denominator: Denominator | None = None,
+    edges: tuple[Edge, ...] = (),
 ) -> Callable[[Callable[..., RowLoss]], Loss]:
     """Declare a loss of each item of a batch against the others by its function of a row of cosines.
 
@@ -162,18 +200,14 @@ def pair_loss(
     def declare(term: Callable[..., RowLoss]) -> Loss:
         def kernel(embeddings: Array, labels: Array, **settings: Any) -> Result:
             count, found = len(labels), directions(embeddings)
-            apart = found.unit - found.unit.sum(axis=0) / max(count, 1)
-            offset = (np.vecdot(apart, apart) + (found.norm == 0)[:, 0]) / 2
+            cosines = pair_cosines(found)
 
             def by_tiles() -> Iterator[tuple[slice, RowLoss]]:
                 for here in tiles(count, count):
-                    # With w the unit vectors u less their mean, u_i u_j is w_i w_j + (|u_j|^2 - |w_j|^2) / 2 and a
-                    # number of the row: its errors are small where the vectors are close to each other.
-                    cosines = apart[here] @ apart.T - offset
                     same = labels[here, None] == labels
                     other = ~same
                     same[np.arange(len(same)), np.arange(here.start, here.stop)] = False
-                    yield here, term(cosines, same, other, **settings)
+                    yield here, term(cosines.rows(here, same | other), same, other, **settings)
 
             kept = [*by_tiles()] if count <= tile_rows(count) else None
 
@@ -190,7 +224,7 @@ def pair_loss(
                 parts = [evaluated(rows.settings[name]) for _, rows in kept or by_tiles()]
                 return np.concatenate(parts) if parts else np.zeros(0, embeddings.dtype)
 
-            value = np.empty_like(offset)
+            value = np.empty_like(cosines.half)
             names: set[str] = set()
             for here, rows in kept or by_tiles():
                 value[here] = rows.value
@@ -202,11 +236,15 @@ def pair_loss(
             formula=formula,
             source=source,
             example=example,
+            picture=picture,
+            where=where,
             aliases=aliases,
             gradient=("embeddings",),
             value="(N)",
             normalizer=normalizer,
-            cost=Cost(workspace="(8, N, D)", tile="(8, N)", work="(8, N, N)", products="(N, N, D)"),
+            denominator=denominator,
+            edges=edges,
+            cost=Cost(workspace="(8, N, D)", tile="(8, N)", work="(5, N, N)", products="(N, N, D)"),
         )
         return declaration(_signed(kernel, term, embeddings=Items, labels=ItemLabels))
 

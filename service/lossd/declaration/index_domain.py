@@ -31,10 +31,12 @@ class Index:
 
     def forbidden(self, array: Array, sizes: Sizes) -> Array | None:
         """Mark indices that select nothing."""
-        # Seen as unsigned a negative index is huge, so one comparison finds both ends.
-        unsigned = array.view(_UNSIGNED.get(array.dtype) or array.dtype.str.replace("i", "u"))
+        unsigned = _unsigned(array)
+        # A padding of -1 is the least number that may occur: counted from there it is 0.
+        padded = self.padding == -1 and array.dtype.kind == "i"
+        counted = _unsigned(array + 1) if padded else unsigned
         if not array.size or (
-            not self.other_than and np.maximum.reduce(unsigned, axis=None) < sizes[self.of]
+            not self.other_than and np.maximum.reduce(counted, axis=None) < sizes[self.of] + padded
         ):
             return None
         outside = np.asarray(unsigned >= sizes[self.of])
@@ -59,6 +61,11 @@ class Index:
         padded = "" if self.padding is None else f", padded with {self.padding}"
         other = f" other than {self.other_than}" if self.other_than else ""
         return f"whole numbers in [0, {self.of}){other}{padded}"
+
+
+def _unsigned(array: Array) -> Array:
+    """View whole numbers as unsigned: a negative index is huge then, so one comparison finds both ends."""
+    return array.view(_UNSIGNED.get(array.dtype) or array.dtype.str.replace("i", "u"))
 
 
 @dataclass(frozen=True)

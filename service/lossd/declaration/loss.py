@@ -6,9 +6,8 @@ specification:
 * a parameter annotated with a `Role` is an array; with a default it is optional;
 * any other parameter is keyword-only and a setting, annotated as a pydantic field; `Differentiable` marks a real
   setting that has a gradient;
-* the first line of the docstring is the summary, and a section ``Settings:`` describes every setting.
-
-What is missing or has a name that is taken is refused while the module loads.
+* the first line of the docstring is the summary, paragraphs ``Use:`` and ``Avoid:`` say what the loss is for and what
+  not, and a section ``Settings:`` describes every setting.
 
 The contract of a kernel:
 
@@ -24,8 +23,7 @@ The contract of a kernel:
 from __future__ import annotations
 
 import inspect
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -34,21 +32,20 @@ from lossd.declaration.alias import Alias
 from lossd.declaration.boosting import AS_DERIVED, Boosting
 from lossd.declaration.constraint import Constraint
 from lossd.declaration.cost import BY_PATTERNS, Cost
+from lossd.declaration.denominator import Denominator, usual
 from lossd.declaration.domain import WEIGHT, Domain
+from lossd.declaration.edge import Edge, edges_of
 from lossd.declaration.example import Example
+from lossd.declaration.general_names import GENERAL_ARRAYS
+from lossd.declaration.mistakes import mistakes_of
 from lossd.declaration.pattern import Pattern, parse
+from lossd.declaration.picture import Picture, Slider, curve
 from lossd.declaration.result import Kernel, Normalizer, one_per_row, taking_weight
 from lossd.declaration.role import Role
-from lossd.declaration.signature import PLACING, Argument, read_docstring, read_signature
+from lossd.declaration.signature import Argument, read_docstring, read_signature
+from lossd.declaration.symbols import symbol_of, symbols_in
 
 Settings = Mapping[str, Any]
-
-# Arrays and options that go with every loss, whatever it is: no argument or setting has such a name.
-GENERAL_ARRAYS = ("sample_weight", "mask", "upstream", "hvp")
-GENERAL_OPTIONS = (
-    *("reduction", "gradient", "hessian", "axis", "denominator", "empty", "broadcast", "check_finite"),
-    *("check_target", "dtype", "convention", "size_average", "reduce", "encoding"),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,17 +56,25 @@ class Loss:
     family: str
     summary: str
     description: str
+    use: str
+    avoid: str
     formula: str
+    where: tuple[str, ...]
     source: str
     aliases: tuple[Alias, ...]
     arguments: tuple[Argument, ...]
     settings: Mapping[str, tuple[Any, Any]]
     differentiable_settings: tuple[str, ...]
     setting_domains: Mapping[str, Domain]
+    sliders: Mapping[str, Slider]
     example: Example
     kernel: Kernel
     gradient: tuple[str, ...]
     value: Pattern
+    picture: Picture
+    edges: tuple[Edge, ...]
+    denominator: Denominator
+    symbols: Mapping[str, str] = field(default_factory=dict)
     one_of: tuple[str, ...] = ()
     normalizer: Callable[..., Normalizer | None] | None = None
     constraints: tuple[Constraint, ...] = ()
@@ -86,7 +91,7 @@ class Loss:
         return {argument.name: argument for argument in self.arguments}
 
     @cached_property
-    def tensors(self) -> frozenset[str]:
+    def array_names(self) -> frozenset[str]:
         """Names that hold arrays in a request."""
         group = ["group"] if self.ragged else []
         return frozenset([*self.by_name, *GENERAL_ARRAYS, *self.directions, *group])
@@ -117,10 +122,17 @@ class Loss:
         """Whether the kernel sees the whole batch at once, since its items affect each other."""
         return not any(form.pattern.batched for a in self.arguments for form in a.role.forms)
 
-    @cached_property
+    @property
     def ignored(self) -> tuple[str, str] | None:
         """The argument and the setting whose value in it leaves a row out."""
-        return next(((a.name, a.role.ignored) for a in self.arguments if a.role.ignored), None)
+        return self.denominator.ignored
+
+    @cached_property
+    def symbol_names(self) -> Mapping[str, str]:
+        """Argument or setting to its symbol, of those that the formula has."""
+        written = symbols_in((self.formula, *self.where))
+        found = {name: symbol_of(name, self.symbols) for name in (*self.by_name, *self.settings)}
+        return {name: symbol for name, symbol in found.items() if symbols_in([symbol]) & written}
 
     @cached_property
     def normalized_by(self) -> tuple[str, ...]:
@@ -143,11 +155,16 @@ def loss(
     formula: str,
     source: str,
     example: Example,
+    picture: Picture | None = None,
+    where: tuple[str, ...] = (),
+    symbols: Mapping[str, str] | None = None,
     aliases: tuple[Alias, ...] = (),
     gradient: tuple[str, ...] = ("input",),
     value: str = "(...)",
     weight: Literal["sum", "count"] | None = None,
     normalizer: Callable[..., Normalizer | None] | None = None,
+    denominator: Denominator | None = None,
+    edges: tuple[Edge, ...] = (),
     one_of: tuple[str, ...] = (),
     constraints: tuple[Constraint, ...] = (),
     cost: Cost = BY_PATTERNS,
@@ -162,11 +179,16 @@ def loss(
         formula: The loss of one row, in LaTeX.
         source: The paper or the page that defines it.
         example: A worked example.
+        picture: How it is drawn; along its first argument if absent.
+        where: What the formula's parts stand for, in LaTeX.
+        symbols: Argument or setting to its symbol, where that is not the usual one.
         aliases: Other frameworks' names for it.
         gradient: What ``gradient: true`` means: the arguments that the source differentiates.
         value: The pattern of the unreduced loss.
         weight: Offers an argument ``weight``, a factor on each row; the mean divides by its sum, or by the count.
         normalizer: What the mean divides by; a function of arguments by name, ``(rows,)`` or without a batch.
+        denominator: What the normalizer counts; without a normalizer it follows from the rest.
+        edges: Where the loss is worth knowing, besides the usual places; one of these at the same place replaces it.
         one_of: Optional arguments of which exactly one is given.
         constraints: What must hold between arguments.
         cost: What the patterns do not say about memory and time.
@@ -182,27 +204,38 @@ def loss(
     """
 
     def declare(kernel: Kernel) -> Loss:
-        summary, description, described = read_docstring(kernel)
-        signature = read_signature(kernel, described)
+        said = read_docstring(kernel)
+        signature = read_signature(kernel, said.settings)
         arguments = signature.arguments
         if weight is not None:
             arguments += (Argument("weight", Role(domain=WEIGHT), optional=True),)
+        drawn = picture or curve(-4, 4, arguments[0].name, argument=arguments[0].name)
+        left_out = next(((a.name, a.role.ignored) for a in arguments if a.role.ignored), None)
+        counted = replace(denominator or usual(value, weighs=weight == "sum"), ignored=left_out)
         declared = Loss(
             name=kernel.__name__,
             family=kernel.__module__.removeprefix("lossd.losses.").partition(".")[0],
-            summary=summary,
-            description=description,
+            summary=said.summary,
+            description=said.description,
+            use=said.use,
+            avoid=said.avoid,
             formula=formula,
+            where=where,
             source=source,
             aliases=aliases,
             arguments=arguments,
             settings=signature.settings,
             differentiable_settings=signature.differentiable,
             setting_domains=signature.domains,
+            sliders=signature.sliders,
             example=example,
             kernel=taking_weight(kernel) if weight is not None else kernel,
             gradient=gradient,
             value=parse(value),
+            picture=drawn,
+            edges=edges_of(edges, drawn, signature, example, counted),
+            denominator=counted,
+            symbols=symbols or {},
             one_of=one_of,
             normalizer=one_per_row if weight == "sum" else normalizer,
             constraints=constraints,
@@ -212,39 +245,8 @@ def loss(
             long_double=long_double or of_residual,
             stop_gradient=stop_gradient or {},
         )
-        for expected in _mistakes(declared, described, kernel):
+        for expected in mistakes_of(declared, said.settings, kernel):
             raise TypeError(f"{declared.name}: expected {expected}")
         return declared
 
     return declare
-
-
-def _mistakes(declared: Loss, described: Mapping[str, str], kernel: Kernel) -> Iterator[str]:
-    """Yield what was expected where a declaration lacks something, or uses a name that is taken."""
-    own = {*declared.by_name, *declared.settings}
-    taken = own & {*GENERAL_ARRAYS, *GENERAL_OPTIONS, "group"}
-    unknown = set(declared.gradient) - set(declared.differentiable)
-    silent = set(declared.settings) - set(described) - set(PLACING)
-    strange = set(described) - set(declared.settings)
-    before = vars(sys.modules[kernel.__module__]).get(declared.name)
-    if taken:
-        yield f"a name that no general option has, got {_listed(taken)}"
-    if unknown:
-        yield f"`gradient` to name some of {_listed(declared.differentiable)}, got {_listed(unknown)}"
-    strange_stops = {*declared.stop_gradient} - {*declared.settings} | {
-        name for names in declared.stop_gradient.values() for name in names if name not in declared.by_name
-    }
-    if strange_stops:
-        yield f"`stop_gradient` to map settings to arguments, got {_listed(strange_stops)}"
-    if not declared.summary:
-        yield "a docstring, whose first line is the summary"
-    if silent:
-        yield f"a line under Settings: in the docstring for {_listed(silent)}"
-    if strange:
-        yield f"only settings under Settings:, got {_listed(strange)}"
-    if isinstance(before, Loss) and before.kernel.__module__ == kernel.__module__:
-        yield f"one declaration of that name in {kernel.__module__}, got two"
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in sorted(names)) or "nothing"

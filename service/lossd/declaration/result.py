@@ -39,7 +39,8 @@ class Result:
             summed over the rows by the engine.
         hessian: Argument to the second derivative of each value with respect to each element, likewise; a `Pullback`
             gives the diagonal of the Hessian of the values' sum weighted by ``upstream``.
-        product: Argument to the function that multiplies the Hessian of each row's value with a direction.
+        product: Argument to the function that multiplies the Hessian of each row's value with a direction; where it
+            returns a `Pullback`, that of the values' sum weighted by ``upstream``.
         boosting: Argument to the gradient that boosting libraries use where theirs is another subgradient.
         weight: What `times` has multiplied all of it with.
     """
@@ -47,7 +48,7 @@ class Result:
     value: Array
     gradient: Mapping[str, Derivative]
     hessian: Mapping[str, Derivative] = field(default_factory=dict)
-    product: Mapping[str, Callable[[Array], Array]] = field(default_factory=dict)
+    product: Mapping[str, Callable[[Array], Derivative]] = field(default_factory=dict)
     boosting: Mapping[str, Derivative] = field(default_factory=dict)
     weight: Array | float = 1.0
 
@@ -96,8 +97,8 @@ def _scaled_one(derivative: Derivative, weight: Array) -> Derivative:
     return weighted(weight, derivative)
 
 
-def _scaled_product(product: Callable[[Array], Array], weight: Array) -> Callable[[Array], Array]:
-    return lambda direction: weighted(weight, product(direction))
+def _scaled_product(product: Callable[[Array], Derivative], weight: Array) -> Callable[[Array], Derivative]:
+    return lambda direction: _scaled_one(product(direction), weight)
 
 
 @dataclass(frozen=True, slots=True)

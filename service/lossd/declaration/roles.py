@@ -17,11 +17,15 @@ from lossd.declaration.domain import (
     Whole,
 )
 from lossd.declaration.index_domain import Index
+from lossd.declaration.picture import Slider
 from lossd.declaration.role import Role
+from lossd.declaration.signature import Differentiable
 from lossd.message import Array
 
 # One number per row.
 Real = Annotated[Array, Role()]
+Score = Annotated[Array, Role(holds="score")]
+LogProbability = Annotated[Array, Role(holds="log_probability")]
 Probability = Annotated[Array, Role(domain=PROBABILITY)]
 Sign = Annotated[Array, Role(domain=SIGN)]
 # A factor on each row's value, of the batch's shape, or of one that broadcasts to it.
@@ -32,8 +36,8 @@ Factor = Annotated[Array, Role(domain=WEIGHT, broadcasts=True)]
 CLASS_AXIS = {"C": "class_axis"}
 _PER_CLASS = Role("(..., C)", axes=CLASS_AXIS)
 _CLASS_PROBABILITIES = replace(_PER_CLASS, domain=Distribution())
-Logits = Annotated[Array, _PER_CLASS]
-LogProbability = Annotated[Array, _PER_CLASS]
+Logits = Annotated[Array, replace(_PER_CLASS, holds="score")]
+LogProbabilities = Annotated[Array, replace(_PER_CLASS, holds="log_probability")]
 ClassIndex = Annotated[Array, Role(domain=Index("C"), ignored="ignore_index")]
 ClassIndexOrProbabilities = Annotated[
     Array, Role(domain=Index("C"), ignored="ignore_index", alternative=_CLASS_PROBABILITIES)
@@ -56,3 +60,4 @@ Event = Annotated[Array, Role("(N)", domain=BOOLEAN)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Temperature = Annotated[Positive, Differentiable, Slider(0.05, 2.0, "log")]

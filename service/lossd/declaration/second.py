@@ -17,7 +17,7 @@ from lossd.message import Array
 
 
 class ByHand(NamedTuple):
-    """Arguments of which a kernel has second derivatives.
+    """Arguments for which a kernel has second derivatives by hand.
 
     Attributes:
         hessian: Those with a diagonal of the Hessian.
@@ -29,7 +29,7 @@ class ByHand(NamedTuple):
 
 
 def by_hand(loss: Loss, settings: Mapping[str, Any]) -> ByHand:
-    """Return of which arguments a loss's kernel gives second derivatives under the choices among these settings."""
+    """Return the arguments for which a loss's kernel gives second derivatives by hand, under these settings."""
     return _asked(loss, tuple((name, settings[name]) for name in _choices(loss) if name in settings))
 
 

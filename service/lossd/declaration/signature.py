@@ -1,4 +1,4 @@
-"""Reads a kernel's signature and docstring: its arguments, its settings, and what is said of them."""
+"""Reads a kernel's signature and docstring: its arguments, its settings, and their descriptions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pydantic import Field
 
 from lossd.declaration.domain import Domain
 from lossd.declaration.index_domain import Index
+from lossd.declaration.picture import Slider
 from lossd.declaration.role import Role
 
 _CLASS_AXIS = "Axis of the classes; 1 is also that of an array which has no other."
@@ -48,20 +49,43 @@ class Differentiable:
     """Marks a real setting with respect to which a loss can be differentiated."""
 
 
+_ADVICE = re.compile(r"^(?P<when>Use|Avoid): +(?P<text>.*(?:\n[ ]+.*)*)\n*", re.MULTILINE)
 _SECTION = re.compile(r"^Settings:\n(?P<entries>(?:[ ]+.*\n?|\n)*)", re.MULTILINE)
 _ENTRY = re.compile(r"^ {4}(\w+): +(.*(?:\n {5,}.*)*)", re.MULTILINE)
 
 
-def read_docstring(kernel: Callable[..., Any]) -> tuple[str, str, Mapping[str, str]]:
-    """Split a kernel's docstring into summary, description, and the descriptions of its settings."""
+@dataclass(frozen=True)
+class Documentation:
+    """What a kernel's docstring says.
+
+    Attributes:
+        summary: Its first line.
+        description: The paragraphs after it.
+        use: What the loss is for.
+        avoid: What it is not for, and what to call instead.
+        settings: Setting to its description.
+    """
+
+    summary: str
+    description: str
+    use: str
+    avoid: str
+    settings: Mapping[str, str]
+
+
+def read_docstring(kernel: Callable[..., Any]) -> Documentation:
+    """Split a kernel's docstring into its parts."""
     text = (inspect.getdoc(kernel) or "").replace("``", "`")  # as Markdown and JSON show code
     section = _SECTION.search(text)
     described = {}
     if section is not None:
         described = {name: " ".join(said.split()) for name, said in _ENTRY.findall(section["entries"])}
         text = text[: section.start()] + text[section.end() :]
-    summary, _, description = text.partition("\n")
-    return summary, description.strip(), described
+    advice = {found["when"]: " ".join(found["text"].split()) for found in _ADVICE.finditer(text)}
+    summary, _, description = _ADVICE.sub("", text).partition("\n")
+    return Documentation(
+        summary, description.strip(), advice.get("Use", ""), advice.get("Avoid", ""), described
+    )
 
 
 @dataclass(frozen=True)
@@ -73,12 +97,14 @@ class Signature:
         settings: Setting to its type and default, as pydantic takes them; an Ellipsis for none.
         differentiable: Settings that have a gradient.
         domains: Whole setting to the domain that it selects from.
+        sliders: Setting to the range over which a picture varies it, where its bounds do not say it.
     """
 
     arguments: tuple[Argument, ...]
     settings: Mapping[str, tuple[Any, Any]]
     differentiable: tuple[str, ...]
     domains: Mapping[str, Domain]
+    sliders: Mapping[str, Slider]
 
 
 def read_signature(kernel: Callable[..., Any], described: Mapping[str, str]) -> Signature:
@@ -96,6 +122,7 @@ def read_signature(kernel: Callable[..., Any], described: Mapping[str, str]) -> 
     settings: dict[str, tuple[Any, Any]] = {}
     smooth: list[str] = []
     domains: dict[str, Domain] = {}
+    sliders: dict[str, Slider] = {}
     for name, parameter in inspect.signature(kernel).parameters.items():
         marks = _marks(hints.get(name))
         role = next((mark for mark in marks if isinstance(mark, Role)), None)
@@ -115,10 +142,13 @@ def read_signature(kernel: Callable[..., Any], described: Mapping[str, str]) -> 
         selects = next((mark for mark in marks if isinstance(mark, Index)), None)
         if selects is not None:
             domains[name] = selects
+        slider = next((mark for mark in marks if isinstance(mark, Slider)), None)
+        if slider is not None:
+            sliders[name] = slider
     forms = [form for argument in arguments for form in argument.role.forms]
     placing = {setting: form.default_axis for form in forms for setting in form.axes.values()}
     settings |= {name: (hint, placing[name]) for name, hint in PLACING.items() if name in placing}
-    return Signature(tuple(arguments), settings, tuple(smooth), domains)
+    return Signature(tuple(arguments), settings, tuple(smooth), domains, sliders)
 
 
 def _described(hint: Any, description: str | None) -> Any:

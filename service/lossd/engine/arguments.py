@@ -20,8 +20,8 @@ Arguments = dict[str, Array | None]
 
 def read_arguments(
     bound: Bound, block: Block, checked: CheckedNames, *, strict: bool
-) -> tuple[Arguments, bool]:
-    """Return a block of every argument, and whether all rows of probabilities sum to one.
+) -> tuple[Arguments, frozenset[str]]:
+    """Return a block of every argument, and those with a row of probabilities that does not sum to one.
 
     Args:
         bound: The call.
@@ -33,7 +33,7 @@ def read_arguments(
         InvalidCall: A value is outside its domain, or arguments do not fit together.
     """
     arguments: Arguments = dict.fromkeys(bound.loss.by_name)
-    distributions = True
+    unnormalized = set()
     for name, given in bound.arrays.items():
         dtype = given.array.dtype if _is_read_as_given(given) else bound.dtype_of(given.role)
         if given.rows is None:
@@ -45,13 +45,13 @@ def read_arguments(
         values = given.rows.read(block, None)
         used = _used(given, values, block, bound)
         check_block(given, values, block, bound, used)
-        if holds_distributions(given.role):
-            distributions &= check_sums(given, values, block, bound, strict=strict)
+        if holds_distributions(given.role) and not check_sums(given, values, block, bound, strict=strict):
+            unnormalized.add(name)
         if used is not None:
             values = np.where(used, values.astype(dtype), -1)
         arguments[name] = np.ascontiguousarray(values, dtype)
     check_constraints(arguments, block, bound)
-    return arguments, distributions
+    return arguments, frozenset(unnormalized)
 
 
 def _is_read_as_given(given: BoundArray) -> bool:

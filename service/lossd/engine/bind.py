@@ -36,7 +36,7 @@ class BoundArray:
         core: Which axes of it are the core's.
         rows: The array by rows; None where all rows share it.
         broadcast: The shape it was broadcast to, where that is not its own; the core axes stand last in it.
-        starts: Where each row begins in the caller's array, where that has the rows one after the other.
+        starts: Where each row begins in the caller's array, if its rows are concatenated.
     """
 
     argument: Argument
@@ -181,7 +181,7 @@ def _check_one_of(request: Request) -> None:
 def bind_array(
     form: MatchedArray, batch: Shape, *, broadcast: bool, lists: Lists | None = None
 ) -> BoundArray:
-    """See an array by rows, broadcast to the batch where its role or the caller says so."""
+    """View an array by rows, broadcast to the batch where its role or the caller says so."""
     argument, role, array, core = form
     if role.shared:
         return BoundArray(argument, role, array, core, None)
@@ -206,7 +206,7 @@ def bind_array(
 
 
 def with_last_axis(array: Array, role: Role, shape: Shape) -> Array:
-    """Return an array with a last axis of length 1, if its role lets it lack that of the shape and it does."""
+    """Add a last axis of length 1 to an array that lacks the last axis of ``shape``, if its role lets it."""
     return array[..., None] if role.leading and array.ndim == len(shape) - 1 else array
 
 
@@ -228,7 +228,7 @@ def bind_again(
         bound: The other call.
         arrays: The arrays.
         broadcast: Whether arrays of unequal shape broadcast.
-        starts: Where the rows of arrays that had them one after the other begin.
+        starts: Where each row begins, of arrays that the caller sent concatenated.
     """
     rebound = {}
     for name, given in bound.arrays.items():

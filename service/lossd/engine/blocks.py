@@ -18,13 +18,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from lossd.engine.bind import Bound, BoundArray
-from lossd.engine.layout import Block, cut
+from lossd.engine.layout import Block, cut, rows_of_periods
 from lossd.engine.lists import cut_lists, power_of_two
-from lossd.message import Array
+from lossd.message import Array, Checkpoint
 from lossd.numerics.tiles import checkpoints
 
 T = TypeVar("T")
-Checkpoint = Callable[[], None]
 
 # Bytes of the widest argument's block. Half as many would fit a second-level cache of 1 MiB better; but the calls of
 # twice as many blocks cost as much as that saves, and between threads, which wait for each other's calls, more.
@@ -39,8 +38,8 @@ def block_rows(bound: Bound, block_bytes: int = BLOCK_BYTES) -> int:
     return power_of_two(block_bytes // (widest * bound.computing.itemsize))
 
 
-def cut_blocks(bound: Bound, rows: Array | None, size: int) -> list[Block]:
-    """Cut the rows into blocks of ``size``, in order, each without those that take no part.
+def cut_blocks(bound: Bound, rows: Array | None, size: int) -> list[Block | None]:
+    """Cut the rows into blocks of ``size``, in order; those in which no row takes part are None.
 
     Args:
         bound: The call.
@@ -51,18 +50,41 @@ def cut_blocks(bound: Bound, rows: Array | None, size: int) -> list[Block]:
         whole: Block = slice(0, bound.count) if rows is None else rows
         return [whole] if (bound.count if rows is None else len(rows)) else []
     if bound.lists is not None:
-        return cut_lists(bound.lists, size, rows)
+        return list(cut_lists(bound.lists, size, rows))
+    every = row_slices(bound, size)
+    if rows is None:
+        return list(every)
+    return [part if len(part := _selected(rows, block)) else None for block in every]
+
+
+def row_slices(bound: Bound, size: int) -> list[slice]:
+    """Return the slices of rows that blocks are cut from."""
     if bound.count <= size:
-        every: list[Block] = [slice(0, bound.count)] if bound.count else []
-    else:
-        every = list(
-            cut(bound.count, size, max(g.rows.period for g in bound.arrays.values() if g.rows is not None))
-        )
-    return every if rows is None else [part for block in every if len(part := _selected(rows, block))]
+        return [slice(0, bound.count)] if bound.count else []
+    return cut(bound.count, size, _period(bound))
 
 
-def _selected(rows: Array, block: Block) -> Array:
-    assert isinstance(block, slice)
+def blocks_before(row: int, bound: Bound, size: int) -> int | None:
+    """Return how many blocks of ``size`` lie before a row of a larger call; None if the row is inside one."""
+    period = _period(bound)
+    if size >= period:
+        whole, rest = divmod(row, rows_of_periods(size, period))
+        return None if rest else whole
+    periods, inside = divmod(row, period)
+    return None if inside % size else periods * -(-period // size) + inside // size
+
+
+def least_cut(bound: Bound, size: int) -> int:
+    """Return a number of rows such that a block of ``size`` begins at each of its multiples."""
+    period = _period(bound)
+    return rows_of_periods(size, period) if size >= period else period
+
+
+def _period(bound: Bound) -> int:
+    return max((given.rows.period for given in bound.arrays.values() if given.rows is not None), default=1)
+
+
+def _selected(rows: Array, block: slice) -> Array:
     first, last = np.searchsorted(rows, (block.start, block.stop))
     return rows[first:last]
 

@@ -23,7 +23,7 @@ CheckedNames = tuple[str, ...]
 
 
 def names_to_check(bound: Bound, check_target: str) -> CheckedNames:
-    """Return the arguments whose values are checked; what is no real number always is."""
+    """Return the arguments whose values are checked; those of anything but real numbers always are."""
     return tuple(
         name
         for name, given in bound.arrays.items()
@@ -58,7 +58,7 @@ def check_constraints(arguments: Mapping[str, Array | None], block: Block, bound
     """Refuse a block in which arguments do not fit together.
 
     Raises:
-        InvalidCall: The error names the first value of the argument that is blamed.
+        InvalidCall: The error names the first such value of the constraint's first argument.
     """
     for constraint in bound.loss.constraints:
         involved = {

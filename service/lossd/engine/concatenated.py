@@ -18,6 +18,7 @@ from lossd.message import Array, Call
 _MOST = 1 << 22
 
 Starts = Mapping[str, Array]
+_NO_STARTS: Starts = {}
 
 
 def padded(loss: Loss, call: Call) -> tuple[Call, Starts]:
@@ -26,6 +27,8 @@ def padded(loss: Loss, call: Call) -> tuple[Call, Starts]:
     Raises:
         InvalidCall: Lengths and array do not fit.
     """
+    if not loss.concatenated:
+        return call, _NO_STARTS
     arrays: dict[str, Array] = {}
     starts: dict[str, Array] = {}
     for argument in loss.concatenated:
@@ -44,7 +47,7 @@ def padded(loss: Loss, call: Call) -> tuple[Call, Starts]:
         arrays[argument.name] = _pad(array, lengths, width)
         starts[argument.name] = np.cumsum(lengths) - lengths
     if not arrays:
-        return call, {}
+        return call, _NO_STARTS
     return Call({**call.arrays, **arrays}, call.options, call.owned), starts
 
 

@@ -7,18 +7,16 @@ takes one product for each number of a row, or of the argument where rows share 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 
-from lossd.declaration.pattern import Sizes
 from lossd.declaration.result import Derivative, Pullback, Result, evaluated
-from lossd.declaration.second import ByHand, by_hand
 from lossd.engine.arguments import Arguments
-from lossd.engine.bind import Bound, BoundArray
+from lossd.engine.bind import Bound
+from lossd.engine.dual_products import has_rows
 from lossd.engine.plan import Plan
-from lossd.engine.wanted import Wanted
 from lossd.errors import InvalidCall, invalid
 from lossd.message import Array
 from lossd.numerics.dual import Dual, NoDerivative
@@ -47,29 +45,28 @@ def product(
     """
 
     def gradient_along(length: float) -> Derivative:
-        """Return the gradient as the kernel computes it on dual numbers, along directions of such a length."""
+        """Return the gradient as the kernel computes it on dual numbers, along the directions times ``length``."""
         moving = {
             each: Dual(np.array(arguments[each]), np.asarray(direction, bound.computing) * length)
             for each, direction in directions.items()
         }
-        try:
-            result: Result = bound.loss.kernel(**{**arguments, **moving}, **plan.settings)
-        except NoDerivative:
-            raise refusal() from None
+        result: Result = bound.loss.kernel(**{**arguments, **moving}, **plan.settings)
         return result.gradient[name]
 
-    def refusal() -> InvalidCall:
-        return not_offered("hvp", name, bound, plan)
+    def refused() -> AbstractContextManager[None]:
+        return _refused_without_derivative(name, bound, plan)
 
-    whole = gradient_along(1.0)
+    with refused():
+        whole = gradient_along(1.0)
 
     def of_upstream(upstream: Array | None) -> Array:
-        found = _tangent(whole, upstream, refusal)
-        if np.isfinite(found).all():
-            return found
-        # What is not finite may be a sum or a product of tangents that left the type: shorter ones do not.
-        short = _SHORT[bound.computing.char]
-        again = _tangent(gradient_along(short), upstream, refusal)
+        with refused():
+            found = _tangent(whole, upstream)
+            if np.isfinite(found).all():
+                return found
+            # What is not finite may be a sum or a product of tangents that left the type: shorter ones do not.
+            short = _SHORT[bound.computing.char]
+            again = _tangent(gradient_along(short), upstream)
         return np.where(np.isfinite(found), found, again / short)
 
     if isinstance(whole, Pullback):
@@ -85,7 +82,7 @@ def diagonal(name: str, result: Result, arguments: Arguments, bound: Bound, plan
     """
     array = arguments[name]
     assert array is not None
-    shape = array.shape[1:] if _has_rows_of_its_own(bound.arrays[name], bound) else array.shape
+    shape = array.shape[1:] if has_rows(bound.arrays[name], bound) else array.shape
     if math.prod(shape) > _MOST_PRODUCTS:
         expected = (
             f"at most {_MOST_PRODUCTS} numbers of {name} in a row, as each takes a Hessian-vector product"
@@ -110,35 +107,6 @@ def diagonal(name: str, result: Result, arguments: Arguments, bound: Bound, plan
     return lambda: of_upstream(None)
 
 
-def is_by_hand(name: str, directions: Collection[str], given: ByHand | Result, bound: Bound) -> bool:
-    """Return whether a kernel gives what belongs to an argument of the product of the Hessian with directions."""
-    if len(directions) > 1:
-        return False
-    # Only where every number has a value of its own is the diagonal the whole Hessian.
-    pointwise = not bound.arrays[name].core and not bound.value_core and not bound.loss.whole_batch
-    return name in given.product or (name in given.hessian and pointwise)
-
-
-def products_by_dual_numbers(bound: Bound, wanted: Wanted, settings: Mapping[str, Any], sizes: Sizes) -> int:
-    """Return how many products a block of a call takes: one for a direction, of a diagonal one for each number of it.
-
-    Args:
-        bound: The call's arrays.
-        wanted: The derivatives that are asked for.
-        settings: The loss's settings.
-        sizes: The lengths of the core axes.
-    """
-    if not wanted.hessian and not wanted.hvp:
-        return 0
-    hand, directions = by_hand(bound.loss, settings), wanted.hvp
-    products = sum(not is_by_hand(name, directions, hand, bound) for name in directions)
-    for name in set(wanted.hessian) - hand.hessian:
-        given = bound.arrays[name]
-        has_rows = _has_rows_of_its_own(given, bound)
-        products += math.prod(given.role.pattern.core_shape(sizes)) if has_rows else given.array.size
-    return products
-
-
 def _whole(derivative: Derivative, upstream: Array | None) -> Array:
     if isinstance(derivative, Pullback):
         assert upstream is not None
@@ -147,22 +115,24 @@ def _whole(derivative: Derivative, upstream: Array | None) -> Array:
 
 
 def not_offered(kind: str, name: str, bound: Bound, plan: Plan) -> InvalidCall:
-    """Return the error of a second derivative that a loss does not offer."""
+    """Return the error for a second derivative that a loss does not offer."""
     expected = f"a loss and arguments that have one, and not {bound.loss.name} of {name}"
     at = plan.wanted.places.get(name, kind) if kind == "hvp" else kind
     return invalid(at, expected, f"a request for the {kind}")
 
 
-def _has_rows_of_its_own(given: BoundArray, bound: Bound) -> bool:
-    return given.rows is not None and not bound.loss.whole_batch
-
-
-def _tangent(derivative: Derivative, upstream: Array | None, refusal: Callable[[], InvalidCall]) -> Array:
-    """Return the tangents of a gradient that is computed on dual numbers."""
+@contextmanager
+def _refused_without_derivative(name: str, bound: Bound, plan: Plan) -> Iterator[None]:
+    """Refuse a call whose gradient uses an operation that has no derivative."""
     try:
-        found = _whole(derivative, upstream)
+        yield
     except NoDerivative:
-        raise refusal() from None
+        raise not_offered("hvp", name, bound, plan) from None
+
+
+def _tangent(derivative: Derivative, upstream: Array | None) -> Array:
+    """Return the tangents of a gradient that is computed on dual numbers."""
+    found = _whole(derivative, upstream)
     if not isinstance(found, Dual):  # it does not depend on what moves
         return np.zeros_like(found)
     return np.where(np.isnan(found.value), found.value, found.tangent)

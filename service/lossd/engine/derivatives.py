@@ -12,6 +12,7 @@ from lossd.declaration.result import Derivative, Pullback, Result, evaluated
 from lossd.engine import curvature
 from lossd.engine.arguments import Arguments
 from lossd.engine.bind import Bound
+from lossd.engine.dual_products import is_by_hand
 from lossd.engine.layout import Block
 from lossd.engine.plan import Plan
 from lossd.engine.wanted import Kind
@@ -85,13 +86,21 @@ def _product(
     plan: Plan,
 ) -> Derivative:
     """Return the Hessian-vector product by hand, if one direction alone is asked for and the kernel has it."""
-    if curvature.is_by_hand(name, directions, result, bound):
+    if is_by_hand(name, directions, result, bound):
         if name in result.product:
             return result.product[name](directions[name])
-        return evaluated(result.hessian[name]) * directions[name]
+        return _along(evaluated(result.hessian[name]), directions[name])
     if bound.computing.kind == "c":
         raise curvature.not_offered("hvp", name, bound, plan)
     return curvature.product(name, directions, arguments, bound, plan)
+
+
+def _along(diagonal: Array, direction: Array) -> Array:
+    """Return the diagonal times a direction: what does not move contributes nothing, however steep it is there."""
+    product: Array = diagonal * direction
+    if np.isnan(product).any():
+        product[(direction == 0) & np.isinf(diagonal)] = 0
+    return product
 
 
 def _direction(name: str, bound: Bound, plan: Plan, block: Block) -> Array:

@@ -76,7 +76,7 @@ def holds(role: Role, array: Array) -> bool:
     if domain.kind == "whole":
         return kind in "iu"
     if domain.kind == "boolean":
-        return kind in "biu"
+        return kind in "biuf"  # 1.0 and 0.0 too: other numbers are outside the domain
     return kind in "iu" or (kind == "b" and _is_fraction(domain)) or _inexact(array) is not None
 
 

@@ -2,10 +2,14 @@
 
     validate      request.py    every argument, setting and option by its type and range
     bind          bind.py       each array against the pattern of its argument: its batch and its core dimensions
-    plan          plan.py       the factors of every reduction, what takes part, and whether a fused kernel does it
-    run           run.py        the kernel over blocks of rows; or run_fused in fused.py
+    select        selection.py  which rows and values take part, by the mask and the loss's own rule
+    plan          plan.py       the factors of every reduction; fused_plan.py finds whether a fused kernel does it
+    run           run.py        the kernel over blocks of rows
     reduce        reduce.py     the sums divided, and what the denominators depend on
     make_answer   answer.py     results in the caller's type, sorted
+
+In place of the last three a fused plan has run_fused, in fused.py: a fused kernel has one reduction, whose sum needs no
+more than to be divided, and writes gradients in the caller's type.
 
 Shapes, types and options alone decide validation, binding, the cost and most plans. So these steps take arrays that
 hold only zeros, and what they come to is a template that `template_cache` keeps. A call then binds its own arrays to
@@ -15,17 +19,18 @@ the template; where values decide what takes part or what a mean divides by, it 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from lossd.declaration.loss import Loss
 from lossd.engine.answer import make_answer
 from lossd.engine.bind import Bound, bind, bind_again
-from lossd.engine.blocks import BLOCK_BYTES, Checkpoint, block_rows, one_blas_thread
+from lossd.engine.blocks import BLOCK_BYTES, block_rows, one_blas_thread
 from lossd.engine.check import CheckedNames, check_finite, check_shared, names_to_check
 from lossd.engine.concatenated import Starts, padded
-from lossd.engine.cost import Estimate, estimate, min_block_rows
+from lossd.engine.cost import TEMPORARIES, Estimate, estimate, fused_speed, min_block_rows
 from lossd.engine.fused import run_fused
 from lossd.engine.fused_plan import FusedPlan, fused_plan
 from lossd.engine.index_arguments import IndexArgument, check_ignored, index_arguments
@@ -38,10 +43,9 @@ from lossd.engine.run import run
 from lossd.engine.selection import Selection, select
 from lossd.engine.template_cache import cached_template
 from lossd.engine.wanted import Wanted, wanted_of
-from lossd.message import Answer, Array, Call
+from lossd.message import Answer, Array, Call, Checkpoint
 
-# A kernel that reads as the maths holds several results of a block's size at a time, a fused one few.
-_TEMPORARIES = 4
+_MOST_KEPT_BLOCKS = 32  # of a template's plan; to plan a call of more takes less than a hundredth of its time
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,12 @@ class CallTemplate:
 
     def holds_for(self, arrays: Mapping[str, Array]) -> bool:
         """Return whether the plan is that of a call with these arrays."""
+        if not self.indices:
+            return self.plan is not None
         return self.plan is not None and all([index.valid(arrays) for index in self.indices])
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A call whose template and cost are known; of its arrays only the shapes and types were looked at.
 
     Attributes:
@@ -141,7 +146,7 @@ def make_template(loss: Loss, call: Call, block_bytes: int, limits: CostLimits |
     bound = bind(request)
     check_ignored(request, bound)
     wanted = wanted_of(request, bound)
-    rows = max(block_rows(bound, block_bytes // _TEMPORARIES), min_block_rows(bound))
+    rows = max(block_rows(bound, block_bytes // TEMPORARIES), min_block_rows(bound))
     cost = estimate(request, bound, wanted, rows)
     if limits is not None:
         refuse_excess(cost, limits)
@@ -153,8 +158,12 @@ def make_template(loss: Loss, call: Call, block_bytes: int, limits: CostLimits |
     checked = names_to_check(bound, request.options.check_target)
     checked = tuple([name for name in checked if name not in whole])
     plan, fused = _plan(template, request, bound, Selection(), checked)
+    if fused is not None:
+        cost = replace(cost, speed=fused_speed(fused.speed, bound, wanted))
     if not all(factors.are_numbers for factors in plan.factors.values()):
         return template  # no array as long as the call's own is kept
+    if fused is not None and len(fused.blocks) > _MOST_KEPT_BLOCKS:
+        return template  # nor as many slices
     return CallTemplate(request, bound, wanted, cost, block_bytes, plan, fused, indices)
 
 
@@ -164,39 +173,70 @@ def compute(prepared: Prepared, threads: int = 1, checkpoint: Checkpoint | None 
     Raises:
         InvalidCall: A value is outside its argument's domain, or the loss does not offer a derivative.
     """
+    with arithmetic():
+        return compute_within(prepared, threads, checkpoint)
+
+
+def arithmetic() -> np.errstate:
+    """Return the context in which calls are computed, any number of them."""
     one_blas_thread()
-    template, call = prepared.template, prepared.call
-    with np.errstate(all="ignore"):  # overflow and NaN are answers here
-        holds = template.holds_for(call.arrays)
-        fused = template.fused if holds else None
-        if fused is None:
-            request, bound = _bind_values(prepared)
-            plan, fused = _plan_values(template, request, bound, holds=holds)
-        if fused is not None:
-            return run_fused(fused, call.arrays, owned=call.owned, threads=threads, checkpoint=checkpoint)
-        totals = run(bound, plan, threads=threads, checkpoint=checkpoint)
-        return make_answer(bound, plan, reduce(bound, plan, totals))
+    return np.errstate(all="ignore")  # overflow and NaN are answers here
 
 
-def _bind_values(prepared: Prepared) -> tuple[Request, Bound]:
-    """Put a call's own arrays into the request and the bound arrays of its template."""
-    template, call = prepared.template, prepared.call
-    request, bound = template.request.of_arrays(call.arrays), template.bound
-    if request.options.check_finite:
-        check_finite(call.arrays)
-    if bound.lists is not None:  # such a template was made of the call's own arrays, and is not kept
-        return request, bound
-    broadcast = request.options.broadcast
-    return request, bind_again(bound, request.arrays, broadcast=broadcast, starts=prepared.starts)
+def compute_within(prepared: Prepared, threads: int = 1, checkpoint: Checkpoint | None = None) -> Answer:
+    """Compute the answer of a prepared call within `arithmetic`; to enter it takes a tenth of a small call's time.
+
+    Raises:
+        InvalidCall: As `compute` does.
+    """
+    call = prepared.call
+    bound, plan, fused = planned(prepared)
+    if fused is not None:
+        return run_fused(fused, call.arrays, owned=call.owned, threads=threads, checkpoint=checkpoint)
+    totals = run(bound, plan, threads=threads, checkpoint=checkpoint)
+    return make_answer(bound, plan, reduce(bound, plan, totals))
 
 
-def _plan_values(
-    template: CallTemplate, request: Request, bound: Bound, *, holds: bool
-) -> tuple[Plan, FusedPlan | None]:
-    """Return the plan of the template where it holds for a call's values, else the call's own."""
+def planned(prepared: Prepared, *, may_fuse: bool = True) -> tuple[Bound, Plan, FusedPlan | None]:
+    """Bind a call's own arrays and plan it, or find that its template's plan holds.
+
+    Where a fused kernel answers the call, the bound arrays may be those of the template.
+
+    Args:
+        prepared: The call.
+        may_fuse: Whether a fused kernel may answer it.
+
+    Raises:
+        InvalidCall: A value is outside its argument's domain.
+    """
+    template, arrays = prepared.template, prepared.call.arrays
+    holds = template.holds_for(arrays)
+    if holds and may_fuse and template.fused is not None:
+        return template.bound, template.fused.plan, template.fused
+    bound = _bind_values(prepared)
     if holds and template.plan is not None:
         check_shared(bound, template.plan.checked)
-        return template.plan, None
+        return bound, template.plan, None
+    plan, fused = _plan_values(prepared, bound)
+    return bound, plan, fused if may_fuse else None
+
+
+def _bind_values(prepared: Prepared) -> Bound:
+    """Bind a call's own arrays as those of its template were bound, unless the template was made of them."""
+    template, arrays = prepared.template, prepared.call.arrays
+    options = template.request.options
+    if options.check_finite:
+        check_finite(arrays)
+    is_own = all([array is arrays[name] for name, array in template.request.arrays.items()])
+    if is_own and not prepared.starts:
+        return template.bound
+    return bind_again(template.bound, arrays, broadcast=options.broadcast, starts=prepared.starts)
+
+
+def _plan_values(prepared: Prepared, bound: Bound) -> tuple[Plan, FusedPlan | None]:
+    """Plan a call by its own values."""
+    template = prepared.template
+    request = template.request.of_arrays(prepared.call.arrays)
     checked = names_to_check(bound, request.options.check_target)
     check_shared(bound, checked)
     return _plan(template, request, bound, select(request, bound), checked)

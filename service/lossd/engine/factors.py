@@ -6,6 +6,7 @@ scaled while they are in cache, and value and gradient take one pass.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from lossd.declaration.result import Normalizer
 from lossd.engine.bind import Bound
+from lossd.engine.blocks import row_slices
 from lossd.engine.dtypes import real_numbers
 from lossd.engine.layout import Block
 from lossd.engine.masks import per_value
@@ -56,7 +58,7 @@ class Factors:
 def factors_of(
     names: tuple[str, ...], inputs: ReductionInputs, request: Request, bound: Bound
 ) -> tuple[dict[str, Factors], ReductionInputs]:
-    """Return the factors of every reduction, and what they were made of: in `WIDE` if they lose digits in less."""
+    """Return the factors of every reduction, and what they were made of: in `WIDE` if a narrower type loses digits."""
     found = _exact_factors(names, inputs, request, bound)
     if found is not None:
         return found, inputs
@@ -65,17 +67,20 @@ def factors_of(
 
 
 def reduction_inputs(
-    request: Request, bound: Bound, selection: Selection, normalizer: Normalizer | None
+    request: Request, bound: Bound, selection: Selection, normalizer: Normalizer | None, block_rows: int
 ) -> ReductionInputs:
     """Gather what the reductions of a call depend on besides the values."""
+    sample = _sample_weight(request, bound, selection)
+    weighs = sample is not None or normalizer is not None
     return ReductionInputs(
         shape=bound.unreduced,
         selected=selection.values,
-        sample=_sample_weight(request, bound, selection),
+        sample=sample,
         normalizer=None if normalizer is None else normalizer.value,
         mean_scale=None if normalizer is None else normalizer.scale,
         axes=normalise_axes(None if "axis" in bound.placing else request.options.axis, len(bound.unreduced)),
         denominator=request.options.denominator,
+        blocks=_value_slices(bound, block_rows) if weighs else (),
     )
 
 
@@ -87,6 +92,14 @@ def block_factor(factor: Factor, block: Block, bound: Bound) -> Factor:
         return factor.reshape(bound.unreduced)
     part: Array = factor.reshape(bound.count, *bound.value_core)[block]
     return part
+
+
+def _value_slices(bound: Bound, block_rows: int) -> tuple[slice, ...]:
+    """Return the slices of values that belong to blocks of rows; none where blocks are not cut from rows in order."""
+    if bound.loss.whole_batch or bound.lists is not None or not bound.loss.value.batched:
+        return ()
+    width = math.prod(bound.value_core)
+    return tuple(slice(rows.start * width, rows.stop * width) for rows in row_slices(bound, block_rows))
 
 
 def _sample_weight(request: Request, bound: Bound, selection: Selection) -> Array | None:

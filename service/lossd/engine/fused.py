@@ -16,13 +16,14 @@ import numpy as np
 
 from lossd.declaration.result import evaluated
 from lossd.engine.bind import Bound
-from lossd.engine.blocks import Checkpoint, run_blocks
+from lossd.engine.blocks import run_blocks
 from lossd.engine.check import check_block
 from lossd.engine.fused_plan import FusedPlan, InputPlan
 from lossd.engine.layout import Block, FlatRows, Rows, empty_rows, rows_of
 from lossd.engine.precision import WIDE, Number, in_range, rounded
-from lossd.message import Answer, Array
+from lossd.message import Answer, Array, Checkpoint
 from lossd.numerics.scratch import Scratch
+from lossd.numerics.tree_sum import tree_total
 
 
 class _OfThread(threading.local):
@@ -46,44 +47,53 @@ def run_fused(
     """Answer a call by a fused kernel.
 
     Args:
-        fused: What follows from the call's shapes.
+        fused: The plan of the fused kernel.
         arrays: The call's arrays.
-        owned: Whether a gradient may take the place of the argument it is of.
+        owned: Whether a gradient may overwrite its own argument.
         threads: How many threads may work.
         checkpoint: Called between blocks.
     """
-    plan = fused.plan
-    as_stored, others = _split_inputs(fused, arrays)
-    gradient, outputs = (
-        _allocate_gradients(fused, arrays if owned else {}) if plan.wanted.gradient else ({}, [])
-    )
-    if fused.in_place and outputs and not others and len(fused.blocks) == 1:
-        # A view of each block would cost a small call more than its numbers do.
-        if checkpoint is not None:
-            checkpoint()
-        total = _run_kernel(fused, dict(as_stored), [output.array for output in outputs])
-    else:
-        work = partial(_run_fused_block, fused, as_stored, others, outputs)
-        parts = run_blocks(work, fused.blocks, threads, checkpoint)
-        total = sum(parts, 0.0)
-        if total == inf:  # of parts that may be finite
-            total = sum(parts, WIDE(0))
+    parts, gradient = run_fused_blocks(fused, arrays, owned=owned, threads=threads, checkpoint=checkpoint)
+    total = parts[0] if len(parts) == 1 else tree_total(parts)
+    if total == inf and len(parts) > 1:  # of parts that may be finite
+        total = tree_total(map(WIDE, parts))
     found = {fused.reduction: gradient} if gradient else {}
     value = fused.real(total / fused.divisor)
+    plan = fused.plan
     return Answer(
         {fused.reduction: value}, fused.bound.count, plan.denominator, found, warnings=plan.wanted.warnings
     )
 
 
+def run_fused_blocks(
+    fused: FusedPlan,
+    arrays: Mapping[str, Array],
+    *,
+    owned: bool,
+    threads: int = 1,
+    checkpoint: Checkpoint | None = None,
+) -> tuple[list[Number], dict[str, Array]]:
+    """Return the sum of each block, and the gradients; the arguments are those of `run_fused`."""
+    as_stored, others = _split_inputs(fused, arrays)
+    gradient, outputs = _allocate_gradients(fused, arrays if owned else {})
+    if fused.in_place and outputs and not others and len(fused.blocks) == 1:
+        # A view of each block would cost a small call more than its numbers do.
+        if checkpoint is not None:
+            checkpoint()
+        return [_run_kernel(fused, as_stored, [output.array for output in outputs])], gradient
+    work = partial(_run_fused_block, fused, as_stored, others, outputs)
+    return run_blocks(work, fused.blocks, threads, checkpoint), gradient
+
+
 def _run_fused_block(
     fused: FusedPlan,
-    as_stored: list[tuple[str, Array]],
+    as_stored: Mapping[str, Array],
     others: list[tuple[str, Rows, InputPlan]],
     outputs: list[Rows],
     block: Block,
 ) -> Number:
     """Run the kernel on one block."""
-    given = {name: rows[block] for name, rows in as_stored}
+    given = {name: rows[block] for name, rows in as_stored.items()}
     for name, source, planned in others:
         given[name] = _read(source, planned, block, fused.bound)
     if outputs and fused.in_place:
@@ -96,12 +106,12 @@ def _run_fused_block(
     return value
 
 
-def _run_kernel(fused: FusedPlan, given: dict[str, Array], out: list[Array]) -> Number:
+def _run_kernel(fused: FusedPlan, given: Mapping[str, Array], out: list[Array]) -> Number:
     try:
         return fused.kernel(
             **given, **fused.settings, out=out[0] if len(out) == 1 else out, scratch=_of_thread.scratch
         )
-    except FloatingPointError:  # before anything was written to ``out``
+    except FloatingPointError:  # the arguments are as they were: `out` is written anew
         compute = partial(_run_reference, fused, given)
         total, gradients = in_range(compute, fused.bound.computing)
         for output, gradient in zip(out, gradients, strict=True):
@@ -160,19 +170,18 @@ def _is_apart(name: str, arrays: Mapping[str, Array]) -> bool:
 
 def _split_inputs(
     fused: FusedPlan, arrays: Mapping[str, Array]
-) -> tuple[list[tuple[str, Array]], list[tuple[str, Rows, InputPlan]]]:
+) -> tuple[dict[str, Array], list[tuple[str, Rows, InputPlan]]]:
     """Split the arguments, by rows, into those that the kernel can take as they are, and those to be read."""
-    as_stored: list[tuple[str, Array]] = []
+    as_stored: dict[str, Array] = {}
     others: list[tuple[str, Rows, InputPlan]] = []
     for name, planned in fused.inputs.items():
         array = arrays[name]
         if planned.shape is None:
             others.append((name, rows_of(array, planned.given.core, planned.given.role.flattened), planned))
             continue
-        rows = array.reshape(planned.shape)
-        flags = rows.flags
-        if planned.as_stored and flags.c_contiguous and flags.aligned:
-            as_stored.append((name, rows))
+        rows = array.reshape(planned.shape)  # a view always: kernels tell shared memory by its base
+        if planned.as_stored and (flags := rows.flags).c_contiguous and flags.aligned:
+            as_stored[name] = rows
         else:
             others.append((name, FlatRows(rows), planned))
     return as_stored, others

@@ -10,9 +10,9 @@ import numpy as np
 
 from lossd.declaration.pattern import Shape
 from lossd.engine.bind import Bound, BoundArray
-from lossd.engine.blocks import block_rows, cut_blocks
+from lossd.engine.blocks import block_rows, row_slices
 from lossd.engine.check import takes_any_number
-from lossd.engine.layout import Block, shape_by_rows
+from lossd.engine.layout import shape_by_rows
 from lossd.engine.plan import Plan
 from lossd.engine.precision import is_heavy, rounding_to
 from lossd.fused import FUSED
@@ -25,7 +25,7 @@ class InputPlan:
 
     Attributes:
         given: The argument of the call that the plan was made for.
-        dtype: What the kernel wants.
+        dtype: The type that the kernel takes.
         shape: ``(rows, *core)`` where the array is laid out so; None where it must be rearranged.
         checked: Whether its values are checked.
         as_stored: Whether a kernel can take it as it is, if it is aligned too.
@@ -45,9 +45,10 @@ class FusedPlan:
     bound: Bound
     plan: Plan
     kernel: Callable[..., float]
+    speed: float
     inputs: Mapping[str, InputPlan]
     settings: Mapping[str, Any]
-    blocks: list[Block]
+    blocks: list[slice]
     reduction: str
     divisor: float
     real: Callable[[Any], Any]
@@ -75,9 +76,10 @@ def fused_plan(bound: Bound, plan: Plan, block_bytes: int) -> FusedPlan | None:
         bound=bound,
         plan=plan,
         kernel=kernel.function,
+        speed=kernel.speed,
         inputs=inputs,
         settings={**settings, "scale": computing.type(factors.derivative)},
-        blocks=cut_blocks(bound, None, block_rows(bound, block_bytes)),
+        blocks=row_slices(bound, block_rows(bound, block_bytes)),
         reduction=reduction,
         divisor=float(factors.divisor),
         real=rounding_to(storage),

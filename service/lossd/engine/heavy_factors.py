@@ -1,4 +1,4 @@
-"""Whether weights bring back what underflows beside them, block by block."""
+"""Finds the blocks in which large weights, or directions of the Hessian, may scale underflow back into range."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lossd.engine.precision import is_heavy
 
 
 def weighs_heavily(bound: Bound, plan: Plan, block: Block) -> bool:
-    """Return whether the weights of a block, and its factors of each reduction, may bring back what underflows."""
+    """Return whether a block's weights, directions and factors may scale what underflows back into range."""
     kind = bound.computing
+    heavy = [given for given in bound.arrays.values() if given.role.domain is WEIGHT or given.role.weighs]
     weights = [
         given.array.astype(kind, copy=False) if given.rows is None else given.rows.read(block, kind)
-        for given in bound.arrays.values()
-        if given.role.domain is WEIGHT
+        for given in (*heavy, *plan.directions.values())
     ]
     # Where rows are added up, what a value is multiplied by in the end is the gradient's factor.
     factors = [each.derivative for each in plan.factors.values()]

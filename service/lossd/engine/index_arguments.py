@@ -1,7 +1,6 @@
 """Arguments of indices, such as the classes of samples, checked as a whole before the blocks.
 
-Where every row has an index that is valid and not ignored, a call is as any other of its shapes, and the plan that is
-kept for those holds for it.
+Where every row has an index that is valid and not ignored, the plan that is kept for calls of these shapes holds.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ class SlabRows:
 
 @dataclass(frozen=True, slots=True)
 class BroadcastRows:
-    """An array that is broadcast to more elements than should be copied: a block at a time is."""
+    """An array that is broadcast to too many elements to copy at once: it is copied a block at a time."""
 
     array: Array  # (*batch, *core), a view with repeated elements
     batch: tuple[int, ...]
@@ -127,7 +127,7 @@ def shape_by_rows(shape: tuple[int, ...], core: Sequence[int], flattened: bool) 
 
 
 def rows_of(array: Array, core: Sequence[int], flattened: bool = False) -> Rows:
-    """See ``array`` by rows, as a view where its strides allow one.
+    """View ``array`` by rows; its numbers are copied where its strides do not allow a view.
 
     Args:
         array: Of any shape.
@@ -156,6 +156,9 @@ def empty_rows(
     """Return a new array of ``shape``, and a view of it by rows to write to."""
     allocate = np.zeros if zero else np.empty
     array = allocate(shape, dtype)
+    by_rows = shape_by_rows(shape, core, flattened)
+    if by_rows is not None:
+        return array, FlatRows(array.reshape(by_rows))
     rows = rows_of(array, core, flattened)
     if np.may_share_memory(rows.array, array):
         return array, rows
@@ -168,12 +171,16 @@ def empty_rows(
 
 def cut(rows: int, rows_per_block: int, period: int) -> list[slice]:
     """Cut rows into blocks of about ``rows_per_block``, a power of two: of rows, of whole periods, or within one."""
-    if period > 1 and rows_per_block >= period:
-        rows_per_block = period * (1 << ((rows_per_block // period).bit_length() - 1))
-    elif period > 1:
-        return [
-            slice(start + first, start + min(first + rows_per_block, period))
-            for start in range(0, rows, period)
-            for first in range(0, period, rows_per_block)
-        ]
-    return [slice(first, min(first + rows_per_block, rows)) for first in range(0, rows, rows_per_block)]
+    if rows_per_block >= period:
+        size = rows_of_periods(rows_per_block, period)
+        return [slice(first, min(first + size, rows)) for first in range(0, rows, size)]
+    return [
+        slice(start + first, start + min(first + rows_per_block, period))
+        for start in range(0, rows, period)
+        for first in range(0, period, rows_per_block)
+    ]
+
+
+def rows_of_periods(rows_per_block: int, period: int) -> int:
+    """Return the rows of as many whole periods, a power of two, as fit into a block."""
+    return period * (1 << ((rows_per_block // period).bit_length() - 1))

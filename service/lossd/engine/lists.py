@@ -31,7 +31,7 @@ class Lists:
         counts: How many items each has, ``(rows,)``.
         starts: Where each begins among the items.
         places: Where each item stands in the caller's flat arrays.
-        width: How many places a list has there, where it is padded; 0 where lists come one after the other.
+        width: The padded length of a list in those arrays; 0 where lists come one after the other.
         axes: How many axes of a padded array are those of the batch; 0 where lists come one after the other.
     """
 
@@ -68,16 +68,16 @@ class ListRows:
 
 
 def list_rows(array: Array, lists: Lists) -> ListRows:
-    """See an array of items by lists: of all items, or padded to ``(*batch, width, ...)``."""
+    """View an array of items by lists: of all items, or padded to ``(*batch, width, ...)``."""
     padded, core = array.shape[: lists.axes + 1], array.shape[lists.axes + 1 :]
     return ListRows(array.reshape(math.prod(padded), *core), lists)
 
 
 def of_group(group: Array, items: int) -> Lists:
-    """Return lists that come one after the other, of these sizes, none larger than the items that all of them have.
+    """Return lists of these sizes that come one after the other, none longer than ``items``, the number of all items.
 
     Raises:
-        InvalidCall: The sizes are no such whole numbers.
+        InvalidCall: A size is not such a whole number.
     """
     if group.dtype.kind not in "iu" or group.ndim != 1:
         raise invalid(
@@ -101,9 +101,9 @@ def _refuse_more_lists(name: str, count: int) -> None:
 
 
 def padded_lists(mask: Array | None, batch: Shape, width: int) -> Lists | None:
-    """Return lists of ``(*batch, width)`` whose items a mask of that shape says; None where all are of one length.
+    """Return the lists of ``(*batch, width)`` arrays whose items a mask marks; None where all are of one length.
 
-    Lists without an item are of unequal length in that they take no part, as those that a mask empties.
+    Lists of width 0 are treated like lists that a mask empties: they are left out.
 
     Raises:
         InvalidCall: The mask is of another shape, or holds anything but true and false.
@@ -124,11 +124,11 @@ def _empty_lists(batch: Shape) -> Lists:
 
 
 def lengths_of(lists: Lists, size: int, rows: Array | None = None) -> Iterator[tuple[int, int, Array]]:
-    """Yield each length of lists, shorter ones first, how many make a block, and which they are; without empty ones.
+    """Yield each length of non-empty lists, shortest first, with how many lists make a block and which they are.
 
     Args:
         lists: The lists.
-        size: How many of the longest make a block; of shorter ones as many more as have that many items.
+        size: How many of the longest make a block; of shorter ones, as many as have that many items together.
         rows: Numbers of the lists that take part; all if None.
     """
     taking = np.flatnonzero(lists.counts) if rows is None else rows

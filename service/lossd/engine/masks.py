@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lossd.declaration.domain import BOOLEAN
 from lossd.declaration.pattern import Shape
 from lossd.errors import invalid
 from lossd.message import Array
@@ -29,7 +30,10 @@ def truths(mask: Array) -> Array:
     Raises:
         InvalidCall: It holds anything but true and false, or 1 and 0.
     """
-    kind = mask.dtype.kind
-    if mask.size and (kind not in "biu" or (kind != "b" and ((mask != 0) & (mask != 1)).any())):
-        raise invalid("mask", "true and false, or 1 and 0", f"{mask.dtype} values")
+    if mask.size and mask.dtype.kind not in "biuf":
+        raise invalid("mask", str(BOOLEAN), f"{mask.dtype} values")
+    wrong = BOOLEAN.forbidden(mask, {})
+    if wrong is not None:
+        where = tuple(np.argwhere(wrong)[0])
+        raise invalid("mask" + "".join(f"[{index}]" for index in where), str(BOOLEAN), mask[where])
     return mask.astype(bool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from lossd.errors import invalid
 from lossd.message import Array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """What to compute.
 
@@ -43,7 +44,7 @@ class Plan:
         settings: The loss's settings as its kernel takes them.
         boosting: What to make of the derivatives for gradient boosting; None leaves them.
         denominator: What the averaging reduction divides by, for the report.
-        empty: What a mean over nothing is.
+        empty: Result of a mean over zero elements.
         extended: Whether some factor or setting is too large or too small for the type of the arithmetic, so that
             sums and products need the extended range of `WIDE`.
     """
@@ -63,14 +64,14 @@ class Plan:
     empty: str
     extended: bool = False
 
-    @property
+    @cached_property
     def divided_by(self) -> frozenset[str]:
         """Arguments that the mean's denominator depends on."""
         return frozenset(self.normalizer.gradient) if self.normalizer is not None else frozenset()
 
     @property
     def sum_type(self) -> type[Any]:
-        """The type that sums and what is still to be added to accumulate in."""
+        """The type in which sums accumulate, and arrays to which more is added."""
         return WIDE if self.extended else np.float64
 
 
@@ -96,7 +97,7 @@ def make_plan(
     loss, options = bound.loss, request.options
     names = wanted.reductions
     normalizer = normalizer_of(bound, selection.rows) if has_normalizer(bound) else None
-    given = reduction_inputs(request, bound, selection, normalizer)
+    given = reduction_inputs(request, bound, selection, normalizer, block_rows)
     factors, inputs = factors_of(names, given, request, bound)
     averaging = next((name for name in names if REDUCTIONS[name].divisor), "mean")
     divisor = factors[averaging].divisor if averaging in factors else denominator("mean", inputs, "zero")

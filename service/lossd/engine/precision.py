@@ -1,8 +1,8 @@
-"""The number types of a call: the one for what overflows in its own, and the rounding to its answer's type.
+"""The number types of a call: a wider one for what overflows in its own, and the rounding to its answer's type.
 
-A call computes in float32 or float64. Where a result on the way leaves the range of that type, though the answer may
-not, the call is computed again in a type of more exponents: float32 in float64, float64 in `WIDE`, the platform's long
-double. Where that has no more exponents than float64, such an answer is infinite or zero.
+A call computes in float32 or float64. Where an intermediate result leaves the range of that type, though the answer may
+not, the call is computed again in a type with a wider range of exponents: float32 in float64, float64 in `WIDE`, the
+platform's long double. Where its range is that of float64, such an answer is infinite or zero.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _lies_within(part: Array, low: float, high: float) -> bool:
 
 
 def is_heavy(factors: Sequence[Any], dtype: np.dtype[Any]) -> bool:
-    """Return whether what underflowed in ``dtype`` would be missed once it is multiplied by some of these."""
+    """Return whether a factor is so large that what underflowed in ``dtype`` would matter in a product with it."""
     most = _HEAVY[dtype.char]
     # NaN may stand beside anything.
     return not prod(map(_norm, factors)) <= most and not prod(map(_largest, factors)) <= most

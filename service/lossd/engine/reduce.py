@@ -11,8 +11,8 @@ import numpy as np
 from lossd.engine.bind import Bound
 from lossd.engine.broadcasts import in_own_shape
 from lossd.engine.denominator_gradient import through_denominator
-from lossd.engine.factors import Factors
 from lossd.engine.plan import Plan
+from lossd.engine.precision import Number
 from lossd.engine.reductions import REDUCTIONS, sum_over_axes
 from lossd.engine.run import Key, Totals
 from lossd.message import Array
@@ -25,40 +25,45 @@ class Reduced:
     Attributes:
         values: Reduction to its result in float64 or wider: a number, or an array where axes are left.
         derivatives: Every derivative that was asked for, in the shape of its argument.
-        distributions: Whether every row of probabilities summed to one.
+        unnormalized: Arguments with a row of probabilities that does not sum to one.
     """
 
     values: Mapping[str, Any]
     derivatives: Mapping[Key, Array]
-    distributions: bool
+    unnormalized: frozenset[str]
 
 
 def reduce(bound: Bound, plan: Plan, totals: Totals) -> Reduced:
     """Divide the sums, and add to the derivatives what the denominators depend on."""
     values = {name: _value(name, plan, totals) for name in plan.factors}
     derivatives: dict[Key, Array] = {}
-    for key, array in totals.derivatives.items():
+    for key, array in totals.arrays.items():
         kind, reduction, name = key
+        if key in totals.shared and (total := totals.shared[key].total()) is not None:
+            array += total
         given = bound.arrays.get(name)
         own = array if given is None else in_own_shape(array, given)
         if kind == "gradient" and name in plan.divided_by:
             own = through_denominator(own, name, bound, plan, reduction, values[reduction])
         derivatives[key] = own
-    return Reduced(values, derivatives, totals.distributions)
+    return Reduced(values, derivatives, totals.unnormalized)
 
 
 def _value(name: str, plan: Plan, totals: Totals) -> Any:
     """Return the result of one reduction."""
-    value = totals.values[name]
+    if name in totals.sums:
+        total = totals.sums[name].total()  # perhaps in a wider type than planned: what it divides to may fit
+        return divide(
+            plan.sum_type(0) + (0 if total is None else total), plan.factors[name].divisor, plan.empty
+        )
+    value = totals.kept[name].reshape(-1)
     if REDUCTIONS[name].keeps_values:
         return value.reshape(plan.inputs.shape)
-    if plan.inputs.axes is not None:
-        value = sum_over_axes(value, plan.inputs)
-    return _divide(value, plan.factors[name], plan.empty)
+    return divide(sum_over_axes(value, plan.inputs), plan.factors[name].divisor, plan.empty)
 
 
-def _divide(value: Any, factors: Factors, empty: str) -> Any:
-    divisor = factors.divisor
+def divide(value: Any, divisor: Number | Array, empty: str) -> Any:
+    """Divide a sum; a mean over no elements is what ``empty`` says."""
     if not isinstance(divisor, np.ndarray) and divisor:
         return value / divisor
     quotient = np.divide(value, divisor)

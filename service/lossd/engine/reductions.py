@@ -18,6 +18,7 @@ import numpy as np
 from lossd.engine.precision import WIDE, Number, trap
 from lossd.errors import invalid
 from lossd.message import Array
+from lossd.numerics.tree_sum import tree_total
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class ReductionInputs:
         mean_scale: Factor on each value in the mean.
         axes: The axes to reduce over; all if None.
         denominator: The caller's own.
+        blocks: Slices of the values whose normalizers are summed first, where they are more than one.
     """
 
     shape: tuple[int, ...]
@@ -41,6 +43,7 @@ class ReductionInputs:
     mean_scale: Array | None = None
     axes: tuple[int, ...] | None = None
     denominator: Number | None = None
+    blocks: tuple[slice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def sum_over_axes(values: Array, inputs: ReductionInputs) -> Array:
 
 
 def of_selected(values: Array, inputs: ReductionInputs) -> Array:
-    """Clear what belongs to values that do not count, flat."""
+    """Return flat ``values`` with 0 in place of those that do not count."""
     if inputs.selected is None:
         return values
     kept = np.zeros_like(values)
@@ -87,16 +90,36 @@ def of_selected(values: Array, inputs: ReductionInputs) -> Array:
     return kept
 
 
+def divisor_terms(name: str, inputs: ReductionInputs) -> list[Number]:
+    """Return what each block of values adds to the divisor of a reduction; one term where blocks do not matter."""
+    reduction = REDUCTIONS[name]
+    assert reduction.divisor is not None
+    if reduction.normalizer_weight is None:
+        total: Any = reduction.divisor(inputs)
+        return [total]
+    return _normalizer_terms(inputs, reduction.normalizer_weight(inputs))
+
+
 def _normalizer_sum(inputs: ReductionInputs, sample: Array | None) -> Number | Array:
     """Sum the values' normalizers, times their weight if one is given, over those that count."""
-    if inputs.axes is None and sample is None and inputs.normalizer is None:
-        return float(count(inputs))
+    if inputs.axes is not None:
+        return sum_over_axes(_normalizers(inputs, sample), inputs)
+    total: Any = tree_total(_normalizer_terms(inputs, sample))
+    return total if total.dtype == WIDE else float(total)
+
+
+def _normalizer_terms(inputs: ReductionInputs, sample: Array | None) -> list[Number]:
+    """Return the sums of the normalizers of each block."""
+    if sample is None and inputs.normalizer is None:
+        return [np.float64(count(inputs))]
+    whole = _normalizers(inputs, sample)
+    return [np.add.reduce(whole[block]) for block in inputs.blocks or (...,)]
+
+
+def _normalizers(inputs: ReductionInputs, sample: Array | None) -> Array:
+    """Return what each value adds to the denominator of a mean, flat."""
     factors = [f.astype(np.result_type(f, np.float64)) for f in (inputs.normalizer, sample) if f is not None]
-    whole = of_selected(reduce(np.multiply, factors or [np.ones(math.prod(inputs.shape))]), inputs)
-    if inputs.axes is None:
-        total: Any = np.add.reduce(whole)
-        return total if total.dtype == WIDE else float(total)
-    return sum_over_axes(whole, inputs)
+    return of_selected(reduce(np.multiply, factors or [np.ones(math.prod(inputs.shape))]), inputs)
 
 
 def _batch_size(inputs: ReductionInputs) -> float:
@@ -136,10 +159,10 @@ def widened(inputs: ReductionInputs) -> ReductionInputs:
 
 
 def denominator(name: str, inputs: ReductionInputs, empty: str) -> Number | Array:
-    """Return what the reduction ``name`` divides by; over nothing, what makes ``empty`` come out.
+    """Return what the reduction ``name`` divides by; 0 where there are no elements.
 
     Raises:
-        InvalidCall: The mean is over nothing and ``empty`` is ``error``.
+        InvalidCall: The mean is over no elements and ``empty`` is ``error``.
     """
     divisor = REDUCTIONS[name].divisor
     if divisor is None:
@@ -148,13 +171,24 @@ def denominator(name: str, inputs: ReductionInputs, empty: str) -> Number | Arra
         return inputs.denominator
     total = divisor(inputs)
     if empty == "error" and holds_zero(total):
-        expected = "something to average, or empty: 'nan' or 'zero' to say what comes of nothing"
-        raise invalid("reduction", expected, f"a {name} of which no element takes part or all weigh zero")
+        expected = "something to average, or `empty` set to 'nan' or 'zero'"
+        raise invalid(
+            "reduction",
+            expected,
+            f"a {name} over no elements: {_why_nothing(inputs)}",
+        )
     return total
 
 
+def _why_nothing(inputs: ReductionInputs) -> str:
+    """Say why nothing is averaged."""
+    if not math.prod(inputs.shape):
+        return f"the arrays are empty, with unreduced losses of shape {list(inputs.shape)}"
+    return "each is masked, ignored or has zero weight"
+
+
 def holds_zero(divisor: Number | Array) -> bool:
-    """Return whether there is anything that is divided by zero."""
+    """Return whether a divisor is zero, or holds a zero."""
     return not (divisor.all() if isinstance(divisor, np.ndarray) else divisor)
 
 

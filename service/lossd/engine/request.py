@@ -16,13 +16,14 @@ from pydantic import Field, ValidationError, create_model
 
 from lossd.declaration.alias import Alias
 from lossd.declaration.loss import Loss
+from lossd.declaration.picture import Slider, setting_slider
 from lossd.declaration.signature import Argument
 from lossd.engine.options import Options, Tensor
-from lossd.engine.request_errors import errors_of, excess_of
-from lossd.errors import InvalidCall
+from lossd.engine.request_errors import error_of, excess_of
+from lossd.errors import invalid
 from lossd.message import Array, Call
 
-_GROUP = "Sizes of the lists, (N), whose items then come one after the other in arrays without a batch axis."
+_GROUP = "Sizes of lists of unequal length, (N); their items come one after the other, in arrays without a batch axis."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,7 @@ def request_model(loss: Loss) -> type[Options]:
     fields: dict[str, Any] = {argument.name: _tensor_field(argument, loss) for argument in loss.arguments}
     fields.update(loss.settings)
     for name, argument in loss.directions.items():
-        text = (
-            f"Direction for `{argument}`: the Hessian of all arguments that have one is multiplied with them."
-        )
+        text = f"Direction of `{argument}` in a Hessian-vector product; several are one direction together."
         fields[field_name(name)] = (Tensor | None, Field(None, alias=name, description=text))
     if loss.ragged:
         fields["group"] = (Tensor | None, Field(None, description=_GROUP))
@@ -82,6 +81,16 @@ def request_model(loss: Loss) -> type[Options]:
     model = create_model(f"{loss.name}_request", __base__=Options, **fields)
     model.__doc__ = loss.summary
     return model
+
+
+def sliders_of(loss: Loss) -> Mapping[str, Slider]:
+    """Return the sliders of the settings that are worth varying, by name."""
+    schema = request_model(loss).model_json_schema()["properties"]
+    found = {
+        name: loss.sliders.get(name) or setting_slider(schema[name], default)
+        for name, (_, default) in loss.settings.items()
+    }
+    return {name: slider for name, slider in found.items() if slider is not None}
 
 
 def validate(loss: Loss, call: Call) -> Request:
@@ -94,13 +103,15 @@ def validate(loss: Loss, call: Call) -> Request:
     if any([isinstance(option, np.ndarray) for option in call.options.values()]):
         raise TypeError("expected every array in Call.arrays, got one in Call.options")
     model, given = request_model(loss), {**call.options, **call.arrays}
-    excess = excess_of(loss, model, given)
+    excess = excess_of(loss, given)
     if excess is not None:
         raise excess
     try:
         options = model.__pydantic_validator__.validate_python(given)
     except ValidationError as error:
-        raise InvalidCall(faults=errors_of(loss, given, error)) from None
+        raise error_of(loss, given, error) from None
+    if options.partial is not None:
+        raise invalid("partial", "a whole call: POST /v1/losses/{name} alone takes parts", "a part")
     return _request(loss, {name: options.__dict__[name] for name in loss.settings}, options, call.arrays)
 
 

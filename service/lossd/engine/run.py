@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from lossd.declaration.result import Result
+from lossd.declaration.result import Pullback, Result, evaluated
 from lossd.engine.arguments import read_arguments
 from lossd.engine.bind import Bound
-from lossd.engine.blocks import Checkpoint, cut_blocks, run_blocks
+from lossd.engine.blocks import cut_blocks, run_blocks
 from lossd.engine.derivatives import derivatives_of
 from lossd.engine.factors import Factor, block_factor
 from lossd.engine.heavy_factors import weighs_heavily
@@ -26,10 +26,11 @@ from lossd.engine.plan import Plan
 from lossd.engine.precision import Number, trap, wider
 from lossd.engine.vjp import vjp, zero_without_weight
 from lossd.engine.wanted import Kind
-from lossd.message import Array
+from lossd.message import Array, Checkpoint
+from lossd.numerics.tree_sum import TreeSum
 
-# What blocks add to shared arrays is kept until so many are done: they are added in order, whichever is first.
-_BLOCKS_AT_A_TIME = 16
+# What blocks add to shared arrays is kept until so many are done.
+_BLOCKS_AT_A_TIME = 8
 
 Key = tuple[Kind, str, str]  # a derivative: its kind, the reduction, the argument or setting
 
@@ -39,14 +40,18 @@ class Totals:
     """What the blocks of a call add up to.
 
     Attributes:
-        values: Reduction to its undivided sum, or to every value, flat.
-        derivatives: Every derivative that was asked for, in the shapes of broadcast arguments.
-        distributions: Whether every row of probabilities summed to one.
+        kept: Reduction to every value, ``(rows, *core of the value)``.
+        sums: Reduction to its undivided sum.
+        arrays: Every derivative that was asked for, in the shapes of broadcast arguments; 0 where rows share it.
+        shared: What the blocks add to those that rows share.
+        unnormalized: Arguments with a row of probabilities that does not sum to one.
     """
 
-    values: Mapping[str, Any]
-    derivatives: Mapping[Key, Array]
-    distributions: bool
+    kept: Mapping[str, Array]
+    sums: Mapping[str, TreeSum]
+    arrays: Mapping[Key, Array]
+    shared: Mapping[Key, TreeSum]
+    unnormalized: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -55,7 +60,7 @@ class BlockSums:
 
     values: dict[str, Number] = field(default_factory=dict)
     shared: dict[Key, Array] = field(default_factory=dict)
-    distributions: bool = True
+    unnormalized: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +78,12 @@ class Outputs:
     rows: Mapping[Key, Rows]
 
 
-def run(bound: Bound, plan: Plan, *, threads: int, checkpoint: Checkpoint | None) -> Totals:
+def run(
+    bound: Bound, plan: Plan, *, threads: int, checkpoint: Checkpoint | None, first_block: int = 0
+) -> Totals:
     """Run the kernel over the rows that take part, in a wider type where the call's own overflows."""
     loss = bound.loss
-    compute = partial(_run_in_type, threads=threads, checkpoint=checkpoint)
+    compute = partial(_run_in_type, threads=threads, checkpoint=checkpoint, first_block=first_block)
     if plan.divided_by & set(plan.wanted.gradient):
         # What a weight adds to the denominator is nearly what it adds to the sum, where it outweighs the others.
         bound = replace(bound, computing=wider(bound.computing, than_double=False))
@@ -107,9 +114,15 @@ def _kernel_dtype(bound: Bound) -> np.dtype[Any]:
 
 
 def _run_in_type(
-    bound: Bound, plan: Plan, *, trap_heavy: bool = False, threads: int, checkpoint: Checkpoint | None
+    bound: Bound,
+    plan: Plan,
+    *,
+    trap_heavy: bool = False,
+    threads: int,
+    checkpoint: Checkpoint | None,
+    first_block: int,
 ) -> Totals:
-    """Run every block in the call's type of arithmetic, and add up their sums in block order.
+    """Run every block in the call's type of arithmetic, and add up their sums by the places of the blocks.
 
     Args:
         bound: The call's arrays.
@@ -117,6 +130,7 @@ def _run_in_type(
         trap_heavy: Whether a block whose factors are heavy is computed again in a wider type if it underflows.
         threads: How many threads may work.
         checkpoint: Called between blocks.
+        first_block: The place of the first block among those of a larger call that this is a part of.
 
     Raises:
         FloatingPointError: A block left the range of its type, where the caller traps that.
@@ -124,18 +138,20 @@ def _run_in_type(
     outputs = _allocate_outputs(bound, plan)
     blocks = cut_blocks(bound, plan.rows, plan.block_rows)
     work = partial(_run_heavy_block if trap_heavy else _run_block, bound, plan, outputs)
-    values: dict[str, Any] = {name: kept.reshape(-1) for name, kept in outputs.kept.items()}
-    summed = [name for name in plan.factors if name not in values]
-    values |= {name: plan.sum_type(0) for name in summed}
-    distributions = True
+    sums = {name: TreeSum() for name in plan.factors if name not in outputs.kept}
+    shared = {key: TreeSum() for key in outputs.arrays if key not in outputs.rows}
+    unnormalized: frozenset[str] = frozenset()
     for first in range(0, len(blocks), _BLOCKS_AT_A_TIME):
-        for each in run_blocks(work, blocks[first : first + _BLOCKS_AT_A_TIME], threads, checkpoint):
-            for key, array in each.shared.items():
-                outputs.arrays[key] += array
-            for name in summed:
-                values[name] += each.values[name]
-            distributions &= each.distributions
-    return Totals(values, outputs.arrays, distributions)
+        few = blocks[first : first + _BLOCKS_AT_A_TIME]
+        found = iter(run_blocks(work, [block for block in few if block is not None], threads, checkpoint))
+        for place, block in enumerate(few, first_block + first):
+            each = BlockSums() if block is None else next(found)
+            for name, total in sums.items():
+                total.add(place, each.values.get(name))
+            for key, total in shared.items():
+                total.add(place, each.shared.get(key))
+            unnormalized |= each.unnormalized
+    return Totals(outputs.kept, sums, outputs.arrays, shared, unnormalized)
 
 
 def _run_heavy_block(bound: Bound, plan: Plan, outputs: Outputs, block: Block) -> BlockSums:
@@ -155,20 +171,23 @@ def _run_block(bound: Bound, plan: Plan, outputs: Outputs, block: Block) -> Bloc
     What belongs to a row is written to its place in ``outputs``; what rows share is returned, to be added up.
     """
     sums = BlockSums()
-    arguments, sums.distributions = read_arguments(bound, block, plan.checked, strict=plan.strict)
+    arguments, sums.unnormalized = read_arguments(bound, block, plan.checked, strict=plan.strict)
     result = bound.loss.kernel(**arguments, **plan.settings)
     found = derivatives_of(result, arguments, bound, plan, block)
     for name, factors in plan.factors.items():
         _add_values(sums, outputs, name, result, block_factor(factors.value, block, bound), block, plan)
-        factor = block_factor(factors.derivative, block, bound)
-        for (kind, argument), derivative in found.items():
+    weights = {name: block_factor(each.derivative, block, bound) for name, each in plan.factors.items()}
+    for (kind, argument), derivative in found.items():
+        once = derivative if isinstance(derivative, Pullback) else evaluated(derivative)
+        for name, factor in weights.items():
             key = (kind, name, argument)
             by_rows = key in outputs.rows
-            values = vjp(derivative, factor, result.value.shape, by_rows=by_rows, extended=plan.extended)
+            values = vjp(once, factor, result.value.shape, by_rows=by_rows, extended=plan.extended)
             if by_rows:
                 outputs.rows[key].write(block, values)
             else:
-                sums.shared[key] = values
+                # A pullback has the kernel's type, in which the sum of many blocks would lose digits.
+                sums.shared[key] = np.asarray(values, np.result_type(values, outputs.arrays[key]))
     return sums
 
 

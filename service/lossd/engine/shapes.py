@@ -7,11 +7,13 @@ disagrees and what a broadcast would have made of them.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from lossd.declaration.domain import domain_text
 from lossd.declaration.pattern import AXES, Shape
 from lossd.declaration.role import Role
 from lossd.declaration.signature import Argument
@@ -172,11 +174,12 @@ def name_sizes(forms: list[MatchedArray]) -> dict[str, int]:
             lengths = [math.prod(lengths)]
         pattern = form.role.pattern
         for dimension, length in zip(pattern.core[pattern.by_item :], lengths, strict=True):
-            _name_size(form.argument.name, dimension.letter, length - dimension.more, sizes, dimension.more)
+            _name_size(form, dimension.letter, length - dimension.more, sizes, dimension.more)
     return sizes
 
 
-def _name_size(name: str, letter: str, length: int, sizes: dict[str, int], more: int) -> None:
+def _name_size(form: MatchedArray, letter: str, length: int, sizes: dict[str, int], more: int) -> None:
+    name = form.argument.name
     if not letter:
         if length:
             raise invalid(name, f"{more} numbers along an axis", length + more)
@@ -184,7 +187,20 @@ def _name_size(name: str, letter: str, length: int, sizes: dict[str, int], more:
     if length < AXES[letter].least:
         raise invalid(name, f"{letter} >= {AXES[letter].least}", length)
     if sizes.setdefault(letter, length) != length:
+        if len(form.argument.role.forms) > 1:
+            raise invalid(name, _forms_text(form, sizes), shape_text(form.array.shape))
         raise invalid(name, f"{letter} = {sizes[letter] + more} as in the other arrays", length + more)
+
+
+def _forms_text(form: MatchedArray, sizes: Mapping[str, int]) -> str:
+    """Say of every form of an argument what it holds, and of which shape, where lengths are known."""
+    told = []
+    for role in form.argument.role.forms:
+        shape = str(role.pattern) if role.pattern.core else shape_text(form.batch)
+        for letter, size in sizes.items():
+            shape = re.sub(rf"\b{letter}\b", str(size), shape)
+        told.append(f"{domain_text(role.domain, sizes)} of shape {shape}")
+    return ", or ".join(told)
 
 
 def _same_axes(
@@ -222,11 +238,11 @@ def _disagreement(name: str, shape: Shape, first: str, batch: Shape, *, reshapes
         made += f"; to pair the elements, reshape {name} to {shape_text(batch)}"
     if len(shape) != len(batch):
         expected = f"the {len(batch)} batch axes of {first}, {shape_text(batch)}"
-        return InvalidCall(faults=[ErrorDetail(name, expected, f"{shape_text(shape)}{made}")])
+        return InvalidCall(errors=[ErrorDetail(name, expected, f"{shape_text(shape)}{made}")])
     axis = next(axis for axis, (a, b) in enumerate(zip(shape, batch, strict=True)) if a != b)
     expected = f"batch shape {shape_text(batch)} as {first} has"
     return InvalidCall(
-        faults=[ErrorDetail(name, expected, f"{shape_text(shape)}, which differs on axis {axis}{made}")]
+        errors=[ErrorDetail(name, expected, f"{shape_text(shape)}, which differs on axis {axis}{made}")]
     )
 
 

@@ -29,6 +29,9 @@ _ArraySpec = tuple[str, Shape, np.dtype[Any]]
 _SCALARS = frozenset([bool, int, float, str, type(None)])
 _LONGEST = 32
 
+MOST_TEMPLATES, LARGEST_TEMPLATE = 512, 16 << 10
+"""Templates that are kept, and the bytes that one of them may have: 7 KiB for most, 10 with many reductions."""
+
 
 class _NotKept(Exception):
     """An option is not of a type that is kept."""
@@ -56,12 +59,16 @@ def cached_template(make: Make[T], loss: Loss, call: Call, block_bytes: int, lim
         template: T = _template_of_zeros(make, loss, specs, options, block_bytes, limits)
     except TooExpensive:  # to bind the call's own arrays might copy what is refused
         raise
-    except (InvalidCall, _NotKept):  # errors are to show the call's own values
+    except InvalidCall as error:
+        if error.of_signature:
+            raise
+        return make(loss, call, block_bytes, limits)  # errors are to show the call's own values
+    except _NotKept:
         return make(loss, call, block_bytes, limits)
     return template
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=MOST_TEMPLATES)
 def _template_of_zeros(
     make: Make[Any],
     loss: Loss,
@@ -88,7 +95,12 @@ def _option_keys(options: Mapping[str, Any]) -> tuple[_Option, ...]:
     """
     if len(options) > _LONGEST:
         raise _NotKept
-    return tuple([(name, *_key(value)) for name, value in options.items()])
+    return tuple(
+        [
+            (name, value.__class__, value) if value.__class__ in _SCALARS else (name, *_key(value))
+            for name, value in options.items()
+        ]
+    )
 
 
 def _key(value: Any) -> _Key:

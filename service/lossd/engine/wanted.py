@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from lossd.engine.bind import Bound
 from lossd.engine.reductions import REDUCTIONS, legacy_reduction
 from lossd.engine.request import Request, field_name
-from lossd.errors import excerpt, invalid
+from lossd.errors import invalid
+from lossd.spelling import did_you_mean
+from lossd.wording import quoted
 
 Kind = Literal["gradient", "hessian", "hvp"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wanted:
     """The reductions that a call asks for, and the derivatives of each, by names of arguments and settings.
 
@@ -34,7 +37,7 @@ class Wanted:
     places: Mapping[str, str]
     warnings: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def all(self) -> list[tuple[Kind, str]]:
         """Every derivative: its kind, and the argument or setting."""
         kinds: list[tuple[Kind, str]] = [("gradient", name) for name in self.gradient]
@@ -68,8 +71,8 @@ def wanted_of(request: Request, bound: Bound) -> Wanted:
             raise invalid(at, f"the shape of {name}, {shape}", direction.shape)
     return Wanted(
         reductions,
-        tuple(given) if gbm else _names(options.gradient, "gradient", tuple(given), possible),
-        _names(hessian, "hessian", tuple(given[:1]), arguments),
+        tuple(given) if gbm else _names(options.gradient, "gradient", tuple(given), possible, bound),
+        _names(hessian, "hessian", tuple(given[:1]), arguments, bound),
         tuple(request.directions),
         places,
         warnings,
@@ -82,7 +85,7 @@ def _is_real(name: str, bound: Bound) -> bool:
 
 
 def _names(
-    asked: bool | str | list[str], option: Kind, default: tuple[str, ...], possible: list[str]
+    asked: bool | str | list[str], option: Kind, default: tuple[str, ...], possible: list[str], bound: Bound
 ) -> tuple[str, ...]:
     """Return the names that an option asks for: ``default`` if it is true, none if it is false."""
     if isinstance(asked, bool):
@@ -91,8 +94,17 @@ def _names(
     for place, name in enumerate(names):
         if name not in possible:
             at = f"{option}[{place}]" if names is asked else option
-            raise invalid(at, f"one of {', '.join(possible)}", repr(excerpt(name)))
+            raise invalid(
+                at, f"one of {', '.join(possible)}", f"{quoted(name)}{_hint(name, possible, bound)}"
+            )
     return tuple(dict.fromkeys(names))
+
+
+def _hint(name: str, possible: list[str], bound: Bound) -> str:
+    """Say why a name that the loss has elsewhere is not possible here, or which one it resembles."""
+    if name in bound.loss.by_name and name not in bound.arrays:
+        return ", which the call does not have"
+    return did_you_mean(name, possible)
 
 
 def _reductions(request: Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -120,7 +132,9 @@ def _asked(request: Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
             raise invalid(
                 at, f"a reduction of {' or '.join(alias.reductions)} under the name {alias.name}", name
             )
-        return (name,), (f"size_average and reduce are PyTorch's old spelling; use reduction: {name!r}",)
+        return (name,), (
+            f"size_average and reduce are PyTorch's old spelling; use reduction: {quoted(name)}",
+        )
     asked = options.reduction
     if isinstance(asked, str):
         return (asked,), ()

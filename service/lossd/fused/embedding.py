@@ -8,7 +8,7 @@ import numpy as np
 
 from lossd.declaration.result import evaluated
 from lossd.fused.table import fused
-from lossd.losses.embedding.cosines import cosine_embedding
+from lossd.losses.embedding.cosines import cosine_embedding, no_more_than_rounding
 from lossd.losses.embedding.triplets import triplet_margin, triplet_margin_with_distance
 from lossd.message import Array
 from lossd.numerics.distances import squares_are_exact
@@ -17,6 +17,8 @@ from lossd.numerics.sums import total
 
 # A distance over the loss before the maximum, from which on the distances' difference has too few digits.
 _CLOSE = 16.0
+# The cosine of two differences from which on their directions differ by less than one over that.
+_ALIKE = 1 - 0.5 / _CLOSE**2
 # Scales that no safe norm divides to what is infinite or subnormal.
 _SAFE_SCALE = {"f": (1e-18, 1e18), "d": (1e-150, 1e150)}
 
@@ -34,29 +36,38 @@ def triplet_margin_block(
     out: tuple[Array, Array, Array],
     scratch: Scratch,
 ) -> float:
-    """Take each difference once, for Euclidean distances without swap."""
-    near, far = scratch.empty("near", anchor), scratch.empty("far", anchor)
-    np.add(np.subtract(anchor, positive, out=near), near.dtype.type(eps), out=near)
-    np.add(np.subtract(anchor, negative, out=far), far.dtype.type(eps), out=far)
-    pull, push = np.sqrt(np.vecdot(near, near)), np.sqrt(np.vecdot(far, far))
-    reach = pull - push
-    if not _are_safe(scale, pull, push):
+    """Take each difference once, for Euclidean distances without swap; both sides in one call, where calls are dear."""
+    sides = scratch.of_shape("sides", (2, *anchor.shape), anchor.dtype)
+    near, far = sides
+    np.subtract(anchor, positive, out=near)
+    np.subtract(anchor, negative, out=far)
+    np.add(sides, sides.dtype.type(eps), out=sides)
+    norms = np.vecdot(sides, sides)
+    np.sqrt(norms, out=norms)
+    pull, push = norms
+    if not _are_safe(scale, norms):
         result = triplet_margin.kernel(anchor, positive, negative, margin=margin, eps=eps)
         for into, name in zip(out, triplet_margin.gradient, strict=True):
             np.multiply(evaluated(result.gradient[name]), scale, out=into)
         return total(result.value)
-    # Beyond this the difference of the distances has fewer digits than the loss.
-    hard = np.flatnonzero(~(pull < _CLOSE * (np.abs(reach) + abs(margin))))
-    triple = anchor[hard], positive[hard], negative[hard]
+    reach = pull - push
+    # Beyond this the difference of the distances has fewer digits than the loss, and that of their directions, which is
+    # the gradient whatever the margin, fewer than the type.
+    plain = pull < _CLOSE * (np.abs(reach) + abs(margin))
+    plain &= np.vecdot(near, far) < _ALIKE * (pull * push)
+    hard, triple = None, None
+    if not np.logical_and.reduce(plain):
+        hard = np.flatnonzero(~plain)
+        triple = anchor[hard], positive[hard], negative[hard]  # before gradients may be written over them
     reach += reach.dtype.type(margin)
     weight = np.multiply(reach >= 0, scale)
-    near *= (weight / pull)[:, None]
-    far *= (weight / push)[:, None]
-    np.subtract(near, far, out=out[0])
-    np.negative(near, out=out[1])
-    np.copyto(out[2], far)
+    by_near, by_far = np.divide(weight, norms, out=norms)[..., None]
+    np.multiply(near, by_near, out=out[1])
+    np.multiply(far, by_far, out=out[2])
+    np.subtract(out[1], out[2], out=out[0])
+    np.negative(out[1], out=out[1])
     value = np.maximum(reach, 0, out=reach)
-    if len(hard):
+    if triple is not None:
         result = triplet_margin.kernel(*triple, margin=margin, eps=eps)
         value[hard] = result.value
         for into, name in zip(out, triplet_margin.gradient, strict=True):
@@ -64,10 +75,10 @@ def triplet_margin_block(
     return total(value)
 
 
-def _are_safe(scale: Any, one: Array, other: Array) -> bool:
-    """Return whether no digit of two norms' squares is lost, nor of a scale over them, though the gradient has it."""
-    least, most = _SAFE_SCALE[one.dtype.char]
-    return squares_are_exact(one) and squares_are_exact(other) and bool(least < abs(scale) < most)
+def _are_safe(scale: Any, norms: Array) -> bool:
+    """Return whether no digit of norms' squares is lost, nor of a scale over them, though the gradient has it."""
+    least, most = _SAFE_SCALE[norms.dtype.char]
+    return squares_are_exact(norms) and bool(least < abs(scale) < most)
 
 
 # The largest share of one coordinate in a vector's square, and the largest cosine, at which no formula below cancels.
@@ -88,7 +99,7 @@ def cosine_embedding_block(
     """Take plain sums of squares and products, and leave to the kernel the rows in which they would cancel."""
     (square1, spread1), (square2, spread2) = (_squares(each, scratch) for each in (input1, input2))
     norm1, norm2 = np.sqrt(square1), np.sqrt(square2)
-    if not _are_safe(scale, norm1, norm2):
+    if not (_are_safe(scale, norm1) and squares_are_exact(norm2)):
         raise FloatingPointError
     product = norm1 * norm2
     products = np.multiply(input1, input2, out=scratch.empty("squares", input1))
@@ -97,7 +108,8 @@ def cosine_embedding_block(
     excess = cosine - cosine.dtype.type(margin)
     slope = np.where(alike, -1, excess >= 0) * scale
     value = np.where(alike, 1 - cosine, np.maximum(excess, 0))
-    hard = np.flatnonzero(~(spread1 & spread2 & (np.abs(cosine) <= _MOST_COSINE) & (target == target)))
+    plain = spread1 & spread2 & (np.abs(cosine) <= _MOST_COSINE) & (target == target)
+    hard = np.flatnonzero(~plain | no_more_than_rounding(excess))
     exact = None
     if len(hard):
         exact = cosine_embedding.kernel(input1[hard], input2[hard], target[hard], margin=margin)

@@ -38,7 +38,7 @@ def soft_margin_block(input: Array, target: Array, *, scale: Any, out: Array, sc
 def hinge_embedding_block(
     input: Array, target: Array, *, margin: float, scale: Any, out: Array, scratch: Scratch
 ) -> float:
-    """Find the slopes by comparisons: the loss is their product with the input, and the margin for each of -1."""
+    """Find the slopes by comparisons: the loss is their product with the input, plus a margin for each slope of -1."""
     if held(margin, input.dtype) is not margin or dot(target, target) != target.size:
         raise FloatingPointError  # for a label that is NaN
     like = np.greater(target, 0, out=scratch.empty("like", input, bool))

@@ -20,7 +20,7 @@ _SUM_RANGE = {"f": (1e-18, 1e18), "d": (1e-150, 1e150)}
 _LEAST_SCALE = {"f": 1e-10, "d": 1e-100}
 
 
-@fused(cross_entropy)
+@fused(cross_entropy, speed=6)
 def cross_entropy_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
     """Set the true class apart, and no row's maximum is needed.
 
@@ -84,7 +84,7 @@ def _slopes(power: Array, true: Array, others: Array, normaliser: Array, scale: 
 def nll_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
     """Read one number a row, and write one into a block that was cleared while it is in cache."""
     true = scratch.starts(input) + target
-    value = -total_of_any_sign(input.reshape(-1)[true])
+    value = -total_of_any_sign(input.reshape(-1).take(true))
     out.fill(0)
     out.reshape(-1)[true] = -scale
     return value

@@ -18,7 +18,7 @@ from lossd.numerics.sums import dot, total
 _LEAST: Mapping[np.dtype[Any], float] = {np.dtype(np.float32): 2.0**-100, np.dtype(np.float64): 2.0**-960}
 
 
-@fused(mse)
+@fused(mse, speed=16)
 def mse_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
     """Square by a dot product, in the gradient's own memory unless that is the input's."""
     residual = np.subtract(input, target, out=_apart(input, out, scratch))
@@ -27,7 +27,7 @@ def mse_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: S
     return value
 
 
-@fused(l1)
+@fused(l1, speed=8)
 def l1_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Scratch) -> float:
     """Take the sign as the difference of two comparisons: a third of the time of ``np.sign``."""
     residual = np.subtract(input, target, out=scratch.empty("residual", out))
@@ -40,7 +40,7 @@ def l1_block(input: Array, target: Array, *, scale: Any, out: Array, scratch: Sc
     return value
 
 
-@fused(huber)
+@fused(huber, speed=8)
 def huber_block(
     input: Array, target: Array, *, delta: float, scale: Any, out: Array, scratch: Scratch
 ) -> float:
@@ -52,7 +52,7 @@ def huber_block(
     return value
 
 
-@fused(smooth_l1)
+@fused(smooth_l1, speed=8)
 def smooth_l1_block(
     input: Array, target: Array, *, beta: float, scale: Any, out: Array, scratch: Scratch
 ) -> float:

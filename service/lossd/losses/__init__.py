@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from lossd.declaration.alias import NOT_OFFERED
 from lossd.declaration.loss import Loss
-from lossd.errors import UnknownLoss
+from lossd.errors import QUOTED, UnknownLoss
 from lossd.losses.boxes import overlaps
 from lossd.losses.classification import binary, class_margins, focal, margins, multiclass
 from lossd.losses.divergence import kullback_leibler
-from lossd.losses.embedding import cosines, pairs, similarities, triplets, views
+from lossd.losses.embedding import angles, cosines, pairs, similarities, triplets, views
 from lossd.losses.likelihood import counts, normal
 from lossd.losses.overlap import dice
 from lossd.losses.quantile import pinball
@@ -18,13 +17,27 @@ from lossd.losses.ranking import listwise, margin
 from lossd.losses.regression import residual, smooth
 from lossd.losses.reinforcement import returns
 from lossd.losses.sequence import crf, ctc
+from lossd.losses.suggestions import explanation, suggestions
 from lossd.losses.survival import hazards
 from lossd.losses.transport import entropic
-from lossd.spelling import did_you_mean, names_near
+from lossd.spelling import hint_of
+from lossd.wording import quoted
 
 MODULES = (
     *(residual, smooth, multiclass, binary, margins, class_margins, focal, pinball, counts, normal),
-    *(kullback_leibler, dice, overlaps, triplets, cosines, pairs, similarities, views, margin, listwise),
+    *(
+        kullback_leibler,
+        dice,
+        overlaps,
+        triplets,
+        cosines,
+        angles,
+        pairs,
+        similarities,
+        views,
+        margin,
+        listwise,
+    ),
     *(ctc, crf, hazards, returns, entropic),
 )
 
@@ -53,30 +66,30 @@ _DECLARED = dict.fromkeys(  # without a loss that another module imports
 )
 _BY_ANY_NAME = by_name(_DECLARED)
 LOSSES: Mapping[str, Loss] = {declared.name: declared for declared in _DECLARED}
-_SUGGESTIONS = 3
 
 
 def find(name: str) -> Loss:
     """Return the loss with this name; under an alias, as the alias's framework means it.
 
     Raises:
-        UnknownLoss: There is none; the message says what to call instead, or where the list is.
+        UnknownLoss: There is none; the message says what to call instead where one is near.
     """
     found = _BY_ANY_NAME.get(name)
     if found is not None:
         return found
-    if name in NOT_OFFERED:
-        raise UnknownLoss(f"no loss is named {name!r}: that name {NOT_OFFERED[name]}")
-    hint = did_you_mean(name, _one_of_each(names_near(name, _BY_ANY_NAME)))
-    raise UnknownLoss(f"no loss is named {name[:100]!r}{hint or ';'} GET /v1/losses lists them")
+    hint = _hint(name)
+    raise UnknownLoss(f"no loss is named {quoted(name, QUOTED)}{hint}", unlike_any=not hint)
 
 
-def _one_of_each(names: Iterable[str]) -> list[str]:
-    """Keep one name of each loss: its own, which stands before its aliases."""
-    by_loss: dict[str, str] = {}
-    for name in names:
-        by_loss.setdefault(_BY_ANY_NAME[name].name, name)
-    return list(by_loss.values())[:_SUGGESTIONS]
+def near(name: str) -> Sequence[str]:
+    """Return the names that ``name`` may be a misspelling, a part or a framework's form of."""
+    return suggestions(name, _BY_ANY_NAME)
 
 
-__all__ = ["LOSSES", "MODULES", "find"]
+def _hint(name: str) -> str:
+    """Say what a name that is not offered means, or what it resembles; nothing if neither is known."""
+    explained = explanation(name, _BY_ANY_NAME)
+    return f": that name {explained}" if explained else hint_of(near(name))
+
+
+__all__ = ["LOSSES", "MODULES", "find", "near"]

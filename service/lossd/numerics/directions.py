@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lossd.message import Array
+from lossd.numerics.dual_array import DualArray, tangent_of, value_of
 
 
 class Directions(NamedTuple):
@@ -22,14 +23,15 @@ class Directions(NamedTuple):
     norm: Array
     exponent: Array
 
-    def vjp(self, slope: Array) -> Array:
+    def vjp(self, slope: Array, power: int = 0) -> Array:
         """Return the gradient with respect to the vectors of what has this gradient with respect to ``unit``.
 
-        A vector of zeros has no direction: its gradient is 0.
+        It is multiplied with 2 to the ``power`` together with the lengths' own powers of two, as alone that may leave
+        the range. A vector of zeros has no direction: its gradient is 0.
         """
         along = tangent(self.unit, slope)
         slopes = np.divide(along, self.norm, out=np.zeros_like(along), where=self.norm != 0)
-        pulled: Array = np.ldexp(slopes, -self.exponent)
+        pulled: Array = np.ldexp(slopes, power - self.exponent)
         return pulled
 
 
@@ -38,9 +40,12 @@ def directions(vectors: Array) -> Directions:
     exponent = np.frexp(np.abs(vectors).max(axis=1, keepdims=True, initial=0))[1]
     scaled = np.ldexp(vectors, -exponent)
     norm = np.sqrt(np.vecdot(scaled, scaled))[:, None]
-    return Directions(
-        np.divide(scaled, norm, out=np.zeros_like(scaled), where=norm != 0), norm, np.asarray(exponent)
-    )
+    unit = np.divide(scaled, norm, out=np.zeros_like(scaled), where=norm != 0)
+    found = Directions(unit, norm, np.asarray(exponent))
+    if isinstance(unit, DualArray):
+        # The derivative of the quotient would cancel for the longest coordinate.
+        unit.tangent[...] = Directions(unit.value, value_of(norm), found.exponent).vjp(tangent_of(vectors))
+    return found
 
 
 def tangent(unit: Array, slope: Array) -> Array:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import pi, sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,17 @@ from lossd.message import Array
 from lossd.numerics.special import digamma, normal_hazard, trigamma
 
 Partial = Callable[..., Any]
+
+
+class Quotient(NamedTuple):
+    """A partial derivative that is a quotient.
+
+    The tangent is divided before it is multiplied: 1 over a subnormal number is infinite, where a short tangent over
+    it is not.
+    """
+
+    numerator: Any
+    denominator: Any
 
 
 class NoDerivative(TypeError):
@@ -80,7 +91,7 @@ PARTIALS: Mapping[str, tuple[Partial, ...]] = {
     "add": (_constant(1), _constant(1)),
     "subtract": (_constant(1), _constant(-1)),
     "multiply": (lambda a, b, y: b, lambda a, b, y: a),
-    "divide": (lambda a, b, y: 1 / b, lambda a, b, y: -y / b),
+    "divide": (lambda a, b, y: Quotient(1, b), lambda a, b, y: Quotient(-y, b)),
     "power": (
         lambda a, b, y: np.where(np.equal(b, 0), 0, b * np.power(a, b - 1)),
         lambda a, b, y: np.where(y == 0, 0, y * np.log(a)),
@@ -89,15 +100,15 @@ PARTIALS: Mapping[str, tuple[Partial, ...]] = {
     "positive": (_constant(1),),
     "reciprocal": (lambda x, y: -y * y,),
     "square": (lambda x, y: 2 * x,),
-    "sqrt": (lambda x, y: 0.5 / y,),
+    "sqrt": (lambda x, y: Quotient(0.5, y),),
     "cbrt": (lambda x, y: 1 / (3 * y * y),),
     # Exponentials and logarithms.
     "exp": (lambda x, y: y,),
     "expm1": (lambda x, y: np.exp(x),),
     "exp2": (lambda x, y: y * _ln2(y),),
-    "log": (lambda x, y: 1 / x,),
+    "log": (lambda x, y: Quotient(1, x),),
     "log1p": (lambda x, y: 1 / (1 + x),),
-    "log2": (lambda x, y: 1 / (x * _ln2(y)),),
+    "log2": (lambda x, y: Quotient(1 / _ln2(y), x),),
     "logaddexp": (lambda a, b, y: _softmax_of_two(a, b), lambda a, b, y: _softmax_of_two(b, a)),
     # Circular and hyperbolic functions.
     "sin": (lambda x, y: np.cos(x),),

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from lossd.message import Array
-from lossd.numerics.dual_rules import ASSOCIATIVE, EXTREMES, PARTIALS, PRODUCTS, STEPS, NoDerivative
+from lossd.numerics.dual_rules import (
+    ASSOCIATIVE,
+    EXTREMES,
+    PARTIALS,
+    PRODUCTS,
+    STEPS,
+    NoDerivative,
+    Quotient,
+)
 
 Options = Mapping[str, Any]
 Pair = tuple[Any, Any]
@@ -102,7 +110,13 @@ def _tangent(name: str, values: Sequence[Any], tangents: Sequence[Any], result: 
 
 def _contribution(derivative: Any, tangent: Array) -> Array:
     """Return derivative times tangent; 0 where the tangent is 0, since what does not move contributes nothing."""
-    contribution: Array = np.multiply(derivative, tangent)
+    contribution: Array
+    if isinstance(derivative, Quotient):
+        contribution = np.divide(tangent, derivative.denominator)
+        if type(derivative.numerator) is not int:  # 1
+            contribution = np.multiply(contribution, derivative.numerator)
+    else:
+        contribution = np.multiply(derivative, tangent)
     if type(derivative) is not int and not np.isfinite(contribution).all():
         contribution = np.where(tangent == 0, 0, contribution)
     return contribution

@@ -107,6 +107,18 @@ def sigmoid(values: Array) -> Array:
     return whole
 
 
+def sigmoid_times(values: Array, factor: Array) -> Array:
+    """Return ``sigmoid(x) y``, also where the sigmoid underflows and the product does not.
+
+    There it is ``h (h y)`` with ``h = exp(x / 2)``, and ``1 + exp(x)`` is 1.
+    """
+    plain, tail = times(sigmoid(values), factor), values < -EXP_RANGE[values.dtype.char]
+    if not tail.any():
+        return plain
+    half = np.exp(0.5 * np.where(tail, values, 0))
+    return np.where(tail, times(half, times(half, factor)), plain)
+
+
 def held(setting: float, dtype: np.dtype[Any]) -> Any:
     """Return a setting as it enters arithmetic in ``dtype``: in float64 where ``dtype`` has too few digits for it."""
     return np.float64(setting) if 0 < setting < np.finfo(dtype).tiny else setting
@@ -121,7 +133,7 @@ def times(factor: Array | float, value: Array) -> Array:
 
 
 def sums_of_products(factor: Array, value: Array) -> Array:
-    """Return the sum of each row of the `times` of two arrays ``(rows, n)``, in float64 if it is not finite else."""
+    """Return the sum of each row of the `times` of two arrays ``(rows, n)``, in float64 if not finite otherwise."""
     sums: Array = np.vecdot(factor, value)
     if not np.isfinite(sums).all():
         sums = times(factor.astype(np.result_type(factor, np.float64), copy=False), value).sum(axis=1)

@@ -31,10 +31,10 @@ _ONES: Mapping[np.dtype[Any], Array] = {
 
 
 def total(values: Array) -> float:
-    """Return the sum of contiguous float32 or float64 values of one sign, ``(n,)``."""
+    """Return the sum of contiguous float32 or float64 values of one sign, ``(n,)``; a long double beyond float64."""
     found = _total(values)
-    # The sum of a run may overflow float32 where the sum of all does not overflow float64.
-    return found if isfinite(found) else float(np.add.reduce(values, dtype=np.float64))
+    # The sum of a run may overflow its type where that of all is to be divided, or does not overflow float64.
+    return found if isfinite(found) else _narrowed(np.add.reduce(values, dtype=np.longdouble))
 
 
 def total_of_any_sign(values: Array) -> float:
@@ -47,11 +47,11 @@ def total_of_any_sign(values: Array) -> float:
 def dot(left: Array, right: Array) -> float:
     """Return the sum of products of one sign of contiguous float32 or float64 values, each ``(n,)``."""
     found = _dot(left, right)
-    return found if isfinite(found) else float(np.add.reduce(left * right, dtype=np.float64))
+    return found if isfinite(found) else _narrowed(np.add.reduce(left * right.astype(np.longdouble)))
 
 
 def row_totals(values: Array) -> Array:
-    """Return the sum of each row of contiguous ``(rows, n)``, in float64 or wider, the same in any company of rows."""
+    """Return the sum of each row of contiguous ``(rows, n)``, in float64 or wider, whatever the other rows are."""
     ones = _ONES[values.dtype]
     runs, rest = _by_runs(values)
     return _added(np.vecdot(runs, ones), np.vecdot(rest, ones[: rest.shape[1]]))
@@ -64,7 +64,7 @@ def row_dots(left: Array, right: Array) -> Array:
 
 
 def row_products(rows: Array, matrix: Array) -> Array:
-    """Return ``rows @ matrix``, each row the same in any company of rows: BLAS gets as many at a time every time."""
+    """Return ``rows @ matrix``, each row the same whatever the others are: BLAS always gets as many rows at a time."""
     count, size = rows.shape
     filling = np.zeros((-count % ROWS_AT_A_TIME, size), rows.dtype)
     whole = np.concatenate([rows, filling]).reshape(-(-count // ROWS_AT_A_TIME), ROWS_AT_A_TIME, size)
@@ -77,8 +77,14 @@ def _total(values: Array) -> float:
     if size <= _FEW:
         return float(np.add.reduce(values, dtype=np.float64))
     ones, whole = _ONES[values.dtype], size - size % SUM_RUN
-    runs = values[:whole].reshape(-1, SUM_RUN) @ ones[:SUM_RUN]
-    return float(np.add.reduce(runs, dtype=np.float64)) + float(values[whole:] @ ones[: size - whole])
+    runs = values[:whole].reshape(-1, SUM_RUN).dot(ones[:SUM_RUN])
+    return float(np.add.reduce(runs, dtype=np.float64)) + float(values[whole:].dot(ones[: size - whole]))
+
+
+def _narrowed(total: Any) -> Any:
+    """Return a long double as a float, unless only it is finite."""
+    narrow = float(total)
+    return total if np.isfinite(total) and not isfinite(narrow) else narrow
 
 
 def _dot(left: Array, right: Array) -> float:

@@ -16,7 +16,7 @@ _checkpoint: ContextVar[Callable[[], None] | None] = ContextVar("checkpoint", de
 
 
 def tiles(length: int, width: int) -> Iterator[slice]:
-    """Cut ``length`` rows of ``width`` elements into tiles; between them what `checkpoints` was given is called."""
+    """Cut ``length`` rows of ``width`` elements into tiles; between them the checkpoint of this thread is called."""
     rows = tile_rows(width)
     for start in range(0, length, rows):
         pause()
@@ -24,14 +24,18 @@ def tiles(length: int, width: int) -> Iterator[slice]:
 
 
 def pause() -> None:
-    """Call what `checkpoints` was given, if it was."""
+    """Call the checkpoint of this thread, if `checkpoints` was given one."""
     checkpoint = _checkpoint.get()
     if checkpoint is not None:
         checkpoint()
 
 
-def with_pauses(steps: Iterable[int]) -> Iterator[int]:
-    """Yield the steps of a recursion, and `pause` before each."""
+def with_pauses(steps: Iterable[int]) -> Iterable[int]:
+    """Return the steps of a recursion, with a `pause` before each; without a checkpoint they cost nothing."""
+    return steps if _checkpoint.get() is None else _paused(steps)
+
+
+def _paused(steps: Iterable[int]) -> Iterator[int]:
     for step in steps:
         pause()
         yield step

@@ -31,7 +31,7 @@ def from_arrays(arrays: Mapping[str, Array], warnings: str | bytes) -> Answer:
     Raises:
         MalformedBody: A name is unknown or missing, or does not hold what an answer has there.
     """
-    parts: dict[str, dict[str, Any]] = {part: {} for part in ("loss", *DERIVATIVES)}
+    parts: dict[str, Any] = {part: {} for part in ("loss", *DERIVATIVES)}
     for at, array in arrays.items():
         part, *path = at.split(".", 2)
         if part == "loss" and len(path) == 1:

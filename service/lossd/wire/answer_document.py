@@ -7,7 +7,8 @@ from typing import Any
 
 from lossd.errors import InvalidCall, MalformedBody, malformed
 from lossd.message import DERIVATIVES, Answer, Array
-from lossd.wire.value import type_name
+from lossd.wire import part_document
+from lossd.wording import type_name
 
 
 def to_document(answer: Answer) -> dict[str, Any]:
@@ -20,6 +21,8 @@ def to_document(answer: Answer) -> dict[str, Any]:
     document["denominator"] = answer.denominator
     if answer.warnings:
         document["warnings"] = answer.warnings
+    if answer.part is not None:
+        document["part"] = part_document.to_document(answer.part)
     return document
 
 
@@ -32,11 +35,11 @@ def from_document(document: Mapping[str, Any], read: Callable[[Any, str], Array]
     try:
         return _answer(document, read)
     except InvalidCall as error:
-        raise MalformedBody(faults=error.faults) from None
+        raise MalformedBody(errors=error.errors) from None
 
 
 def _answer(document: Mapping[str, Any], read: Callable[[Any, str], Array]) -> Answer:
-    derivatives = {
+    derivatives: dict[str, Any] = {
         derivative: {
             reduction: {
                 name: read(value, f"{derivative}.{reduction}.{name}")
@@ -46,12 +49,13 @@ def _answer(document: Mapping[str, Any], read: Callable[[Any, str], Array]) -> A
         }
         for derivative in DERIVATIVES
     }
-    loss = _object(document.get("loss"), "loss")
+    loss, part = _object(document.get("loss"), "loss"), document.get("part")
     return Answer(
         loss={reduction: read(value, f"loss.{reduction}") for reduction, value in loss.items()},
         count=_count(document.get("count")),
         denominator=checked_denominator(read(document.get("denominator"), "denominator")),
         warnings=checked_warnings(document.get("warnings", [])),
+        part=None if part is None else part_document.from_document(part, "part", read),
         **derivatives,
     )
 

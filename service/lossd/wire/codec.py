@@ -6,21 +6,37 @@ knows no loss and no HTTP: its caller names the arrays and their limits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from lossd.errors import BodyTooLarge, ErrorDetail
-from lossd.message import Answer, Call
+from lossd.message import Answer, Call, Checkpoint, Combination
 
 Body = bytes | bytearray | memoryview
 Parts = Sequence[bytes | bytearray | memoryview]
 """A body to send, as pieces of bytes in order, so that large arrays are not copied."""
 
+Reserve = Callable[[int], None]
+"""Counts bytes that a request turns out to need; it raises where there is no room for them."""
+
 MOST_NAMES = 256
 """Arrays and options of one call together, in every format but JSON; no loss takes a tenth of them."""
 
-_SMALL = 1 << 14  # bytes; copying so few costs less than sending them apart
+MOST_CONTAINERS = 1 << 20
+"""Lists and maps in one body of JSON or MessagePack: each takes about 100 bytes and 100 ns, however little is in it."""
+
+LONGEST_STRING = 1 << 16
+"""Bytes of one string in a body of JSON or MessagePack, but for the base64 data of an array."""
+
+LONGEST_KEY = 1 << 12
+"""Bytes of one key there; no name takes a twentieth of them."""
+
+MOST_OPTION_VALUES = 1 << 18
+"""Values in the options of one body of MessagePack, on all levels: 64 for each call of the largest batch."""
+
+MOST_BRANCHES = 1 << 14
+"""Names under which the parts of one body have branches, all together: as many as the keys of a body in JSON allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +47,31 @@ class DecodeLimits:
         max_elements: Elements of all its arrays together; the default is 512 MiB of float64.
         max_depth: Dimensions of one array, and levels of nesting in one option.
         max_bytes: Bytes that a compressed body may have once decompressed.
+        max_option_values: Values of options of MessagePack on all levels, those of a batch's calls together.
     """
 
     max_elements: int = 2**26
     max_depth: int = 8
     max_bytes: int = 2**29
+    max_option_values: int = MOST_OPTION_VALUES
+
+
+def reserve_nothing(size: int) -> None:
+    """Count no bytes: for bodies that are read outside of a server."""
+
+
+def never_end() -> None:
+    """Let work go on: for bodies that are read outside of a server."""
+
+
+def too_many_containers(containers: str) -> BodyTooLarge:
+    """Build the error for a body with more lists and maps than `MOST_CONTAINERS`."""
+    expected = f"at most {MOST_CONTAINERS} {containers} in a body; send large arrays as bytes"
+    return BodyTooLarge(errors=[ErrorDetail("", expected, "more")])
 
 
 DEFAULT_LIMITS = DecodeLimits()
-ANSWER_LIMITS = DecodeLimits(max_elements=2**62, max_depth=64, max_bytes=2**62)
+ANSWER_LIMITS = DecodeLimits(max_elements=2**62, max_depth=64, max_bytes=2**62, max_option_values=2**62)
 """Limits on an answer that a client asked for: those of NumPy."""
 
 
@@ -77,57 +109,58 @@ class Codec(Protocol):
             InvalidCall: An array has a dtype that the format lacks.
         """
 
-    def encode_answer(self, answer: Answer, call: Call) -> Parts:
+    def encode_answer(self, answer: Answer, call: Call, checkpoint: Checkpoint = ...) -> Parts:
         """Write the answer to ``call``, whose options may choose the encoding.
+
+        Args:
+            answer: What the call came to.
+            call: The call.
+            checkpoint: Called between pieces of what takes long to write; what it raises ends the writing.
 
         Raises:
             NotAcceptable: An array has a dtype that the format lacks, or the answer is too large for it.
         """
 
-    def decode_answer(self, body: Body) -> Answer:
+    def decode_answer(self, body: Body, limits: DecodeLimits = ...) -> Answer:
         """Read an answer.
 
         Raises:
             MalformedBody: The bytes are not an answer.
+            BodyTooLarge: Its arrays together exceed ``limits``.
         """
 
 
-class Budget:
-    """Counts down the elements that the arrays of one call may have."""
+class CombinationCodec(Protocol):
+    """One wire format that holds nested objects, and so the parts of calls. A module with these names is one.
 
-    __slots__ = ("left", "limits")
+    Attributes:
+        media_type: Its name in ``Content-Type`` and ``Accept``.
+        is_text: Whether its bodies are text, which compression makes much smaller.
+        is_compressed: Whether a small body may hold large arrays.
+    """
 
-    def __init__(self, limits: DecodeLimits) -> None:
-        self.limits = limits
-        self.left = limits.max_elements
+    media_type: str
+    is_text: bool
+    is_compressed: bool
 
-    def take(self, elements: int, at: str) -> None:
-        """Spend ``elements`` on the array at ``at``."""
-        self.check(elements, at)
-        self.left -= elements
+    def decode_combination(
+        self, body: Body, limits: DecodeLimits = ..., checkpoint: Checkpoint = ...
+    ) -> Combination:
+        """Read a request to put parts together.
 
-    def check(self, elements: int, at: str) -> None:
-        """Refuse an array that will have at least ``elements``, before it is built."""
-        if elements > self.left:
-            allowed = self.limits.max_elements
-            expected = f"at most {allowed} elements in all arrays of a call together (the limit max_elements)"
-            raise BodyTooLarge(
-                faults=[ErrorDetail(at, expected, f"{allowed - self.left + elements} or more")]
-            )
+        Args:
+            body: The bytes.
+            limits: How much the parts may hold together.
+            checkpoint: Called before each part; what it raises ends the reading.
 
+        Raises:
+            MalformedBody: The bytes are not what the format says.
+            InvalidCall: The body is well-formed, but no such request.
+            BodyTooLarge: The arrays together exceed ``limits``, or the names of all parts `MOST_BRANCHES`.
+        """
 
-def gather(pieces: Iterable[bytes | memoryview]) -> Parts:
-    """Join small neighbouring pieces, so that few parts are left and no large one is copied."""
-    parts: list[bytes | bytearray | memoryview] = []
-    small = bytearray()
-    for piece in pieces:
-        if len(piece) <= _SMALL:
-            small += piece
-            continue
-        if small:
-            parts.append(small)
-            small = bytearray()
-        parts.append(piece)
-    if small or not parts:
-        parts.append(small)
-    return parts
+    def encode_combination(self, combination: Combination) -> Parts:
+        """Write a request to put parts together."""
+
+    def encode_answer(self, answer: Answer, call: Call, checkpoint: Checkpoint = ...) -> Parts:
+        """Write what they come to, as a codec of calls does."""

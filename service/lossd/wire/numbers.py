@@ -7,8 +7,7 @@ first wrong item, whose index path the error names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,21 @@ import numpy as np
 from lossd.errors import LossdError, invalid, malformed
 from lossd.message import Array
 from lossd.wire import tensor
-from lossd.wire.codec import Budget
-from lossd.wire.value import described
+from lossd.wire.budget import Budget
+from lossd.wire.pieces import PIECE_ITEMS, joined, slices
+from lossd.wording import described
 
 NON_FINITE: Mapping[str, float] = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
+_SPELLINGS = {
+    "nan": "NaN",
+    **dict.fromkeys(("inf", "infinity"), "Infinity"),
+    **dict.fromkeys(("-inf", "-infinity"), "-Infinity"),
+}
 """How JSON, which has no tokens for them, spells the numbers that are not finite."""
 
-_PARTS = ("real", "imag")
+COMPLEX_PARTS = frozenset({"real", "imag"})
+"""The members of an object that is an array of complex numbers."""
+
 _Shape = tuple[int, ...]
 
 
@@ -42,7 +49,7 @@ def read_array(value: Any, at: str, budget: Budget) -> Array:
         return value
     if type(value) is not dict:
         return _from_lists(value, at, budget)
-    if value.keys() == set(_PARTS):
+    if value.keys() == COMPLEX_PARTS:
         return _from_parts(value, at, budget)
     if "real" in value or "imag" in value:
         raise invalid(at, "an object with real and imag", ", ".join(sorted(value))[:60])
@@ -50,7 +57,7 @@ def read_array(value: Any, at: str, budget: Budget) -> Array:
 
 
 def _from_parts(value: Mapping[str, Any], at: str, budget: Budget) -> Array:
-    real, imag = (_real_array(value[part], f"{at}.{part}", budget) for part in _PARTS)
+    real, imag = (_real_array(value[part], f"{at}.{part}", budget) for part in ("real", "imag"))
     if real.shape != imag.shape:
         raise invalid(
             f"{at}.imag", f"shape {list(real.shape)} as at `{at}.real`", f"shape {list(imag.shape)}"
@@ -72,19 +79,24 @@ def _real_array(value: Any, at: str, budget: Budget) -> Array:
 def _from_lists(value: Any, at: str, budget: Budget) -> Array:
     shape: _Shape = (len(value),) if type(value) is list else ()
     level = value if shape else [value]
-    while (types := frozenset(map(type, level))) == _LISTS:
+    while (types := types_in(level)) == _LISTS:
         if len(shape) == budget.limits.max_depth:
             raise malformed(at, f"at most {len(shape)} dimensions", "deeper nesting")
         budget.check(len(level), at)
-        lengths = set(map(len, level))
+        lengths = {length for part in slices(level) for length in {*map(len, part)}}
         if len(lengths) > 1:
             raise _uneven(level, at, shape)
         shape += (lengths.pop(),)
-        level = list(chain.from_iterable(level))
+        level = joined(level, shape[-1])
     if list in types:
         raise _uneven(level, at, shape)
     budget.take(len(level), at)
     return read_numbers(level, types, at, shape)
+
+
+def types_in(level: list[Any]) -> frozenset[type]:
+    """Return the types of a list's items."""
+    return frozenset().union(*({*map(type, part)} for part in slices(level)))
 
 
 def read_numbers(level: list[Any], types: frozenset[type], at: str, shape: _Shape) -> Array:
@@ -100,24 +112,30 @@ def read_numbers(level: list[Any], types: frozenset[type], at: str, shape: _Shap
     return numbers.reshape(shape)
 
 
-def _floats(level: Sequence[float]) -> Array:
-    return np.fromiter(level, np.float64, len(level))
+def _filled(level: list[Any], dtype: type[np.generic]) -> Array:
+    if len(level) <= PIECE_ITEMS:
+        return np.fromiter(level, dtype, len(level))
+    return np.concatenate([np.fromiter(part, dtype, len(part)) for part in slices(level)])
+
+
+def _floats(level: list[Any]) -> Array:
+    return _filled(level, np.float64)
 
 
 def _booleans(level: list[bool]) -> Array:
-    return np.fromiter(level, np.bool_, len(level))
+    return _filled(level, np.bool_)
 
 
 def _spelled_floats(level: list[float | str]) -> Array | None:
     """Read numbers of which some are spelled as strings; None where a string is no such spelling."""
     spelled: list[Any] = [NON_FINITE.get(item, item) if type(item) is str else item for item in level]
-    return None if str in map(type, spelled) else np.fromiter(spelled, np.float64, len(level))
+    return None if str in types_in(spelled) else _floats(spelled)
 
 
 def _integers(level: list[int]) -> Array:
     for dtype in (np.int64, np.uint64):
         try:
-            return np.fromiter(level, dtype, len(level))
+            return _filled(level, dtype)
         except OverflowError:
             continue
     return _floats(level)
@@ -155,7 +173,13 @@ def _not_a_number(level: list[Any], at: str, shape: _Shape) -> LossdError:
         expected = "a number" if shape else "a number, nested lists of numbers, or a tensor object"
         if level[wrong] is None:  # what other writers of JSON make of NaN and infinity
             expected += ' (NaN and Infinity are written as the strings "NaN", "Infinity")'
-    return invalid(_place(at, shape, wrong), expected, described(level[wrong]))
+    return invalid(_place(at, shape, wrong), expected, described(level[wrong]) + _spelling(level[wrong]))
+
+
+def _spelling(item: Any) -> str:
+    """Return the string of the number without digits that another spelling means."""
+    meant = _SPELLINGS.get(item.casefold().removeprefix("+")) if type(item) is str else None
+    return f'; did you mean "{meant}"?' if meant else ""
 
 
 def _is_number(item: Any) -> bool:

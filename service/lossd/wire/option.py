@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lossd.errors import malformed
+from lossd.wire.codec import LONGEST_STRING
 
 MOST_VALUES = 1 << 16
 """Values that one option may hold, on all its levels together."""
@@ -16,9 +17,11 @@ def checked_option(value: Any, name: str, depth: int) -> Any:
     """Return an option that has at most ``depth`` levels and `MOST_VALUES` values.
 
     Raises:
-        MalformedBody: It is nested more deeply, or holds more.
+        MalformedBody: It is nested more deeply, or holds more, or a long string.
     """
     left = MOST_VALUES
+    if type(value) is str:
+        _refuse_long([value], name)
     level = [value] if type(value) in _CONTAINERS else []
     while level:
         if depth == 0:
@@ -29,5 +32,13 @@ def checked_option(value: Any, name: str, depth: int) -> Any:
             expected = f"the name of an array, or an option of at most {MOST_VALUES} values"
             raise malformed(name[:40], expected, "an option of more")
         children = [child for item in level for child in (item.values() if type(item) is dict else item)]
+        _refuse_long(children, name)
         level = [child for child in children if type(child) in _CONTAINERS]
     return value
+
+
+def _refuse_long(values: list[Any], name: str) -> None:
+    for value in values:
+        if type(value) is str and len(value) > LONGEST_STRING:
+            expected = f"strings of at most {LONGEST_STRING} characters in an option"
+            raise malformed(name[:40], expected, f"one of {len(value)}")

@@ -14,7 +14,8 @@ import orjson
 
 from lossd.errors import invalid, malformed
 from lossd.message import Array, Call
-from lossd.wire.codec import Budget, DecodeLimits
+from lossd.wire.budget import Budget
+from lossd.wire.codec import DecodeLimits
 from lossd.wire.numbers import read_array
 from lossd.wire.option import checked_option
 

@@ -18,8 +18,9 @@ import pybase64
 
 from lossd.errors import invalid
 from lossd.message import Array
-from lossd.wire.codec import Body, Budget
-from lossd.wire.value import type_name
+from lossd.wire.budget import Budget
+from lossd.wire.codec import Body
+from lossd.wording import type_name
 
 BFLOAT16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
 """The only dtype of the wire that NumPy lacks; few of its functions know it."""
@@ -55,8 +56,13 @@ def from_base64(value: Mapping[str, Any], at: str, budget: Budget) -> Array:
 
 def to_base64(array: Array) -> dict[str, Any]:
     """Write an array of any layout and byte order as ``{"dtype", "shape", "data"}``."""
-    data = pybase64.b64encode_as_string(raw_bytes(array))
-    return {"dtype": array.dtype.name, "shape": list(array.shape), "data": data}
+    fields = to_fields(array)
+    return {**fields, "data": pybase64.b64encode_as_string(fields["data"])}
+
+
+def to_fields(array: Array) -> dict[str, Any]:
+    """Write an array of any layout and byte order as ``{"dtype", "shape", "data"}``, its data as bytes."""
+    return {"dtype": array.dtype.name, "shape": list(array.shape), "data": raw_bytes(array)}
 
 
 def check_fields(value: Mapping[str, Any], at: str) -> None:
@@ -75,6 +81,13 @@ def dtype_named(name: object, at: str, dtypes: Mapping[str, np.dtype[Any]] = DTY
 
 def checked_shape(shape: object, at: str, budget: Budget) -> tuple[int, ...]:
     """Check that ``shape`` lists sizes whose array the budget allows, and take it from the budget."""
+    sizes = checked_sizes(shape, at, budget)
+    budget.take(math.prod(sizes), at)
+    return sizes
+
+
+def checked_sizes(shape: object, at: str, budget: Budget) -> tuple[int, ...]:
+    """Check that ``shape`` lists sizes whose array the budget allows."""
     if not isinstance(shape, list | tuple):
         raise invalid(at, "a list of sizes", type_name(shape))
     if len(shape) > budget.limits.max_depth:
@@ -83,8 +96,7 @@ def checked_shape(shape: object, at: str, budget: Budget) -> tuple[int, ...]:
         if type(size) is not int or size < 0:
             raise invalid(f"{at}[{axis}]", "a non-negative integer", _short(size))
     # Zeros count as ones here: beside a zero, a huge size would pass that NumPy cannot represent.
-    budget.check(math.prod(max(size, 1) for size in shape), at)
-    budget.take(math.prod(shape), at)
+    budget.check(math.prod(shape) or math.prod(max(size, 1) for size in shape), at)
     return tuple(shape)
 
 

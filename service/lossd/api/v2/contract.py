@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lossd.api.v2.infer import INFER_PATHS
+from lossd.api.v2.repository import INDEX_PATH
 from lossd.wire.open_inference.named_tensor import DATATYPES
 from lossd.wire.open_inference.request import LENGTH_HEADER
 
@@ -12,8 +13,8 @@ Schema = dict[str, Any]
 
 TAG: Schema = {
     "name": "open inference",
-    "description": "The Open Inference Protocol (v2): every loss is a model, its arguments are inputs, "
-    "`loss` and `gradient.<argument>` outputs, settings and general options parameters.",
+    "description": "The Open Inference Protocol (v2), HTTP only, no gRPC: every loss is a model, its arguments are "
+    "inputs, `loss` and `gradient.<argument>` outputs, settings and general options parameters.",
 }
 STATUSES = {
     "400": "The request is not what the protocol or the loss says.",
@@ -28,6 +29,7 @@ OF_READING = {
     "v2_ready": ("503",),
     "v2_model": ("404",),
     "v2_model_version": ("404",),
+    **dict.fromkeys(("v2_config", "v2_config_version", "v2_model_stats", "v2_model_version_stats"), ("404",)),
     "v2_model_ready": ("404", "503"),
     "v2_model_version_ready": ("404", "503"),
 }
@@ -42,6 +44,7 @@ def add_open_inference(document: Schema) -> None:
             operation["responses"] = {"200": operation["responses"]["200"], **_errors(statuses)}
     for path, name in zip(INFER_PATHS, ("v2_infer", "v2_infer_version"), strict=True):
         document["paths"][path] = {"post": _infer(path, name)}
+    document["paths"][INDEX_PATH] = {"post": INDEX}
     document["tags"].append(TAG)
     components = document["components"]
     components["schemas"] = dict(sorted({**components["schemas"], **SCHEMAS}.items()))
@@ -92,6 +95,33 @@ def _ref(kind: str, name: str) -> Schema:
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
+INDEX: Schema = {
+    "operationId": "v2_repository_index",
+    "tags": [TAG["name"]],
+    "summary": "List the models, and whether each is ready.",
+    "requestBody": {
+        "required": False,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "ready": {"description": "Those that are ready alone.", "type": "boolean"}
+                    },
+                }
+            }
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "Every model.",
+            "content": {
+                "application/json": {"schema": {"type": "array", "items": _ref("schemas", "RepositoryModel")}}
+            },
+        },
+        **_errors(("400", "408", "413", "415", "503")),
+    },
+}
 LENGTH: Schema = {
     "name": LENGTH_HEADER,
     "description": "Bytes of the JSON, where raw bytes stand behind it.",
@@ -175,6 +205,17 @@ SCHEMAS: Schema = {
                 **PARAMETERS,
             },
             "outputs": {"type": "array", "items": _ref("schemas", "InferenceOutput")},
+        },
+    },
+    "RepositoryModel": {
+        "description": "A model of the repository.",
+        "type": "object",
+        "required": ["name", "version", "state", "reason"],
+        "properties": {
+            "name": {"type": "string"},
+            "version": {"type": "string"},
+            "state": {"type": "string", "enum": ["READY", "UNAVAILABLE"]},
+            "reason": {"description": "Why it is not ready.", "type": "string"},
         },
     },
     "InferenceError": {

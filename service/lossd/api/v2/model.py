@@ -17,6 +17,7 @@ from lossd.declaration.loss import Loss
 from lossd.declaration.signature import Argument
 from lossd.errors import UnknownLoss
 from lossd.losses import find
+from lossd.wording import quoted
 
 PLATFORM = "lossd"
 VERSION = "1"
@@ -55,7 +56,7 @@ def find_model(name: str, version: str | None = None) -> Loss:
     """
     loss = find(name)
     if version not in (None, VERSION):
-        raise UnknownLoss(f"expected version {VERSION} of {loss.name}, got {str(version)[:20]!r}")
+        raise UnknownLoss(f"expected version {VERSION} of {loss.name}, got {quoted(str(version))}")
     return loss
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
-from fastapi import FastAPI
+import orjson
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,21 +17,21 @@ from lossd.api.health import Health
 from lossd.api.routes import add_reading
 from lossd.api.v2.infer import INFER_PATHS, InferEndpoint
 from lossd.api.v2.model import PLATFORM, ModelMetadata, describe_model, find_model
+from lossd.api.v2.repository import INDEX_PATH, ModelConfig, configuration, index, only_ready
+from lossd.api.v2.statistics import Statistics
 from lossd.errors import excerpt
+from lossd.losses import LOSSES
 
 TAG = "open inference"
+EXTENSIONS = ["binary_tensor_data", "model_configuration", "statistics"]
 UNSUPPORTED = (
-    "/v2/repository/{call:path}",
+    "/v2/repository/models/{call:path}",
     "/v2/logging",
     "/v2/trace/setting",
     "/v2/systemsharedmemory/{call:path}",
     "/v2/cudasharedmemory/{call:path}",
-    "/v2/models/stats",
-    *(
-        f"/v2/models/{{name}}{version}/{call}"
-        for version in ("", "/versions/{version}")
-        for call in ("config", "stats", "trace/setting")
-    ),
+    "/v2/models/{name}/trace/setting",
+    "/v2/models/{name}/versions/{version}/trace/setting",
 )
 """What other servers of the protocol have and lossd has not, so that their clients learn it in a sentence."""
 
@@ -61,12 +62,12 @@ class ModelReady(Ready):
     name: str
 
 
-def add_v2(app: FastAPI, health: Health, infer: InferEndpoint) -> None:
-    """Add every path of the protocol to the application."""
+def add_v2(router: APIRouter, health: Health, infer: InferEndpoint) -> None:
+    """Add every path of the protocol."""
 
     async def v2_server() -> ServerMetadata:
         """Name the server, and the extensions of the protocol that it has."""
-        return ServerMetadata(name=PLATFORM, version=__version__, extensions=["binary_tensor_data"])
+        return ServerMetadata(name=PLATFORM, version=__version__, extensions=EXTENSIONS)
 
     async def v2_live() -> Live:
         """Say that the process answers."""
@@ -98,6 +99,32 @@ def add_v2(app: FastAPI, health: Health, infer: InferEndpoint) -> None:
         health.refuse_if_draining()
         return ModelReady(name=name, ready=True)
 
+    async def v2_config(name: str) -> ModelConfig:
+        """Return the configuration of a model."""
+        return configuration(find_model(name)).model_copy(update={"name": name})
+
+    async def v2_config_version(name: str, version: str) -> ModelConfig:
+        """Return the configuration of one version of a model."""
+        return configuration(find_model(name, version)).model_copy(update={"name": name})
+
+    async def v2_stats() -> Statistics:
+        """Count the inferences of every model since this server process started."""
+        return infer.inferences.describe({name: name for name in LOSSES})
+
+    async def v2_model_stats(name: str) -> Statistics:
+        """Count the inferences of a model since this server process started."""
+        return infer.inferences.describe({name: find_model(name).name})
+
+    async def v2_model_version_stats(name: str, version: str) -> Statistics:
+        """Count the inferences of one version of a model since this server process started."""
+        return infer.inferences.describe({name: find_model(name, version).name})
+
+    async def repository_index(request: Request) -> Response:
+        entries = index(draining=health.draining, only_ready=only_ready(await request.body()))
+        return Response(
+            orjson.dumps([entry.model_dump() for entry in entries]), media_type="application/json"
+        )
+
     async def unsupported(request: Request) -> NoReturn:
         raise HTTPException(501, f"expected a call that lossd has, got {excerpt(request.scope['path'])}")
 
@@ -105,16 +132,22 @@ def add_v2(app: FastAPI, health: Health, infer: InferEndpoint) -> None:
         "/v2": v2_server,
         "/v2/health/live": v2_live,
         "/v2/health/ready": v2_ready,
+        "/v2/models/stats": v2_stats,
+        "/v2/models/{name}/config": v2_config,
+        "/v2/models/{name}/versions/{version}/config": v2_config_version,
+        "/v2/models/{name}/stats": v2_model_stats,
+        "/v2/models/{name}/versions/{version}/stats": v2_model_version_stats,
         "/v2/models/{name}": v2_model,
         "/v2/models/{name}/versions/{version}": v2_model_version,
         "/v2/models/{name}/ready": v2_model_ready,
         "/v2/models/{name}/versions/{version}/ready": v2_model_version_ready,
     }
     for path in UNSUPPORTED:
-        app.router.routes.append(Route(path, unsupported, methods=["GET", "POST"]))
+        router.routes.append(Route(path, unsupported, methods=["GET", "POST"]))
+    router.routes.append(Route(INDEX_PATH, repository_index, methods=["POST"]))
     for path in INFER_PATHS:
-        app.router.routes.append(Route(path, infer, methods=["POST"]))
+        router.routes.append(Route(path, infer, methods=["POST"]))
     for path, endpoint in reading.items():
-        add_reading(app, path, endpoint, TAG)
+        add_reading(router, path, endpoint, TAG)
     # Clients join a base address and an empty path so, and follow no redirect.
-    app.add_api_route("/v2/", v2_server, methods=["GET", "HEAD"], include_in_schema=False)
+    router.add_api_route("/v2/", v2_server, methods=["GET", "HEAD"], include_in_schema=False)

@@ -12,8 +12,10 @@ import numpy as np
 from lossd.declaration.alias import Alias
 from lossd.declaration.constraint import Corners
 from lossd.declaration.cost import Cost
+from lossd.declaration.edge import Edge
 from lossd.declaration.example import Example
 from lossd.declaration.loss import loss
+from lossd.declaration.picture import Picture
 from lossd.declaration.result import Result
 from lossd.declaration.role import Role
 from lossd.declaration.roles import NonNegative
@@ -22,6 +24,9 @@ from lossd.message import Array
 Boxes = Annotated[Array, Role("(..., 4)")]
 # Powers of two of sides, and of what is added to areas, from which on quotients of them may leave the range of float64.
 _FAR_EXPONENT = 150
+
+
+_BESIDE = {"boxes1": [[0.0, 0.0, 1.0, 2.0]], "boxes2": [[1.0, 0.0, 3.0, 2.0]]}
 
 
 @loss(
@@ -34,6 +39,11 @@ _FAR_EXPONENT = 150
         ),
     ),
     formula=r"\ell = 1 - \frac{I}{U + \epsilon} + \frac{A - U}{A + \epsilon}",
+    where=(
+        r"I = |B_1 \cap B_2|",
+        r"U = |B_1 \cup B_2|",
+        r"A = |\mathrm{hull}(B_1, B_2)|",
+    ),
     source=(
         "Rezatofighi et al. (2019), Generalized Intersection over Union; "
         "torchvision.ops.generalized_box_iou_loss"
@@ -48,13 +58,23 @@ _FAR_EXPONENT = 150
     cost=Cost(workspace="(60)", work="(24)"),
     constraints=(Corners("boxes1"), Corners("boxes2")),
     long_double=True,
+    picture=Picture("boxes", "boxes1", low=0.0, high=6.0, at=(0, 2)),
+    edges=(
+        Edge("degenerate", "a box without width", 0.0, _BESIDE),
+        Edge("tie", "boxes that touch", 1.0, _BESIDE),
+        Edge("tie", "the same box twice", 3.0, {name: [[1.0, 0.0, 3.0, 2.0]] for name in _BESIDE}),
+    ),
 )
 def giou(boxes1: Boxes, boxes2: Boxes, *, eps: NonNegative = 1e-7) -> Result:
     """One minus the intersection over union, and the part of the smallest box around both that neither covers.
 
     A box is its corners, ``(x1, y1, x2, y2)`` with x1 <= x2 and y1 <= y2. Boxes that do not overlap are drawn together
-    by the second part. Where edges coincide, each box has half of the gradient; boxes that only touch have no gradient
-    of their intersection.
+    by the second part. Where edges coincide, each box has half of the gradient, and its second derivatives are those of
+    this half; boxes that only touch have no gradient of their intersection. Where the sides of two boxes along an axis
+    differ by a factor of 2^53, the Hessian and its products may have no digits.
+
+    Use: Regression of boxes by what is measured in the end, their overlap, also while they do not overlap.
+    Avoid: Boxes inside each other: the second part is 0 there, and all that is left is the overlap.
 
     Settings:
         eps: Added to both denominators.

@@ -9,12 +9,14 @@ import numpy as np
 
 from lossd.declaration.alias import catboost, keras, objective, optax, pytorch, tensorflow
 from lossd.declaration.boosting import Boosting
+from lossd.declaration.edge import Edge
 from lossd.declaration.example import Example
 from lossd.declaration.loss import loss
+from lossd.declaration.picture import curve
 from lossd.declaration.result import Result
-from lossd.declaration.roles import Factor, Probability, Real
+from lossd.declaration.roles import Factor, Probability, Score
 from lossd.message import Array
-from lossd.numerics.stable import sigmoid, softplus, times
+from lossd.numerics.stable import sigmoid, times
 
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
 LOG_FLOOR = -100.0  # PyTorch's BCELoss defines its logarithms so
@@ -35,6 +37,8 @@ SLOPE_FLOOR = 1e-12  # and bounds its gradient so
     source=f"{_TORCH}BCELoss.html",
     long_double=True,
     example=Example(input=[0.5, 0.25], target=[1.0, 0.0], value=[0.6931471805599453, 0.2876820724517809]),
+    picture=curve(0, 1, "input, a probability"),
+    edges=(Edge("bound", "one, for a target of 0", 1.0, {"target": 0.0}),),
 )
 def bce(input: Probability, target: Probability, weight: Factor | None = None) -> Result:
     """Binary cross entropy of a probability.
@@ -42,6 +46,9 @@ def bce(input: Probability, target: Probability, weight: Factor | None = None) -
     As its source defines them, logarithms are at least -100 and the gradient's denominator ``x (1 - x)`` is at
     least 1e-12, so loss and gradient stay finite at 0 and 1. The Hessian is the derivative of that gradient. Logits
     have no such limits: see ``bce_with_logits``.
+
+    Use: One of two classes, from a probability that the model already returns.
+    Avoid: Logits: bce_with_logits is exact in the tails, where a probability rounds to 0 or 1.
     """
     missed = np.minimum(0 - np.log(input), -LOG_FLOOR)  # what a positive costs
     false = np.minimum(0 - np.log1p(-input), -LOG_FLOOR)  # what a negative costs
@@ -77,28 +84,40 @@ def _over_square(weight: Array, value: Array) -> Array:
         *objective("LightGBM", "binary"),
         *catboost("Logloss", "CrossEntropy"),
     ),
-    formula=(
-        r"\ell = w\,[\,p\, t\, \mathrm{sp}(-x) + (1 - t)\, \mathrm{sp}(x)\,],\quad \mathrm{sp}(x) = \log(1 + e^x)"
-    ),
+    formula=r"\ell = w\,[\,p\, t\, \mathrm{sp}(-x) + (1 - t)\, \mathrm{sp}(x)\,]",
+    where=(r"\mathrm{sp}(x) = \log(1 + e^x)",),
     source=f"{_TORCH}BCEWithLogitsLoss.html",
     long_double=True,
     boosting=Boosting("XGBoost's binary:logistic and LightGBM's binary"),
-    example=Example(input=[0.0, 0.0], target=[1.0, 0.0], value=[0.6931471805599453] * 2),
+    example=Example(input=[1.5, -0.5], target=[1.0, 0.0], value=[0.2014132779827524, 0.4740769841801067]),
+    symbols={"pos_weight": "p"},
+    picture=curve(-6, 6, "input, a logit"),
 )
 def bce_with_logits(
-    input: Real, target: Probability, weight: Factor | None = None, pos_weight: Factor | None = None
+    input: Score, target: Probability, weight: Factor | None = None, pos_weight: Factor | None = None
 ) -> Result:
     """Binary cross entropy of a logit, exact for easy samples too.
 
     ``pos_weight`` multiplies the part of the positive class. Both parts are non-negative, so nothing cancels.
+
+    Use: One of two classes, or many independent ones, from logits; ``pos_weight`` for rare positives.
+    Avoid: Classes of which exactly one is true: cross_entropy.
     """
+    # sp(x) = max(x, 0) + sp(-|x|): what both classes have in common does not depend on the target.
+    rise, fall, shared = np.maximum(input, 0), np.maximum(-input, 0), np.log1p(np.exp(-np.abs(input)))
+    missed, false = fall + shared, rise + shared  # what a positive costs, what a negative costs
     # In float64, where no product of two float32 numbers is subnormal.
     kind = np.result_type(target, np.float64)
     positive = target if pos_weight is None else times(target.astype(kind), pos_weight)
     negative = 1 - target
-    missed, false = softplus(-input), softplus(input)  # what a positive costs, what a negative costs
+    value = (
+        shared + (times(positive, fall) + times(negative, rise))
+        if pos_weight is None
+        # The target last: a small weight on a far logit is no small number, and an infinite product is noticed.
+        else times(target, times(pos_weight.astype(kind), missed)) + times(negative, false)
+    )
     return Result(
-        times(positive, missed) + times(negative, false),
+        value,
         {
             "input": lambda: times(negative, sigmoid(input)) - times(positive, sigmoid(-input)),
             # sp(-x) - sp(x) = -x

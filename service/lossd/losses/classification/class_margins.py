@@ -5,15 +5,19 @@ The mean divides by the number of samples; each loss is divided by the number of
 
 from __future__ import annotations
 
+from math import nan
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
 from lossd.declaration.alias import pytorch
+from lossd.declaration.cost import Cost
 from lossd.declaration.domain import PROBABILITY
+from lossd.declaration.edge import Edge
 from lossd.declaration.example import Example
 from lossd.declaration.index_domain import Index
 from lossd.declaration.loss import loss
+from lossd.declaration.picture import bars
 from lossd.declaration.result import Result
 from lossd.declaration.role import Role
 from lossd.declaration.roles import CLASS_AXIS, ClassWeight, Logits
@@ -26,7 +30,7 @@ _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
 TrueClass = Annotated[Array, Role(domain=Index("C"))]
 # Where a sample may have several true classes, its classes are the last axis if the caller does not say, as in PyTorch.
 _LAST: dict[str, Any] = {"axes": CLASS_AXIS, "default_axis": -1}
-LogitsLast = Annotated[Array, Role("(..., C)", **_LAST)]
+LogitsLast = Annotated[Array, Role("(..., C)", holds="score", **_LAST)]
 TrueClasses = Annotated[Array, Role("(..., C)", Index("C", padding=-1), **_LAST)]
 LabelsLast = Annotated[Array, Role("(..., C)", PROBABILITY, **_LAST)]
 
@@ -35,8 +39,13 @@ LabelsLast = Annotated[Array, Role("(..., C)", PROBABILITY, **_LAST)]
     aliases=pytorch("MultiMarginLoss", "multi_margin_loss"),
     formula=r"\ell = \frac{w_t}{C} \sum_{c \ne t} \max(0,\ m - x_t + x_c)^p",
     source=f"{_TORCH}MultiMarginLoss.html",
-    example=Example(input=[[0.5, 1.0, -2.0], [3.0, 0.0, 0.0]], target=[0, 0], value=[0.5, 0.0]),
+    example=Example(input=[[0.5, 1.0, -2.0, 0.25], [3.0, 0.0, 0.0, 0.0]], target=[0, 0], value=[0.5625, 0.0]),
     long_double=True,
+    picture=bars(),
+    edges=(
+        Edge("tie", "exactly `margin` above the next", 2.0),
+        Edge("degenerate", "one class, of any score", given={"input": [[nan]], "target": [0]}),
+    ),
 )
 def multi_margin(
     input: Logits,
@@ -49,7 +58,10 @@ def multi_margin(
     """The score of the true class should exceed every other by ``margin``.
 
     Each other class costs what it lacks to that margin, or its square, times the true class's weight. At the margin
-    the gradient is 0.
+    the gradient is 0. One class alone has no other, so its score is not used: the loss is 0 also of NaN.
+
+    Use: One class of many by scores with a margin, as in multiclass support vector machines.
+    Avoid: Probabilities: scores beyond the margin have no gradient. cross_entropy always has one.
 
     Settings:
         p: The power of what is lacking: 1 or 2.
@@ -97,21 +109,35 @@ def multi_margin(
     formula=r"\ell = \frac{1}{C} \sum_{t \in T} \sum_{c \notin T} \max(0,\ 1 - x_t + x_c)",
     source=f"{_TORCH}MultiLabelMarginLoss.html",
     example=Example(input=[[0.125, 0.25, 0.5, 1.0]], target=[[3, 0, -1, 1]], value=[0.8125]),
+    cost=Cost(work="(20|C, C)"),
     long_double=True,
+    picture=bars(),
+    edges=(
+        Edge("tie", "exactly 1 above the largest of the others", 1.5),
+        Edge("degenerate", "no class is true", given={"target": [[-1, -1, -1, -1]]}),
+        Edge("degenerate", "one class, of any score, is true", given={"input": [[nan]], "target": [[0]]}),
+    ),
 )
 def multilabel_margin(input: LogitsLast, target: TrueClasses) -> Result:
     """The score of every true class should exceed that of every other class by 1.
 
     A row of the target lists the true classes; those after the first -1 are not used. At the margin the gradient
-    is 0.
+    is 0. Where no class is true, or all are, there is no pair and no score is used: the loss is 0 also of NaN.
+
+    Use: Ranking the true classes of a sample above all others.
+    Avoid: A decision per class: multilabel_soft_margin has one for each.
     """
     times_listed = _times_listed(target)
     ranks = _ranks(input, times_listed)
+
+    def flat() -> Array:
+        return np.where(np.isnan(ranks.slopes), ranks.slopes, 0)
+
     return Result(
         ranks.loss,
         {"input": lambda: ranks.slopes},
-        {"input": lambda: np.zeros_like(input)},
-        {"input": lambda v: np.zeros_like(input)},
+        {"input": flat},
+        {"input": lambda v: flat()},
     )
 
 
@@ -187,12 +213,12 @@ def _strictly(level: Array, others_above: Array, true_below: Array) -> _Strictly
 
 
 def _spread_nan(input: Array, is_true: Array, unsure: Array, total: Array, slopes: Array) -> None:
-    """Put NaN where rows hold one, and in the slopes of all classes that are paired with it."""
+    """Put NaN in the loss of rows with a pair of one, and in the slopes of all classes that are paired with it."""
     nan: Array = np.isnan(input)
     of_true: Array = np.any(nan & is_true, axis=1)
     of_others: Array = np.any(nan & ~is_true, axis=1)
     paired: Array = np.any(is_true, axis=1) & ~np.all(is_true, axis=1)
-    total[unsure] = np.nan
+    total[unsure] = np.where(paired[unsure], np.nan, 0)
     reached = np.where(is_true, of_others[:, None], of_true[:, None]) | nan
     slopes[reached & paired[:, None]] = np.nan
     slopes[unsure & ~paired] = 0
@@ -200,18 +226,23 @@ def _spread_nan(input: Array, is_true: Array, unsure: Array, total: Array, slope
 
 @loss(
     aliases=pytorch("MultiLabelSoftMarginLoss", "multilabel_soft_margin_loss"),
-    formula=(
-        r"\ell = \frac{1}{C} \sum_c w_c\,[\,t_c\, \mathrm{sp}(-x_c) + (1 - t_c)\, \mathrm{sp}(x_c)\,],\quad "
-        r"\mathrm{sp}(x) = \log(1 + e^x)"
-    ),
+    formula=r"\ell = \frac{1}{C} \sum_c w_c\,[\,t_c\, \mathrm{sp}(-x_c) + (1 - t_c)\, \mathrm{sp}(x_c)\,]",
+    where=(r"\mathrm{sp}(x) = \log(1 + e^x)",),
     source=f"{_TORCH}MultiLabelSoftMarginLoss.html",
-    example=Example(input=[[0.0, 0.0]], target=[[1.0, 0.0]], value=[0.6931471805599453]),
+    example=Example(
+        input=[[1.5, -0.5, 0.75, -2.0]], target=[[1.0, 0.0, 0.0, 1.0]], value=[0.9848223198301829]
+    ),
     long_double=True,
+    picture=bars(),
 )
 def multilabel_soft_margin(
     input: LogitsLast, target: LabelsLast, weight: ClassWeight | None = None
 ) -> Result:
-    """Binary cross entropy of the logit of every class, averaged over the classes."""
+    """Binary cross entropy of the logit of every class, averaged over the classes.
+
+    Use: Samples with several true classes, each decided on its own.
+    Avoid: Exactly one true class: cross_entropy.
+    """
     classes = input.shape[1]
     # In float64, where no product of two float32 numbers is subnormal.
     kind = np.result_type(target, np.float64)

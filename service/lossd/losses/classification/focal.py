@@ -8,10 +8,12 @@ import numpy as np
 from pydantic import Field
 
 from lossd.declaration.alias import Alias, optax
+from lossd.declaration.cost import Cost
 from lossd.declaration.example import Example
 from lossd.declaration.loss import loss
+from lossd.declaration.picture import curve
 from lossd.declaration.result import Result
-from lossd.declaration.roles import NonNegative, Probability, Real
+from lossd.declaration.roles import NonNegative, Probability, Score
 from lossd.declaration.signature import Differentiable
 from lossd.message import Array
 from lossd.numerics.stable import EXP_RANGE, sigmoid, softplus, times
@@ -28,27 +30,32 @@ _NONE = "The default reduction is `none`: every loss is returned."
             defaults={"alpha": -1.0},
         ),
     ),
-    formula=(
-        r"\ell = \alpha_t\, q^\gamma \,[\,t\, \mathrm{sp}(-x) + (1 - t)\, \mathrm{sp}(x)\,],\quad "
-        r"q = t\, s(-x) + (1 - t)\, s(x),\quad \alpha_t = \alpha t + (1 - \alpha)(1 - t)"
+    formula=r"\ell = \alpha_t\, q^\gamma \,[\,t\, \mathrm{sp}(-x) + (1 - t)\, \mathrm{sp}(x)\,]",
+    where=(
+        r"q = t\, s(-x) + (1 - t)\, s(x)",
+        r"\alpha_t = \alpha t + (1 - \alpha)(1 - t)",
+        r"\mathrm{sp}(x) = \log(1 + e^x)",
     ),
     source=(
         "Lin et al. (2017), Focal Loss for Dense Object Detection; "
         "https://docs.pytorch.org/vision/stable/generated/torchvision.ops.sigmoid_focal_loss.html"
     ),
-    example=Example(
-        input=[0.0, 0.0], target=[1.0, 0.0], value=[0.04332169878499658, 0.12996509635498976]
-    ),  # log(2) / 16, 3 log(2) / 16
+    example=Example(input=[1.5, -0.5], target=[1.0, 0.0], value=[0.0016757117316439142, 0.05068011788812773]),
+    cost=Cost(work="(14)"),
     long_double=True,
+    picture=curve(-6, 6, "input, a logit"),
 )
 def sigmoid_focal(
-    input: Real,
+    input: Score,
     target: Probability,
     *,
     alpha: Annotated[float, Field(ge=-1, le=1), Differentiable] = 0.25,
     gamma: Annotated[NonNegative, Differentiable] = 2.0,
 ) -> Result:
     """Binary cross entropy of a logit times a power of q, the probability of being wrong.
+
+    Use: Detection, where easy negatives outnumber all else a thousand to one.
+    Avoid: Calibrated probabilities, or noisy labels: hard samples, which noise makes, count most.
 
     Settings:
         alpha: Weight of the positive class; that of the negative one is ``1 - alpha``. Below 0 none is weighed.

@@ -11,8 +11,11 @@ import numpy as np
 
 from lossd.declaration.alias import catboost, objective, onnx, optax, pytorch
 from lossd.declaration.boosting import Boosting
+from lossd.declaration.cost import Cost
+from lossd.declaration.denominator import Denominator
 from lossd.declaration.example import Example
 from lossd.declaration.loss import loss
+from lossd.declaration.picture import bars
 from lossd.declaration.result import Normalizer, Result
 from lossd.declaration.roles import (
     ClassIndex,
@@ -20,7 +23,7 @@ from lossd.declaration.roles import (
     ClassWeight,
     Fraction,
     Logits,
-    LogProbability,
+    LogProbabilities,
 )
 from lossd.message import Array
 from lossd.numerics.stable import softmax, softmax_product, sums_of_others, sums_of_products, times
@@ -30,7 +33,7 @@ _ORDINARY = (1e-9, 1e9)  # sizes of weights whose products with probabilities ar
 
 
 def _class_weights(weight: Array | None, target: Array | None) -> Normalizer | None:
-    """Divide means by the sum of the weights of the samples' classes, if they have such: PyTorch's denominator."""
+    """Divide means by the sum of the samples' class weights if there are such, else the number of samples."""
     if weight is None or target is None:
         return None
     index = target.astype(np.intp, copy=False)  # an empty list may have come as real numbers
@@ -56,15 +59,23 @@ def _class_weights(weight: Array | None, target: Array | None) -> Normalizer | N
         *objective("XGBoost", "multi:softprob", "multi:softmax"),
         *catboost("MultiClass", also="Its Hessian is p (1 - p); `convention` `gbm` has that of XGBoost."),
     ),
-    formula=(
-        r"\ell = -\sum_c w_c\, q_c \log s_c(x),\quad q = (1-\epsilon)\, t + \epsilon / C,\quad "
-        r"s_c(x) = e^{x_c} / \textstyle\sum_j e^{x_j}"
+    formula=r"\ell = -\sum_c w_c\, q_c \log s_c(x)",
+    where=(
+        r"q = (1-\epsilon)\, t + \epsilon / C",
+        r"s_c(x) = e^{x_c} / \textstyle\sum_j e^{x_j}",
     ),
     source=f"{_TORCH}CrossEntropyLoss.html",
-    example=Example(input=[[0.0, 0.0], [0.0, 0.0]], target=[0, 1], value=[0.6931471805599453] * 2),
+    example=Example(
+        input=[[1.25, 2.5, -1.5, 0.25, -0.75], [0.5, -0.25, 0.0, 2.0, -1.0]],
+        target=[0, 3],
+        value=[1.6208694315438843, 0.4145250997003818],
+    ),
     normalizer=_class_weights,
     long_double=True,
     boosting=Boosting("XGBoost's multi:softprob", hessian=lambda hessian, weight: 2 * hessian),
+    symbols={"label_smoothing": r"\epsilon"},
+    picture=bars(),
+    denominator=Denominator("sample", weight="weight", indexed_by="target"),
 )
 def cross_entropy(
     input: Logits,
@@ -82,6 +93,9 @@ def cross_entropy(
     makes it certain; a row with no possible class, or two certain ones, is NaN. For gradient boosting the
     Hessian is twice the diagonal.
 
+    Use: One class of many, from logits; soft labels and distillation with a probability per class.
+    Avoid: Several classes true at once: multilabel_soft_margin. Log-probabilities that exist already: nll.
+
     Settings:
         ignore_index: The index of samples that take no part.
         label_smoothing: Part of each sample's probability that is given to all classes alike.
@@ -92,12 +106,14 @@ def cross_entropy(
     factor = np.ones(input.shape[1], kind) if weight is None else weight.astype(kind, copy=False)
     q = _smoothed(target if target.ndim == 2 else _one_hot(target, input), label_smoothing, kind)
     weighted = q if weight is None else times(q, factor)
+    # A weight times a small probability may be too small for the type, where a weight times a logarithm is not.
+    cost = surprise if weight is None else times(factor, surprise)
 
     def curved(direction: Array) -> Array:
         return times(weighted.sum(axis=1, keepdims=True), softmax_product(s, direction))
 
     return Result(
-        sums_of_products(weighted, surprise),
+        sums_of_products(q, cost),
         {
             # s Q - q, with what cancels taken out: s (Q - q) - (1 - s) q
             "input": lambda: times(sums_of_others(weighted), s) - times(weighted, complement),
@@ -129,12 +145,17 @@ def _smoothed(probability: Array, label_smoothing: float, kind: np.dtype[Any]) -
     aliases=(*pytorch("NLLLoss", "nll_loss"), *onnx("NegativeLogLikelihoodLoss")),
     formula=r"\ell = -w_t\, x_t",
     source=f"{_TORCH}NLLLoss.html",
-    example=Example(input=[[-0.5, -1.0], [-2.0, -0.25]], target=[0, 1], value=[0.5, 0.25]),
+    example=Example(
+        input=[[-1.5, -0.5, -2.5, -3.0], [-2.0, -4.0, -0.25, -3.0]], target=[0, 2], value=[1.5, 0.25]
+    ),
+    cost=Cost(work="(8)"),
     normalizer=_class_weights,
     long_double=True,
+    picture=bars(low=-6.0, high=0.0),
+    denominator=Denominator("sample", weight="weight", indexed_by="target"),
 )
 def nll(
-    input: LogProbability,
+    input: LogProbabilities,
     target: ClassIndex,
     weight: ClassWeight | None = None,
     *,
@@ -143,6 +164,9 @@ def nll(
     """Negative log-likelihood: minus the log-probability that the input gives to the true class.
 
     The mean divides by the sum of the samples' class weights. Samples whose target is ``ignore_index`` take no part.
+
+    Use: Models that return log-probabilities.
+    Avoid: Logits or probabilities: it does not normalise and takes no logarithm. cross_entropy takes logits.
 
     Settings:
         ignore_index: The index of samples that take no part.

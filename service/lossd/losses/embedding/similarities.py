@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import numpy as np
 
 from lossd.declaration.alias import Alias
+from lossd.declaration.denominator import Denominator
+from lossd.declaration.edge import Edge
 from lossd.declaration.example import Example
 from lossd.declaration.families import RowLoss, pair_loss
+from lossd.declaration.picture import plane
 from lossd.declaration.result import Normalizer
-from lossd.declaration.roles import Positive
-from lossd.declaration.signature import Differentiable
+from lossd.declaration.roles import Temperature
 from lossd.message import Array
 from lossd.numerics.stable import softmax
 
 
 def has_positives(labels: Array) -> Normalizer:
-    """Count the items that have a positive: the mean is over those."""
+    """Divide means by the number of items that have a positive."""
     _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
     return Normalizer((counts[inverse.reshape(-1)] > 1).astype(np.float64))
 
@@ -31,26 +31,55 @@ def has_positives(labels: Array) -> Normalizer:
         ),
     ),
     formula=(
-        r"\ell_i = \frac{1}{|P_i|} \sum_{j \in P_i} \log \textstyle\sum_{k \ne i} e^{(c_{ik} - c_{ij}) / \tau},\quad "
-        r"c_{ij} = \cos(x_i, x_j)"
+        r"\ell_i = \frac{1}{|P_i|} \sum_{j \in P_i} \log \textstyle\sum_{k \ne i} e^{(c_{ik} - c_{ij}) "
+        r"/ \tau}"
     ),
+    where=(r"c_{ij} = \cos(x_i, x_j)",),
     source="Khosla et al. (2020), Supervised Contrastive Learning; pytorch_metric_learning.losses.SupConLoss",
     example=Example(
-        embeddings=[[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, 3.0]],
-        labels=[0, 0, 1, 1],
+        embeddings=[[3.0, 0.0], [4.0, 3.0], [1.5, 2.0], [0.0, 2.0], [-3.0, 4.0], [-2.0, -1.5]],
+        labels=[0, 0, 0, 1, 1, 1],
         temperature=1.0,
-        value=[0.5514447139320511] * 4,  # log(1 + 2/e)
+        value=[
+            1.0993638705215165,
+            1.2028402150755377,
+            1.3441016293625854,
+            1.9569418479850496,
+            1.4078759608903841,
+            1.3112055343845603,
+        ],
     ),
     normalizer=has_positives,
+    picture=plane("embeddings", at=(2, 0), rays=True),
+    denominator=Denominator("item with a positive"),
+    edges=(
+        Edge(
+            "degenerate",
+            "a vector of zeros",
+            0.0,
+            {"embeddings": [[3.0, 0.0], [4.0, 3.0], [0.0, 0.0], [0.0, 2.0], [-3.0, 4.0], [-2.0, -1.5]]},
+        ),
+        Edge("degenerate", "an item without a positive", given={"labels": [0, 0, 1, 2, 2, 2]}),
+    ),
 )
 def supcon(
-    cosines: Array, same: Array, other: Array, *, temperature: Annotated[Positive, Differentiable] = 0.1
+    cosines: Array,
+    same: Array,
+    other: Array,
+    *,
+    temperature: Temperature = 0.1,
 ) -> RowLoss:
     """Each item should be more like those of its own label P than like all other items of the batch.
 
     An item's loss is the mean over its positives of minus the logarithm of the positive's share in a softmax over all
     others of the cosines over ``temperature``. The mean is over the items that have a positive; others have no loss.
-    A batch of a single label has a loss too, as in the paper; pytorch-metric-learning has 0 there.
+    A batch of a single label has a loss too, as in the paper; pytorch-metric-learning has 0 there. A share in a softmax
+    below the type's smallest number is 0, also where derivatives would divide it by the length of a short vector.
+    Where the batch lies near one line, cosines near 0 have the absolute precision of 1, and derivatives what such terms
+    leave of it; second derivatives of nearly equal vectors have fewer digits.
+
+    Use: Embeddings from labelled batches, as a first stage before a classifier.
+    Avoid: Batches in which most labels occur once: such items have no loss.
 
     Settings:
         temperature: What the cosines are divided by: the lower, the more the nearest items count.

@@ -10,8 +10,10 @@ import numpy as np
 from lossd.declaration.alias import objective, pytorch
 from lossd.declaration.boosting import Boosting
 from lossd.declaration.domain import Interval
+from lossd.declaration.edge import Edge
 from lossd.declaration.example import Example
 from lossd.declaration.loss import loss
+from lossd.declaration.picture import curve
 from lossd.declaration.result import Derivative, Result
 from lossd.declaration.role import Role
 from lossd.declaration.roles import NonNegative
@@ -33,16 +35,19 @@ _LOG_2_PI = log(2 * pi)
         *objective("LightGBM", "poisson", also=_STEP),
     ),
     formula=(
-        r"\ell = e^x - t x,\quad \text{or } x - t \log(x + \epsilon) \text{ of a rate};\quad "
-        r"\text{full: } + t \log t - t + \tfrac12 \log 2 \pi t \text{ if } t > 1"
+        r"\ell = \begin{cases} e^x - t x & \text{of a logarithm} \\ x - t \log(x + \epsilon) & "
+        r"\text{of a rate} \end{cases}"
     ),
+    where=(r"\text{full: } + t \log t - t + \tfrac12 \log 2 \pi t \text{ if } t > 1",),
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html",
-    example=Example(input=[0.0, 0.0], target=[2.0, 0.0], value=[1.0, 1.0]),
+    example=Example(input=[0.5, -1.0], target=[2.0, 0.0], value=[0.6487212707001282, 0.36787944117144233]),
     boosting=Boosting(
         "XGBoost's count:poisson and LightGBM's poisson",
         hessian=lambda hessian, weight: hessian * exp(0.7),
     ),
     long_double=True,
+    picture=curve(-3, 3, "input, the logarithm of a rate", held={"target": 2.0}),
+    edges=(Edge("bound", "zero, for a target of 0", 0.0, {"target": 0.0}),),
 )
 def poisson_nll(
     input: LogarithmOrRate,
@@ -57,6 +62,9 @@ def poisson_nll(
     Without ``full`` what does not depend on the rate, ``log t!``, is left out; with it, it is Stirling's
     approximation for targets above 1, and 0 for others.
 
+    Use: Counts: visits, claims, photons.
+    Avoid: Counts that vary more than their mean says: their uncertainty comes out too small.
+
     Settings:
         log_input: Whether ``input`` is the logarithm of the rate.
         full: Whether Stirling's approximation of ``log t!`` is added.
@@ -69,7 +77,7 @@ def _of_logarithm(input: Array, target: Array, *, full: bool) -> Result:
     rate = np.exp(input)
     value = rate - times(target, input)
     slopes: dict[str, Derivative] = {"input": lambda: rate - target, "target": lambda: -input}
-    curvatures: dict[str, Derivative] = {"input": lambda: np.exp(input), "target": lambda: target * 0}
+    curvatures: dict[str, Derivative] = {"input": lambda: np.exp(input), "target": lambda: _nothing(target)}
     if full:
         many, t = _where_many(target)
         log_t = np.log(t)
@@ -94,7 +102,7 @@ def _of_rate(input: Array, target: Array, full: bool, eps: float) -> Result:
     slopes: dict[str, Derivative] = {"input": lambda: 1 - share(), "target": lambda: -np.log(rate)}
     curvatures: dict[str, Derivative] = {
         "input": lambda: np.where(target == 0, 0, share() / rate),
-        "target": lambda: target * 0,
+        "target": lambda: _nothing(target),
     }
     if full:
         many, t = _where_many(target)
@@ -109,6 +117,11 @@ def _of_rate(input: Array, target: Array, full: bool, eps: float) -> Result:
         slopes["target"] = lambda: np.where(many, 0.5 / t - log_share, -np.log(rate))
         curvatures["target"] = lambda: np.where(many, _curvature_of_stirling(t), 0)
     return Result(_infinite_if(input == np.inf, value), slopes, curvatures)
+
+
+def _nothing(numbers: Array) -> Array:
+    """Return 0 of every number, of infinity too; NaN of NaN."""
+    return np.where(np.isnan(numbers), numbers, 0)
 
 
 def _where_many(target: Array) -> tuple[Array, Array]:

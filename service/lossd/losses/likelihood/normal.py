@@ -9,8 +9,10 @@ import numpy as np
 
 from lossd.declaration.alias import pytorch
 from lossd.declaration.domain import Interval
+from lossd.declaration.edge import Edge
 from lossd.declaration.example import Example
 from lossd.declaration.loss import loss
+from lossd.declaration.picture import curve
 from lossd.declaration.result import Result
 from lossd.declaration.role import Role
 from lossd.declaration.roles import NonNegative, Real
@@ -23,9 +25,10 @@ Variance = Annotated[Array, Role(domain=Interval(0.0, typical=(2.0, 4.0)), broad
 
 @loss(
     aliases=pytorch("GaussianNLLLoss", "gaussian_nll_loss"),
-    formula=(
-        r"\ell = \tfrac12 \Bigl(\log v + \frac{(x - t)^2}{v}\Bigr),\quad v = \max(\mathrm{var}, \epsilon);\quad "
-        r"\text{full: } + \tfrac12 \log 2 \pi"
+    formula=r"\ell = \tfrac12 \Bigl(\log v + \frac{(x - t)^2}{v}\Bigr)",
+    where=(
+        r"v = \max(\mathrm{var}, \epsilon)",
+        r"\text{full: } + \tfrac12 \log 2 \pi",
     ),
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.GaussianNLLLoss.html",
     example=Example(
@@ -33,6 +36,8 @@ Variance = Annotated[Array, Role(domain=Interval(0.0, typical=(2.0, 4.0)), broad
     ),  # (log(4) + 1) / 2
     gradient=("input", "var"),
     long_double=True,
+    picture=curve(-4, 4, "input, with a target of 0", held={"var": 1.0}),
+    edges=(Edge("bound", "zero, for a variance of 0", 0.0, {"var": 0.0}),),
 )
 def gaussian_nll(
     input: Real, target: Real, var: Variance, *, full: bool = False, eps: NonNegative = 1e-6
@@ -43,6 +48,9 @@ def gaussian_nll(
     lacks that axis.
     As its source defines it, the gradient with respect to a variance below ``eps`` is that at ``eps``, not 0. The
     Hessian is the derivative of that gradient.
+
+    Use: Regression that should also say how sure it is: the model predicts mean and variance.
+    Avoid: Outliers: they drive the variance up. A variance near zero makes the loss unbounded below.
 
     Settings:
         full: Whether the constant ``log(2 pi) / 2`` is added.
@@ -61,8 +69,8 @@ def gaussian_nll(
             "var": lambda: 0.5 * (1 - square) / v,
         },
         {
-            "input": lambda: 1 / v + 0 * r,
-            "target": lambda: 1 / v + 0 * r,
+            "input": lambda: np.where(np.isnan(r), r, 1 / v),
+            "target": lambda: np.where(np.isnan(r), r, 1 / v),
             "var": lambda: np.where(var < v, 0, (square - 0.5) / v / v),
         },
     )

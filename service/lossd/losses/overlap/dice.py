@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import inf
 from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from lossd.declaration.alias import Alias
+from lossd.declaration.edge import Edge
 from lossd.declaration.example import Example
 from lossd.declaration.loss import loss
+from lossd.declaration.picture import Slider, bars
 from lossd.declaration.result import Result
 from lossd.declaration.roles import NonNegative, Pixels
 from lossd.declaration.signature import Differentiable
@@ -34,21 +37,31 @@ _HEAVY = 0.75
             defaults={"smooth": 0.0},
         ),
     ),
-    formula=(
-        r"\ell = 1 - \frac{2I + \sigma}{S + \sigma},\quad I = \textstyle\sum_i x_i t_i,\ S = \sum_i (x_i + t_i)"
+    formula=r"\ell = 1 - \frac{2I + \sigma}{S + \sigma}",
+    where=(
+        r"I = \textstyle\sum_i x_i t_i",
+        r"S = \textstyle\sum_i (x_i + t_i)",
     ),
     source="Milletari, Navab and Ahmadi (2016), V-Net; Keras, losses.Dice",
-    example=Example(input=[1.0, 0.5, 0.5, 0.0], target=[1.0, 1.0, 0.0, 0.0], smooth=0.0, value=0.25),
+    example=Example(
+        input=[1.0, 0.75, 0.5, 0.25, 0.125, 0.0], target=[1.0, 1.0, 1.0, 0.0, 0.0, 0.0], smooth=0.0, value=0.2
+    ),
+    symbols={"smooth": r"\sigma"},
+    picture=bars(low=0.0, high=1.0, at=(0,)),
+    edges=(Edge("degenerate", "both regions are empty", 0.0, {"input": [0.0] * 6, "target": [0.0] * 6}),),
 )
 def dice(
     input: Pixels,
     target: Pixels,
     *,
-    smooth: Annotated[NonNegative, Differentiable] = 1e-7,
+    smooth: Annotated[NonNegative, Differentiable, Slider(0.0, 2.0)] = 1e-7,
 ) -> Result:
     """One minus the Dice coefficient of the pixels along ``axis``, all of them if it is absent.
 
     The axes that ``axis`` leaves are the unreduced loss.
+
+    Use: Segmentation of small regions, which a mean over pixels would drown.
+    Avoid: Images without the region: with ``smooth`` near 0 one wrong pixel costs as much as all. Add bce there.
 
     Settings:
         smooth: Added to both sides of the fraction; with 0 an empty region is NaN.
@@ -57,40 +70,35 @@ def dice(
         input, target, smooth, region_difference(input, target, Scratch()), row_dots(input, target)
     )
 
-    def bend(own: Array, other: Array) -> Array:
-        """Return the Hessian's diagonal with respect to one array."""
-        diagonal: Array = -found.step * _slopes(found, own, other, smooth) * found.shrink
+    @cache
+    def slopes_of_input() -> Array:
+        return _slopes(found, found.input, found.target, smooth)
+
+    @cache
+    def slopes_of_target() -> Array:
+        return _slopes(found, found.target, found.input, smooth)
+
+    def curved(slopes: Array) -> Array:
+        """Return the Hessian's diagonal with respect to one array, whose slopes are known."""
+        diagonal: Array = -found.step * slopes * found.shrink
         return diagonal
 
     return Result(
         found.loss[:, 0],
         {
-            "input": lambda: _slopes(found, found.input, found.target, smooth),
-            "target": lambda: _slopes(found, found.target, found.input, smooth),
+            "input": slopes_of_input,
+            "target": slopes_of_target,
             "smooth": lambda: (-found.loss * found.step / 2 * found.shrink)[:, 0],
         },
         {
-            "input": lambda: bend(found.input, found.target),
-            "target": lambda: bend(found.target, found.input),
+            "input": lambda: curved(slopes_of_input()),
+            "target": lambda: curved(slopes_of_target()),
         },
         {
-            "input": lambda direction: _product(bend(found.input, found.target), direction),
-            "target": lambda direction: _product(bend(found.target, found.input), direction),
+            "input": lambda direction: _product(found, found.input, found.target, smooth, direction),
+            "target": lambda direction: _product(found, found.target, found.input, smooth, direction),
         },
     )
-
-
-def _product(diagonal: Array, direction: Array) -> Array:
-    """Return the Hessian with respect to one array times a direction.
-
-    With y the other array, its element i, j is ``2 (y_i + y_j) / D^2 - 2 (1 - F) / D^2``: the mean of those at i, i
-    and at j, j, in which nothing cancels.
-    """
-    v = direction.astype(np.float64)
-    product: Array = (
-        diagonal * np.add.reduce(v, axis=1, keepdims=True) + np.vecdot(diagonal, v)[:, None]
-    ) / 2
-    return product
 
 
 class _Regions(NamedTuple):
@@ -155,11 +163,34 @@ class _Heavy(NamedTuple):
 
 def _slopes(found: _Regions, own: Array, other: Array, smooth: float) -> Array:
     """Return F's slope with respect to every pixel of one of the arrays, ``(rows, n)``."""
+    return _slopes_beside(found, other, heavy_pixels(found, own, other, smooth))
+
+
+def _slopes_beside(found: _Regions, other: Array, heavy: _Heavy | None) -> Array:
     slopes: Array = found.base - found.step * other
-    heavy = heavy_pixels(found, own, other, smooth)
     if heavy:
         slopes[heavy.rows, heavy.places] = heavy.slopes
     return slopes
+
+
+def _product(found: _Regions, own: Array, other: Array, smooth: float, direction: Array) -> Array:
+    """Return the Hessian with respect to one array times a direction.
+
+    Its element i, j is the mean of those at i, i and at j, j, which are F's slopes times ``-2 / D``. The slope at j is
+    that of any one pixel r less ``2 (y_j - y_r) / D``, in which small y keep their digits where the direction's numbers
+    add up to 0: of a heavy pixel, whose own slope is exact, else of one with y = 0.
+    """
+    v, heavy = direction.astype(np.float64), heavy_pixels(found, own, other, smooth)
+    total, slope, rest = np.add.reduce(v, axis=1), found.base.copy(), np.vecdot(other, v)
+    if heavy:
+        at = heavy.rows, heavy.places
+        slope[heavy.rows, 0] = heavy.slopes
+        others = v[heavy.rows]
+        others[np.arange(len(others)), heavy.places] = 0
+        rest[heavy.rows] = np.vecdot(other[heavy.rows], others) - other[at] * np.add.reduce(others, axis=1)
+    slopes = _slopes_beside(found, other, heavy) + slope
+    product: Array = (found.step * rest[:, None] - slopes * total[:, None]) * (found.step / 2 * found.shrink)
+    return product
 
 
 def heavy_pixels(found: _Regions, own: Array, other: Array, smooth: float) -> _Heavy | None:

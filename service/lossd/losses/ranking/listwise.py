@@ -5,7 +5,7 @@ Lists may differ in length: one after the other with the option ``group``, or pa
 
 from __future__ import annotations
 
-from math import log
+from math import log, nan
 from typing import Annotated
 
 import numpy as np
@@ -15,8 +15,10 @@ from lossd.declaration.alias import Alias
 from lossd.declaration.boosting import Boosting
 from lossd.declaration.cost import Cost
 from lossd.declaration.domain import Interval, Whole
+from lossd.declaration.edge import Edge
 from lossd.declaration.example import Example
 from lossd.declaration.loss import loss
+from lossd.declaration.picture import bars
 from lossd.declaration.result import Result
 from lossd.declaration.role import Role
 from lossd.declaration.roles import Positive
@@ -35,8 +37,8 @@ from lossd.numerics.stable import (
 # Grades whose gains of 2^grade - 1 boosting libraries have.
 _GRADES = 31
 
-Scores = Annotated[Array, Role("(..., L)")]
-Relevance = Annotated[Array, Role("(..., L)", domain=Interval(0.0, typical=(0.0, 1.0)))]
+Scores = Annotated[Array, Role("(..., L)", holds="score")]
+Relevance = Annotated[Array, Role("(..., L)", domain=Interval(0.0, typical=(0.0, 1.0)), weighs=True)]
 Grades = Annotated[Array, Role("(..., L)", domain=Whole(typical=(0, 4), low=0, high=_GRADES))]
 
 
@@ -48,16 +50,24 @@ Grades = Annotated[Array, Role("(..., L)", domain=Whole(typical=(0, 4), low=0, h
             "Padding is said by `mask`; there a negative label is padding, here it is refused.",
         ),
     ),
-    formula=r"\ell = -\sum_i t_i \log s_i(x),\quad s_i(x) = e^{x_i} / \textstyle\sum_j e^{x_j}",
+    formula=r"\ell = -\sum_i t_i \log s_i(x)",
+    where=(r"s_i(x) = e^{x_i} / \textstyle\sum_j e^{x_j}",),
     source="Cao et al. (2007), Learning to Rank: From Pairwise Approach to Listwise Approach; "
     "https://www.tensorflow.org/ranking/api_docs/python/tfr/keras/losses/SoftmaxLoss",
-    example=Example(input=[[0.6, 0.8]], target=[[1.0, 0.0]], value=[0.7981388693815918]),  # log(1 + e^0.2)
+    example=Example(
+        input=[[0.5, 1.5, -0.25, 0.75]], target=[[2.0, 0.0, 1.0, 0.0]], value=[5.850398080899368]
+    ),
     long_double=True,
+    picture=bars(ranked=True),
+    edges=(Edge("degenerate", "nothing is relevant", given={"target": [[0.0, 0.0, 0.0, 0.0]]}),),
 )
 def ranking_softmax(input: Scores, target: Relevance) -> Result:
     """Softmax cross entropy between the scores of a list and the relevance of its items.
 
     The relevance need not sum to one: a list counts by its sum. The mean is over the lists that have items.
+
+    Use: Search results with few relevant items: smooth, and cheap for long lists.
+    Avoid: Grades whose top ranks alone matter: rank_ndcg weighs by rank.
     """
     log_s, s, complement = softmax(input)
     surprise = 0 - log_s
@@ -74,20 +84,24 @@ def ranking_softmax(input: Scores, target: Relevance) -> Result:
 
 
 @loss(
-    formula=(
-        r"\ell = \sum_{t_i > t_j} \Delta_{ij} \log(1 + e^{-\sigma (x_i - x_j)}),\quad "
-        r"\Delta_{ij} = \frac{2^{t_i} - 2^{t_j}}{\mathrm{IDCG}} "
-        r"\left|\frac{1}{\log_2(1 + r_i)} - \frac{1}{\log_2(1 + r_j)}\right|"
+    formula=r"\ell = \sum_{t_i > t_j} \Delta_{ij} \log(1 + e^{-\sigma (x_i - x_j)})",
+    where=(
+        (
+            r"\Delta_{ij} = \frac{2^{t_i} - 2^{t_j}}{\mathrm{IDCG}} \left|\frac{1}{\log_2(1 + r_i)} - "
+            r"\frac{1}{\log_2(1 + r_j)}\right|"
+        ),
     ),
     source="Burges (2010), From RankNet to LambdaRank to LambdaMART; LightGBM, objective lambdarank",
-    example=Example(
-        input=[[0.0, 0.0]],
-        target=[[0, 1]],
-        value=[0.2558200007405084],  # log 2 times 1 - 1 / log2(3)
-    ),
+    example=Example(input=[[0.5, 1.5, -0.25, 0.75]], target=[[3, 0, 1, 2]], value=[0.8156944368790926]),
     cost=Cost(workspace="(8, truncation_level|L, L)", work="(2, truncation_level|L, L)"),
     boosting=Boosting("LightGBM's lambdarank with lambdarank_norm=false"),
     long_double=True,
+    picture=bars(ranked=True),
+    edges=(
+        Edge("tie", "equal to another score", 0.75),
+        Edge("degenerate", "nothing is relevant", given={"target": [[0, 0, 0, 0]]}),
+        Edge("degenerate", "one item, of any score", given={"input": [[nan]], "target": [[3]]}),
+    ),
 )
 def rank_ndcg(
     input: Scores,
@@ -100,7 +114,11 @@ def rank_ndcg(
 
     An item's gain is two to the power of its grade, less 1, and r is its rank by score, from 1; of equal scores the
     first in the list ranks first. IDCG is the discounted gain of the best order. Ranks change in steps, so derivatives
-    take the weights of pairs for constants. A list whose grades are all alike has a loss of 0.
+    take the weights of pairs for constants. A list whose grades are all alike, or of one item, has no pair, so its
+    scores are not used: the loss is 0 also of NaN.
+
+    Use: Search and recommendation that is judged by NDCG; gradient boosting of rankers.
+    Avoid: A value to compare between steps: pairs change their weights as ranks change. Watch NDCG itself.
 
     Settings:
         sigma: Steepness of the logistic function, called sigmoid in LightGBM.

@@ -8,6 +8,7 @@ import numpy as np
 
 from lossd.declaration.alias import catboost, keras, objective, optax, pytorch, scikit_learn
 from lossd.declaration.boosting import Boosting
+from lossd.declaration.edge import Edge
 from lossd.declaration.example import Example
 from lossd.declaration.families import Curve, residual_loss
 from lossd.declaration.roles import NonNegative, Positive
@@ -32,7 +33,7 @@ def _unit_curvature(library: str) -> Boosting:
         *objective("XGBoost", "reg:squarederror", also=_HALF),
         *objective("LightGBM", "regression_l2", also=_HALF),
     ),
-    formula=r"\ell = r^2,\quad r = x - t",
+    formula=r"\ell = r^2",
     source=f"{_TORCH}MSELoss.html",
     example=Example(input=[1.0, 2.0, 3.0, 4.0], target=[1.5, 2.0, 2.0, 6.0], value=[0.25, 0.0, 1.0, 4.0]),
     boosting=Boosting(
@@ -47,6 +48,9 @@ def mse(r: Array) -> Curve:
 
     The mean divides by the sum of ``weight`` where there is one. For gradient boosting gradient and Hessian
     are those of half the square, as in the libraries' own squared error.
+
+    Use: Errors of about the same size everywhere, as those of a normal distribution: it estimates the mean.
+    Avoid: Targets with outliers: a residual ten times as large pulls ten times as hard. huber bounds that pull.
     """
     return Curve(r * r, 2 * r, lambda: _curvature(r, 2))
 
@@ -60,30 +64,43 @@ def mse(r: Array) -> Curve:
         *objective("XGBoost", "reg:absoluteerror"),
         *objective("LightGBM", "regression_l1"),
     ),
-    formula=r"\ell = |r|,\quad r = x - t",
+    formula=r"\ell = |r|",
     source=f"{_TORCH}L1Loss.html",
     example=Example(input=[1.0, 2.0, 3.0], target=[1.0, 2.5, 5.0], value=[0.0, 0.5, 2.0]),
     boosting=_unit_curvature("XGBoost's reg:absoluteerror and LightGBM's regression_l1"),
     weight="sum",
+    edges=(Edge("tie", "zero", 0.0),),
 )
 def l1(r: Array) -> Curve:
     """Absolute error: the median's loss, which outliers pull with constant force.
 
     The subgradient at zero is 0. The mean divides by the sum of ``weight`` where there is one.
+
+    Use: Targets with outliers, or where the median is wanted.
+    Avoid: Optimisers that need a slope which fades near the solution: it is -1 or 1 up to zero. smooth_l1 and huber
+        fade.
     """
     return Curve(np.abs(r), np.sign(r), lambda: _curvature(r, 0))
 
 
 @residual_loss(
     aliases=(*pytorch("HuberLoss", "huber_loss"), *keras("Huber"), *optax("optax.huber_loss")),
-    formula=r"\ell = \tfrac12 r^2 \text{ if } |r| < \delta \text{ else } \delta(|r| - \tfrac12\delta),\quad r = x - t",
+    formula=(
+        r"\ell = \begin{cases} \tfrac12 r^2 & |r| < \delta \\ \delta(|r| - \tfrac12\delta) & "
+        r"\text{otherwise} \end{cases}"
+    ),
     source=f"Huber (1964), Robust Estimation of a Location Parameter; {_TORCH}HuberLoss.html",
     example=Example(input=[0.5, 3.0, -3.0], target=[0.0, 0.0, 0.0], value=[0.125, 2.5, 2.5]),
     boosting=_unit_curvature("LightGBM's huber"),
     weight="count",
+    edges=(Edge("tie", "exactly `delta`", "delta"),),
 )
 def huber(r: Array, *, delta: Annotated[Positive, Differentiable] = 1.0) -> Curve:
     """Squared near zero, linear beyond ``delta``: a squared error that outliers cannot dominate.
+
+    Use: Regression whose targets have some outliers: near zero it is as efficient as mse, and far away it pulls like
+        l1.
+    Avoid: Outliers so far out that even a constant pull is too much: cauchy lets them go.
 
     Settings:
         delta: The absolute residual at which the square ends and the line begins.
@@ -99,13 +116,20 @@ def huber(r: Array, *, delta: Annotated[Positive, Differentiable] = 1.0) -> Curv
 
 @residual_loss(
     aliases=pytorch("SmoothL1Loss", "smooth_l1_loss"),
-    formula=r"\ell = \frac{r^2}{2\beta} \text{ if } |r| < \beta \text{ else } |r| - \tfrac12\beta,\quad r = x - t",
+    formula=(
+        r"\ell = \begin{cases} \dfrac{r^2}{2\beta} & |r| < \beta \\ |r| - \tfrac12\beta & "
+        r"\text{otherwise} \end{cases}"
+    ),
     source=f"Girshick (2015), Fast R-CNN; {_TORCH}SmoothL1Loss.html",
     example=Example(input=[0.5, 3.0], target=[0.0, 0.0], beta=2.0, value=[0.0625, 2.0]),
     boosting=_unit_curvature("LightGBM's huber, which it is where beta is 1"),
+    edges=(Edge("tie", "exactly `beta`", "beta"),),
 )
 def smooth_l1(r: Array, *, beta: Annotated[NonNegative, Differentiable] = 1.0) -> Curve:
     """Absolute error with a squared foot of half-width ``beta``; l1 where ``beta`` is 0.
+
+    Use: Coordinates of boxes and other regression where the slope should be 1 far away whatever ``beta`` is.
+    Avoid: A loss that should turn into mse for a large threshold: that is huber, which is ``beta`` times this one.
 
     Settings:
         beta: The absolute residual at which the square ends and the line begins.
@@ -126,13 +150,16 @@ def smooth_l1(r: Array, *, beta: Annotated[NonNegative, Differentiable] = 1.0) -
 
 @residual_loss(
     aliases=objective("XGBoost", "reg:pseudohubererror"),
-    formula=r"\ell = \delta^2 \left(\sqrt{1 + (r / \delta)^2} - 1\right),\quad r = x - t",
+    formula=r"\ell = \delta^2 \left(\sqrt{1 + (r / \delta)^2} - 1\right)",
     source="Charbonnier et al. (1994), Two deterministic half-quadratic regularization algorithms; XGBoost",
     example=Example(input=[3.0, 0.0], target=[0.0, 3.0], delta=4.0, value=[4.0, 4.0]),
     boosting=Boosting("XGBoost's reg:pseudohubererror"),
 )
 def pseudo_huber(r: Array, *, delta: Annotated[Positive, Differentiable] = 1.0) -> Curve:
     """Squared near zero, linear far beyond ``delta``, and smooth everywhere between.
+
+    Use: What huber is for, where the optimiser needs a second derivative that does not jump.
+    Avoid: Exact agreement with huber: between square and line it is lower.
 
     Settings:
         delta: The absolute residual around which the square turns into the line.

@@ -13,6 +13,7 @@ import numpy as np
 
 from lossd.declaration.alias import keras, optax
 from lossd.declaration.boosting import Boosting
+from lossd.declaration.cost import Cost
 from lossd.declaration.example import Example
 from lossd.declaration.families import Curve, residual_loss
 from lossd.declaration.roles import Positive
@@ -29,7 +30,7 @@ _FAR = 40.0  # exp(-2 * 40) is below the last place of what it is added to, and 
         *keras("LogCosh"),
         *optax("optax.log_cosh"),
     ),
-    formula=r"\ell = \log \cosh r,\quad r = x - t",
+    formula=r"\ell = \log \cosh r",
     source="https://keras.io/api/losses/regression_losses/#logcosh-class; optax.losses.log_cosh",
     example=Example(
         input=[1.0, -1.0, 0.0], target=[0.0, 0.0, 0.0], value=[0.4337808304830271, 0.4337808304830271, 0.0]
@@ -37,7 +38,12 @@ _FAR = 40.0  # exp(-2 * 40) is below the last place of what it is added to, and 
     boosting=Boosting("CatBoost's LogCosh"),
 )
 def log_cosh(r: Array) -> Curve:
-    """Half the square near zero, the absolute value less log 2 far away, and smooth everywhere."""
+    """Half the square near zero, the absolute value less log 2 far away, and smooth everywhere.
+
+    Use: Robust regression without a setting to choose, with smooth derivatives of every order.
+    Avoid: Targets whose scale is far from 1: the turn from square to line is at a residual of about 1. huber has
+        ``delta``.
+    """
     size = np.abs(r)
     half_sine = np.sinh(0.5 * np.minimum(size, 1))
     # 1 + 2 sinh(r/2)^2 = cosh(r), which does not cancel near 0
@@ -53,7 +59,7 @@ def log_cosh(r: Array) -> Curve:
 
 
 @residual_loss(
-    formula=r"\ell = \tfrac{c^2}{2} \log\bigl(1 + (r / c)^2\bigr),\quad r = x - t,\ c = \mathrm{scale}",
+    formula=r"\ell = \tfrac{c^2}{2} \log\bigl(1 + (r / c)^2\bigr)",
     source=(
         "Black and Anandan (1996), The Robust Estimation of Multiple Motions; "
         "https://docs.scipy.org/doc/scipy/reference/generated/scipy.optimize.least_squares.html"
@@ -61,11 +67,16 @@ def log_cosh(r: Array) -> Curve:
     example=Example(
         input=[1.0, 2.0], target=[0.0, 0.0], scale=2.0, value=[0.44628710262841953, 1.3862943611198906]
     ),  # 2 log(1.25), 2 log(2)
+    symbols={"scale": "c"},
+    cost=Cost(work="(4)"),
 )
 def cauchy(r: Array, *, scale: Annotated[Positive, Differentiable] = 1.0) -> Curve:
     """Half the square near zero, a logarithm beyond ``scale``: far outliers hardly pull at all.
 
     It is the negative logarithm of the Cauchy distribution's density, times ``scale`` squared over 2. It is not convex.
+
+    Use: Heavy-tailed errors: gross outliers lose their pull altogether.
+    Avoid: A poor starting point: it is not convex, and what is far away is given up. Start with huber.
 
     Settings:
         scale: The absolute residual at which the pull is strongest.
@@ -90,7 +101,7 @@ def cauchy(r: Array, *, scale: Annotated[Positive, Differentiable] = 1.0) -> Cur
 
 
 @residual_loss(
-    formula=r"\ell = c^2 \bigl(|r| / c - \log(1 + |r| / c)\bigr),\quad r = x - t",
+    formula=r"\ell = c^2 \bigl(|r| / c - \log(1 + |r| / c)\bigr)",
     source=(
         "Fair (1974), On the Robust Estimation of Econometric Models; "
         "https://lightgbm.readthedocs.io/en/stable/Parameters.html#fair_c"
@@ -99,9 +110,13 @@ def cauchy(r: Array, *, scale: Annotated[Positive, Differentiable] = 1.0) -> Cur
         input=[1.0, 2.0], target=[0.0, 0.0], c=1.0, value=[0.3068528194400547, 0.9013877113318902]
     ),  # 1 - log(2), 2 - log(3)
     boosting=Boosting("LightGBM's fair"),
+    cost=Cost(work="(7)"),
 )
 def fair(r: Array, *, c: Annotated[Positive, Differentiable] = 1.0) -> Curve:
     """Half the square near zero, nearly linear far beyond ``c``, with three smooth derivatives.
+
+    Use: What huber is for, with a curvature that never becomes zero, as second-order boosting likes it.
+    Avoid: Gross outliers, whose pull stays near ``c``: see cauchy.
 
     Settings:
         c: The absolute residual at which the pull is half of what it is far away.

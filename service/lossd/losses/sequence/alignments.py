@@ -68,9 +68,11 @@ def by_probabilities(paths: Paths, limits: Limits) -> tuple[Alignments, Array]:
     # At the first frame all that shrank did so on the way back from the end.
     level = shrunk + ((top - highest) - spread)
     value = -(np.log(sums[0]) + np.add.reduce(level, axis=0, where=~past))
+    # Weights that are no probabilities may be large where their sum is not; those of probabilities are at most 0.
+    above = np.add.reduce(np.maximum(top - highest - spread, 0), axis=0, where=~past)
     within = (
         (np.minimum.reduce(sums, axis=0) > limits.least_sum)
-        & (value > limits.least_value)
+        & (value > np.maximum(limits.least_value, above))
         & (value < np.inf)
         & (frames > 0)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import numpy as np
 
@@ -10,8 +10,10 @@ from lossd.declaration.cost import Cost
 from lossd.declaration.example import Example
 from lossd.declaration.index_domain import Index, Length
 from lossd.declaration.loss import loss
+from lossd.declaration.picture import Picture
 from lossd.declaration.result import Result
 from lossd.declaration.role import Role
+from lossd.losses.sequence.chains import chain_of, log_sum, score_of, ways_ahead, ways_behind
 from lossd.message import Array
 from lossd.numerics.stable import sums_of_others
 from lossd.numerics.tiles import with_pauses
@@ -24,20 +26,26 @@ Lengths = Annotated[Array, Role(domain=Length("T"))]
 
 
 @loss(
-    formula=(
-        r"\ell = \log \sum_z e^{\phi(z)} - \phi(y),\quad "
-        r"\phi(z) = s_{z_1} + \sum_t x_{t, z_t} + \sum_{t > 1} A_{z_{t-1}, z_t} + f_{z_T}"
-    ),
+    formula=r"\ell = \log \sum_z e^{\phi(z)} - \phi(y)",
+    where=(r"\phi(z) = s_{z_1} + \sum_t x_{t, z_t} + \sum_{t > 1} A_{z_{t-1}, z_t} + f_{z_T}",),
     source="Lafferty, McCallum and Pereira (2001), Conditional Random Fields; pytorch-crf",
     example=Example(
-        emissions=[[[0.0, 0.0], [0.0, 0.0]]],
-        tags=[[0, 1]],
-        transitions=[[0.0, 0.0], [0.0, 0.0]],
-        value=[1.3862943611198906],  # one of four sequences: log 4
+        emissions=[[[1.0, 0.25, -0.5], [0.5, 1.5, 0.0], [-1.0, 0.75, 1.25], [0.0, 0.5, 1.0]]],
+        tags=[[0, 1, 1, 2]],
+        transitions=[[0.5, 0.25, -1.0], [-0.5, 0.75, 0.5], [0.0, -0.25, 0.5]],
+        value=[2.226620724651755],
     ),
     gradient=("emissions", "transitions", "start_transitions", "end_transitions"),
     cost=Cost(workspace="(6, T, K) + (8, K, K)", work="(4, T, K, K)", steps="(32, T)"),
     long_double=True,
+    symbols={
+        "emissions": "x",
+        "tags": "y",
+        "transitions": "A",
+        "start_transitions": "s",
+        "end_transitions": "f",
+    },
+    picture=Picture("lattice", "emissions", at=(0, 0, 1)),
 )
 def crf(
     emissions: Emissions,
@@ -53,17 +61,20 @@ def crf(
     starts and ends with. Steps past a sample's ``lengths`` may hold anything; a sample without a step has a loss of 0.
     A score of -inf rules out a step, and one of infinity makes the loss NaN. With ``lengths``, ``tags`` may also be
     those of all samples one after the other.
+
+    Use: Tagging, where neighbouring tags depend on each other: names, parts of speech.
+    Avoid: Independent tags: cross_entropy by step is cheaper.
     """
-    chain = _relative(emissions, transitions, start_transitions, end_transitions, lengths)
-    ahead = _ahead(chain)
-    level = np.logaddexp(0, _log_sum(ahead.others, 1))
+    chain = chain_of(emissions, transitions, start_transitions, end_transitions, lengths)
+    ahead = ways_ahead(chain)
+    level = np.logaddexp(0, log_sum(ahead.others, 1))
     states = len(transitions)
 
     def marginals() -> Array:
         """Return the probability of each tag at each step, ``(rows, T, K)``."""
         found = [
             np.exp(weight + after - level[:, None])
-            for weight, after in zip(ahead.every, _behind(chain), strict=True)
+            for weight, after in zip(ahead.every, ways_behind(chain), strict=True)
         ]
         return np.where(chain.valid[:, :, None], np.stack(found, axis=1), 0) if found else chain.steps
 
@@ -74,7 +85,7 @@ def crf(
 
     def of_transitions() -> Array:
         """Return likewise the probabilities of each two tags at adjacent steps, summed over these, ``(rows, K, K)``."""
-        behind = _behind(chain)
+        behind = ways_behind(chain)
         shape = (len(tags), states * states)
         total, ones = np.zeros(shape, chain.steps.dtype), np.zeros(shape, np.intp)
         for step in with_pauses(range(1, tags.shape[1])):
@@ -101,7 +112,7 @@ def crf(
         return np.where(chain.valid[:, :, None], bend, 0)
 
     return Result(
-        level - _score(chain, tags),
+        level - score_of(chain, tags),
         {
             "emissions": of_emissions,
             "transitions": of_transitions,
@@ -128,131 +139,3 @@ def _one_at(places: Array, shape: tuple[int, ...]) -> Array:
     """Return 1 at the places along the last axis, 0 at all others."""
     found: Array = np.arange(shape[-1]) == places
     return found.astype(np.int8)
-
-
-class _Chain(NamedTuple):
-    """Scores relative to those of the likeliest tags, so that sequences are compared by the steps in which they differ.
-
-    Attributes:
-        steps: What each tag at each step adds, starts and ends too, ``(rows, T, K)``; 0 at the likeliest.
-        transitions: The transitions, ``(K, K)``.
-        taken: Those of the likeliest tags, which lead to each step, ``(rows, T)``.
-        likeliest: The tags of the highest score, ``(rows, T)``.
-        valid: Which steps a sample has, ``(rows, T)``.
-    """
-
-    steps: Array
-    transitions: Array
-    taken: Array
-    likeliest: Array
-    valid: Array
-
-    def between(self, step: int) -> Array:
-        """Return what each tag at a step adds behind each tag at the step before it, ``(rows, K, K)``."""
-        return self.transitions - self.taken[:, step, None, None] + self.steps[:, step, None, :]
-
-
-class _Ahead(NamedTuple):
-    """Logarithms of the weights of all ways to a tag.
-
-    Attributes:
-        every: At each step, ``(rows, K)`` each.
-        others: At the sample's last step, without the way of the likeliest tags, ``(rows, K)``.
-    """
-
-    every: list[Array]
-    others: Array
-
-
-def _relative(
-    emissions: Array, transitions: Array, start: Array | None, end: Array | None, lengths: Array | None
-) -> _Chain:
-    rows, steps, _ = emissions.shape
-    kind = np.result_type(emissions, np.float64)
-    count = np.full(rows, steps) if lengths is None else lengths
-    valid = np.arange(steps) < count[:, None]
-    transitions = transitions.astype(kind, copy=False)
-    parts = [emissions.astype(kind, copy=False)]
-    if start is not None:
-        parts.append(_at(np.arange(steps) == 0, start.astype(kind, copy=False), rows))
-    if end is not None:
-        parts.append(_at(np.arange(steps) == count[:, None] - 1, end.astype(kind, copy=False), rows))
-    likeliest = _likeliest(sum(parts[1:], start=parts[0]), transitions, valid)
-    relative = [part - np.take_along_axis(part, likeliest[:, :, None], axis=2) for part in parts]
-    taken = transitions[np.roll(likeliest, 1, axis=1), likeliest]
-    return _Chain(sum(relative[1:], start=relative[0]), transitions, taken, likeliest, valid)
-
-
-def _at(steps: Array, scores: Array, rows: int) -> Array:
-    """Return scores at some of the steps and 0 at all others, ``(rows, T, K)``."""
-    return np.where(np.broadcast_to(steps, (rows, steps.shape[-1]))[:, :, None], scores, 0)
-
-
-def _likeliest(scores: Array, transitions: Array, valid: Array) -> Array:
-    """Return the tags of the highest score, ``(rows, T)``: Viterbi's recursion."""
-    rows, steps, states = scores.shape
-    found, came = np.zeros((rows, steps), np.intp), []
-    best = scores[:, :1].sum(axis=1)
-    for step in with_pauses(range(1, steps)):
-        ways = best[:, :, None] + transitions
-        before = ways.argmax(axis=1)
-        highest = np.take_along_axis(ways, before[:, None], axis=1)[:, 0] + scores[:, step]
-        best = np.where(valid[:, step, None], highest, best)
-        came.append(np.where(valid[:, step, None], before, np.arange(states)))
-    tag = best.argmax(axis=1)
-    for step in with_pauses(reversed(range(steps))):
-        found[:, step] = tag
-        if step:
-            tag = came[step - 1][np.arange(rows), tag]
-    return found
-
-
-def _score(chain: _Chain, tags: Array) -> Array:
-    """Return the score of a sample's own tags, less that of the likeliest."""
-    steps = np.take_along_axis(chain.steps, tags[:, :, None], axis=2)[:, :, 0]
-    joined = chain.transitions[np.roll(tags, 1, axis=1), tags] - chain.taken
-    inner = chain.valid & (np.arange(tags.shape[1]) > 0)
-    total: Array = np.where(chain.valid, steps, 0).sum(axis=1) + np.where(inner, joined, 0).sum(axis=1)
-    return total
-
-
-def _ahead(chain: _Chain) -> _Ahead:
-    """Sum the ways to each tag: the likeliest of all apart, so that none is lost beside it."""
-    rows, steps, states = chain.steps.shape
-    places = np.arange(rows)
-    every: list[Array] = []
-    others = np.full((rows, states), -np.inf, chain.steps.dtype)
-    for step in with_pauses(range(steps)):
-        tag = chain.likeliest[:, step]
-        if step:
-            before = chain.likeliest[:, step - 1]
-            between = chain.between(step)
-            ways = every[-1][:, :, None] + between
-            ways[places, before, tag] = others[places, before] + between[places, before, tag]
-            reached = _log_sum(ways, 1)
-        else:
-            reached = chain.steps[:, 0].copy()
-            reached[places, tag] = -np.inf
-        others = np.where(chain.valid[:, step, None], reached, others)
-        whole = others.copy()
-        whole[places, tag] = np.logaddexp(0, others[places, tag])
-        every.append(whole)
-    return _Ahead(every, others)
-
-
-def _behind(chain: _Chain) -> list[Array]:
-    """Return the logarithms of the weights of all ways from each tag to the end, at each step, ``(rows, K)`` each."""
-    rows, steps, states = chain.steps.shape
-    found = [np.zeros((rows, states), chain.steps.dtype)]
-    for step in with_pauses(reversed(range(1, steps))):
-        reached = _log_sum(chain.between(step) + found[-1][:, None, :], 2)
-        found.append(np.where(chain.valid[:, step, None], reached, 0))
-    return found[:steps][::-1]
-
-
-def _log_sum(values: Array, axis: int) -> Array:
-    """Return the logarithm of the sum of exponentials, -inf of nothing."""
-    top = values.max(axis=axis, keepdims=True)
-    top = np.where(np.isfinite(top), top, 0)
-    total: Array = np.log(np.exp(values - top).sum(axis=axis)) + np.squeeze(top, axis)
-    return total

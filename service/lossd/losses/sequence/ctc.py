@@ -9,9 +9,12 @@ import numpy as np
 
 from lossd.declaration.alias import pytorch
 from lossd.declaration.cost import Cost
+from lossd.declaration.denominator import Denominator
+from lossd.declaration.edge import Edge
 from lossd.declaration.example import Example
 from lossd.declaration.index_domain import Index, Length
 from lossd.declaration.loss import loss
+from lossd.declaration.picture import Picture
 from lossd.declaration.result import Normalizer, Result
 from lossd.declaration.role import Role
 from lossd.losses.sequence.alignments import LIMITS, align
@@ -28,7 +31,7 @@ TargetLengths = Annotated[Array, Role(domain=Length("S"))]
 
 
 def _per_label(target_lengths: Array) -> Normalizer:
-    """Divide each sample by its number of labels in the mean."""
+    """Divide means by the number of samples, each of which is divided by its number of labels before."""
     return Normalizer(scale=1 / np.maximum(target_lengths, 1))
 
 
@@ -40,16 +43,31 @@ def _per_label(target_lengths: Array) -> Normalizer:
         "https://docs.pytorch.org/docs/stable/generated/torch.nn.CTCLoss.html"
     ),
     example=Example(
-        logits=[[0.0, 0.0], [0.0, 0.0]],
-        targets=[1],
-        input_lengths=2,
-        target_lengths=1,
-        value=0.2876820724517809,  # three of the four equally likely paths: -log(3/4)
+        logits=[[1.5, 0.5, -1.0], [-0.5, 2.0, 0.25], [1.0, 0.75, 0.5], [0.0, -1.0, 1.5], [1.25, -0.5, 0.5]],
+        targets=[1, 2],
+        input_lengths=5,
+        target_lengths=2,
+        value=0.5193006236953893,
     ),
     gradient=("log_probs", "logits"),
     one_of=("log_probs", "logits"),
     normalizer=_per_label,
-    cost=Cost(workspace="(8, T, S) + (8, T, C)", work="(8, T, S) + (8, T, C)", steps="(2, T)"),
+    cost=Cost(
+        workspace="(8, T, S) + (8, T, C)",
+        work="(8, T, S) + (8, T, C)",
+        steps="(2, T)",
+        stepped="(4, T, S)",  # 2S + 1 states in both directions
+    ),
+    symbols={"targets": "y"},
+    picture=Picture("lattice", "logits", at=(0, 1)),
+    denominator=Denominator("sample", scaled_by="target_lengths"),
+    edges=(
+        Edge("degenerate", "more labels than frames", given={"input_lengths": 1}),
+        Edge(
+            "degenerate", "the same with `zero_infinity`", given={"input_lengths": 1, "zero_infinity": True}
+        ),
+        Edge("degenerate", "no labels", given={"target_lengths": 0}),
+    ),
 )
 def ctc(
     log_probs: Frames,
@@ -64,12 +82,16 @@ def ctc(
     """Negative log-probability of a sequence of labels, over all its alignments with the frames.
 
     Give ``log_probs``, or ``logits`` to be normalised here. The gradient with respect to ``log_probs`` takes them as
-    free variables: it is minus the posterior of each symbol. The mean divides each sample by its number of
-    labels, then by the number of samples. ``zero_infinity`` makes 0 of samples that have no alignment; without
-    it their derivatives are NaN, for they have none. Frames past a sample's ``input_lengths`` may hold anything, and
-    of ``log_probs`` only those of the blank and of the sample's labels are read; -inf rules a symbol out, +inf is
-    NaN. Of ``logits`` one of +inf in a frame is certain, and two are NaN. ``targets`` may also be the labels of all
-    samples one after the other.
+    free variables: it is minus the posterior of each symbol, of which float64 may lose those below 1e-207. That with
+    respect to ``logits`` is a symbol's probability less its posterior: where these are almost equal, it has only the
+    absolute precision of both. The mean divides each sample by its number of labels, then by the number of samples.
+    ``zero_infinity`` makes 0 of samples that have no alignment; without it their derivatives are NaN, for they have
+    none. Frames past a sample's ``input_lengths`` may hold anything, and of ``log_probs`` only those of the blank and
+    of the sample's labels are read; -inf rules a symbol out, +inf is NaN. Of ``logits`` one of +inf in a frame is
+    certain, and two are NaN. ``targets`` may also be the labels of all samples one after the other.
+
+    Use: Speech and handwriting: labels in order, without their times.
+    Avoid: Labels with known times: cross_entropy by frame. More labels than frames: no alignment exists.
 
     Settings:
         blank: The class of frames without a label.

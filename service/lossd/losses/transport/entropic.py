@@ -13,6 +13,7 @@ from lossd.declaration.cost import Cost
 from lossd.declaration.domain import Distribution
 from lossd.declaration.example import Example
 from lossd.declaration.loss import loss
+from lossd.declaration.picture import Slider, bars
 from lossd.declaration.result import Result
 from lossd.declaration.role import Role
 from lossd.declaration.roles import Positive
@@ -20,6 +21,9 @@ from lossd.declaration.signature import Differentiable
 from lossd.message import Array
 from lossd.numerics.stable import times
 from lossd.numerics.tiles import with_pauses
+
+# Costs over epsilon of which products underflow in float64, until epsilon brings them back.
+_LEAST_EXPONENT = 1e-280
 
 Histogram = Annotated[Array, Role("(..., B)", domain=Distribution())]
 Costs = Annotated[Array, Role("(B, B) or (..., B, B)")]
@@ -30,31 +34,34 @@ _SERIES = tuple((power - 1) / factorial(power) for power in range(20, 1, -1))
 
 
 @loss(
-    formula=(
-        r"\ell = \sum_i a_i f_i + \sum_j b_j g_j,\quad "
-        r"f_i = -\varepsilon \log \sum_j \tfrac{b_j}{\sum b} e^{(g_j - C_{ij}) / \varepsilon},\quad "
-        r"g_j = -\varepsilon \log \sum_i \tfrac{a_i}{\sum a} e^{(f_i - C_{ij}) / \varepsilon}"
+    formula=r"\ell = \sum_i a_i f_i + \sum_j b_j g_j",
+    where=(
+        r"f_i = -\varepsilon \log \sum_j \tfrac{b_j}{\sum b} e^{(g_j - C_{ij}) / \varepsilon}",
+        r"g_j = -\varepsilon \log \sum_i \tfrac{a_i}{\sum a} e^{(f_i - C_{ij}) / \varepsilon}",
     ),
     source="Cuturi (2013), Sinkhorn Distances; Feydy et al. (2019), Interpolating between Optimal Transport and MMD",
     example=Example(
-        input=[[0.5, 0.5]],
-        target=[[0.5, 0.5]],
-        cost=[[0.0, 1.0], [1.0, 0.0]],
+        input=[[0.5, 0.25, 0.125, 0.125]],
+        target=[[0.125, 0.125, 0.25, 0.5]],
+        cost=[[0.0, 1.0, 2.0, 3.0], [1.0, 0.0, 1.0, 2.0], [2.0, 1.0, 0.0, 1.0], [3.0, 2.0, 1.0, 0.0]],
         epsilon=1.0,
-        value=[0.3798854930417225],  # f = g, 2 f = -log((1 + 1/e) / 2)
+        iterations=3,
+        value=[1.4215876857815184],
     ),
     gradient=("input",),
     cost=Cost(
-        workspace="(2, iterations, B) + (8, B, B)", work="(4, iterations, B, B)", steps="(120, iterations)"
+        workspace="(2, iterations, B) + (8, B, B)", work="(8, iterations, B, B)", steps="(120, iterations)"
     ),
     long_double=True,
+    symbols={"input": "a", "target": "b", "cost": "C", "epsilon": r"\varepsilon"},
+    picture=bars(low=0.0, high=1.0),
 )
 def sinkhorn(
     input: Histogram,
     target: Histogram,
     cost: Costs,
     *,
-    epsilon: Annotated[Positive, Differentiable] = 0.1,
+    epsilon: Annotated[Positive, Differentiable, Slider(0.02, 2.0, "log")] = 0.1,
     iterations: Annotated[int, Field(ge=1, le=10_000, examples=[3])] = 100,
 ) -> Result:
     """Cost of transport between two histograms, with the entropy of the plan relative to that of no plan.
@@ -62,13 +69,27 @@ def sinkhorn(
     It is the dual objective after a fixed number of iterations, each an update of f and one of g, which starts at 0.
     Once these have converged, it is the least of ``<P, C> + epsilon KL(P | a b)`` over all plans P. Derivatives are
     those of the number that is returned: through all iterations, not those of the limit. The cost is one matrix, or one
-    for each row.
+    for each row. A potential is rounded beside the costs: where they exceed ``epsilon`` by a factor of R, what the
+    entropy adds to a slope has an error of about 1e-16 R times ``epsilon``. So have second derivatives, which are
+    made of that alone: where R is 1e16, they have no digits, and so where ``epsilon`` exceeds the costs by as much. A
+    bin without mass may have slopes beyond the range of floats where R is 100 or more: second derivatives of such a row
+    are then infinite or NaN.
+
+    Histograms should sum to 1. Others are taken as they are, with a warning, also two of unequal sums, between which
+    there is no plan: the value is then the formula's number and no cost of transport. ``check_target: strict`` refuses
+    them.
+
+    Use: Distributions whose bins have distances: being near counts.
+    Avoid: A small ``epsilon`` with few iterations: the result is not yet the transport cost.
 
     Settings:
         epsilon: Weight of the entropy: the smaller, the nearer to plain transport, and the more iterations it takes.
         iterations: How often both potentials are updated.
     """
     kind = np.result_type(input, np.float64)
+    largest = np.abs(cost).max(axis=(-2, -1), initial=0)
+    if ((largest > 0) & (largest < _LEAST_EXPONENT * np.longdouble(epsilon))).any():
+        kind = np.dtype(np.longdouble)
     a, b, costs = (array.astype(kind, copy=False) for array in (input, target, cost))
     costs = costs if costs.ndim == 3 else costs[None]
     eps = kind.type(epsilon)
@@ -89,7 +110,7 @@ def sinkhorn(
             np.zeros_like(a[:, :, None] * b[:, None, :]),
         )
         of_eps = np.zeros_like(a[:, 0])
-        for last in reversed(range(iterations)):
+        for last in with_pauses(reversed(range(iterations))):
             excess = _update(alpha, f[last], across, eps).excess
             share = times(alpha[:, None, :], np.exp(excess))  # (rows, j, i)
             beyond = _contract(of_g, np.expm1(excess))

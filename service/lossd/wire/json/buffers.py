@@ -5,21 +5,26 @@ silently flattens ragged and mixed nesting, so its shapes are not trusted. The p
 level every list is as long as its siblings, and the body has no more opening brackets than those lists and the
 options account for, so nothing is nested where a number was assumed. Keys are compared one by one, and an object
 that repeats one is left alone. What is not proven here is not refused here either: `read` returns None, and
-orjson and `array` decide and name the place. Without pysimdjson, an optional package, they read everything.
+orjson and `numbers.read_array` decide and name the place. Without pysimdjson, an optional package, they read
+everything.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import orjson
 
 from lossd.message import Array
-from lossd.wire.codec import Budget, DecodeLimits
+from lossd.wire.budget import Budget
+from lossd.wire.codec import DecodeLimits
 from lossd.wire.json.byte_search import holds_more, holds_slow_numbers
+
+__all__ = ["READINGS", "UNPROVEN", "Doubt", "read", "read_entries", "simdjson"]
 
 try:
     import simdjson
@@ -38,10 +43,10 @@ _MANY_CALLS, _WORTH_A_CALL = 1 << 14, 16
 # Appending and popping are atomic, so a parser is in the list or in one thread, never in both.
 _parsers: list[Any] = []
 
-_UNPROVEN = (ValueError, TypeError, RuntimeError, KeyError, IndexError, OverflowError, MemoryError)
+UNPROVEN = (ValueError, TypeError, RuntimeError, KeyError, IndexError, OverflowError, MemoryError)
 
 
-class _Doubt(ValueError):
+class Doubt(ValueError):
     """The shape of a list is not proven."""
 
 
@@ -77,7 +82,7 @@ def _parsed(
         document = build(parser.parse(text), proof)
         proof.conclude(text)
         del proof  # its parts of the document, while they exist, keep the parser from parsing again
-    except _UNPROVEN:
+    except UNPROVEN:
         return None  # without the parser: the error's frames may still refer to parts of its document
     if len(text) <= _KEPT_BODY and len(_parsers) < _KEPT_PARSERS:
         _parsers.append(parser)
@@ -97,19 +102,20 @@ class _Proof:
     def take(self, parent: dict[str, Any], name: str, value: Any, *, tensor: bool) -> None:
         """Add a value to an object; for a list that may be a tensor, its array follows in `conclude`."""
         parent[name] = value  # keeps the order of the names
-        if tensor and type(value) is simdjson.Array:
+        kind = type(value)
+        if kind is simdjson.Array and tensor:
             shape, brackets, first = _shape(value, self.limits.max_depth)
             self.pending.append((parent, name, value, shape, first))
-        else:
+            self.brackets += brackets
+        elif kind is simdjson.Array or kind is simdjson.Object:
             parent[name] = value = _to_python(value)
-            brackets = _count_brackets(value)
-        self.brackets += brackets
+            self.brackets += _count_brackets(value)
 
     def conclude(self, text: bytes | bytearray) -> None:
         """Make the arrays, if the lists and options account for every bracket of the body."""
         # A bracket in a string counts too: a reason to doubt, not an error.
         if holds_more(text, b"[", self.brackets):
-            raise _Doubt
+            raise Doubt
         elements = sum(math.prod(shape) for _, _, _, shape, _ in self.pending)
         if elements > self.limits.max_elements:
             Budget(self.limits).check(elements, "")
@@ -120,7 +126,7 @@ class _Proof:
 def _document(root: Any, array_names: frozenset[str], proof: _Proof) -> dict[str, Any]:
     """Read an object that has tensors."""
     if type(root) is not simdjson.Object:
-        raise _Doubt
+        raise Doubt
     document: dict[str, Any] = {}
     for name, value in _items(root):
         proof.take(document, name, value, tensor=name in array_names)
@@ -132,7 +138,7 @@ def _listing(
 ) -> dict[str, Any]:
     """Read an object whose members list objects that have tensors."""
     if type(root) is not simdjson.Object:
-        raise _Doubt
+        raise Doubt
     document: dict[str, Any] = {}
     for name, value in _items(root):
         if name in members and type(value) is simdjson.Array:
@@ -145,11 +151,11 @@ def _listing(
 
 def _items(value: Any) -> Iterator[tuple[str, Any]]:
     if len(value) > _MOST_NAMES:
-        raise _Doubt
+        raise Doubt
     seen = set()
     for name in value:
         if name in seen or "\0" in name:  # the look-up takes the first of equal names, and stops at a NUL
-            raise _Doubt
+            raise Doubt
         seen.add(name)
         yield name, value[name]
 
@@ -158,28 +164,27 @@ def _shape(value: Any, depth: int) -> tuple[tuple[int, ...], int, Any]:
     """Give the shape of ``value`` if its innermost items are numbers, its brackets, and its first number."""
     length = len(value)
     if length == 0 or depth == 0:
-        raise _Doubt
+        raise Doubt
     first = value[0]
     if type(first) is not simdjson.Array:
         return (length,), 1, first
-    shape, brackets, first = _shape(first, depth - 1)
+    shape, brackets, number = _shape(first, depth - 1)
     if len(shape) == 1:
         for row in value:
             if type(row) is not simdjson.Array or len(row) != shape[0]:
-                raise _Doubt
-        return (length, *shape), 1 + length, first
+                raise Doubt
+        return (length, *shape), 1 + length, number
     calls = length * math.prod(shape[:-2])
     if calls > _MANY_CALLS and math.prod(shape[-2:]) < _WORTH_A_CALL:
-        raise _Doubt
-    brackets = 1
-    for block in value:
+        raise Doubt
+    for block in islice(value, 1, None):  # to look at the first again would double the work at each depth
         if type(block) is not simdjson.Array:
-            raise _Doubt
+            raise Doubt
         other, count, _ = _shape(block, depth - 1)
         if other != shape:
-            raise _Doubt
+            raise Doubt
         brackets += count
-    return (length, *shape), brackets, first
+    return (length, *shape), 1 + brackets, number
 
 
 def _count_brackets(value: Any) -> int:
@@ -201,16 +206,16 @@ def _array(value: Any, shape: tuple[int, ...], first: Any) -> Array | list[Any]:
     if type(first) is bool:
         text: Any = value.mini
         if b"{" in text:
-            raise _Doubt
+            raise Doubt
         listed: list[Any] = orjson.loads(text)
         return listed
-    for code, dtype in _READINGS.get(type(first), ()):
+    for code, dtype in READINGS.get(type(first), ()):
         try:
             flat = np.frombuffer(value.as_buffer(of_type=code), dtype)
         except (TypeError, ValueError):
             continue
         return flat.reshape(shape)
-    raise _Doubt
+    raise Doubt
 
 
 def _to_python(value: Any) -> Any:
@@ -220,7 +225,7 @@ def _to_python(value: Any) -> Any:
         # Not as_list: simdjson counts items in 24 bits, and as_list writes past the end of a list with more.
         text: Any = value.mini  # bytes, whatever its stub says
         if len(text) > _LONGEST_OPTION:
-            raise _Doubt
+            raise Doubt
         return _to_python_by_item(value) if b"{" in text else orjson.loads(text)
     return value
 
@@ -233,7 +238,7 @@ def _to_python_by_item(value: Any) -> Any:
 
 
 # The narrowest reading that holds every number, in the order in which `array` tries them.
-_READINGS: dict[type, tuple[tuple[str, type[np.generic]], ...]] = {
+READINGS: dict[type, tuple[tuple[str, type[np.generic]], ...]] = {
     int: (("i", np.int64), ("u", np.uint64), ("d", np.float64)),
     float: (("d", np.float64),),
 }

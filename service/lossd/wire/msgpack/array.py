@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import chain
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,7 +20,8 @@ from msgspec import Meta, Raw
 from lossd.errors import LossdError, invalid, malformed
 from lossd.message import Array
 from lossd.wire import tensor
-from lossd.wire.codec import Budget
+from lossd.wire.budget import Budget
+from lossd.wire.codec import LONGEST_STRING, MOST_CONTAINERS, Body, too_many_containers
 from lossd.wire.garbage import without_collections
 from lossd.wire.msgpack.document import (
     UNREADABLE,
@@ -33,9 +34,11 @@ from lossd.wire.msgpack.document import (
     stated_length,
     unreadable,
 )
-from lossd.wire.numbers import read_array, read_numbers
+from lossd.wire.numbers import read_array, read_numbers, types_in
 
 _NUMBER: Any = bool | int | float | str  # as in JSON, the strings for NaN and infinity are numbers
+_NO_STRING: Any = bool | int | float
+_LONGEST_NUMBER, _LONGEST_HEADER = 16, 5  # bytes: "-Infinity" with the longest header has 14
 _MESSAGE = re.compile(
     r"Expected `(?P<type>[^`]*)`(?: of length . ?=? ?(?P<length>\d+))?(?:, got `(?P<got>[^`]*)`)?"
 )
@@ -51,10 +54,40 @@ _DESCRIPTIONS = {
     "str": "a string",
 }
 
+_MAP_OF_THREE = 0x83
+_BIN_32 = b"\xc6"
+_BEFORE_DATA = 256  # bytes, as writers have them who write the data last
+_MOST_DIMENSIONS = 64  # of NumPy
+# Bytes of an array that is copied, to where it is aligned: a kernel takes longer to read it from anywhere else.
+_COPIED = 1 << 12
+
+
+class _Fields(msgspec.Struct, forbid_unknown_fields=True):
+    """The fields of an array given by its bytes; a map of three entries with all of them repeats none."""
+
+    dtype: str
+    shape: Annotated[list[int], Meta(max_length=_MOST_DIMENSIONS)]  # of a longer one, no list is built
+    data: memoryview
+
+
+class Whole(NamedTuple):
+    """A body, and the address of its first byte; 0 where nobody may write to it."""
+
+    view: memoryview
+    address: int
+
+
 _decode_bytes = msgspec.msgpack.Decoder(memoryview).decode
+_decode_fields = msgspec.msgpack.Decoder(_Fields).decode
 
 
-def read_raw_array(raw: Raw, at: str, body: memoryview, budget: Budget) -> Array:
+def whole_of(body: Body) -> Whole:
+    """Return a body, of which arrays can become views."""
+    view = memoryview(body)
+    return Whole(view, 0 if view.readonly or not view.nbytes else _address(view))
+
+
+def read_raw_array(raw: Raw, at: str, body: Whole, budget: Budget) -> Array:
     """Read the array that a value means; arrays given by their bytes are views of ``body``, of which ``raw`` is a part.
 
     Raises:
@@ -62,6 +95,8 @@ def read_raw_array(raw: Raw, at: str, body: memoryview, budget: Budget) -> Array
         MalformedBody: It is nested deeper than the limit, or text in it is not UTF-8.
         BodyTooLarge: It exceeds the budget, which is checked before anything is built.
     """
+    if (array := _from_fields(raw, at, body, budget)) is not None:
+        return read_array(array, at, budget)
     if not is_map(raw):
         return read_array(_from_lists(raw, at, budget), at, budget)
     fields = members(raw, at)
@@ -71,29 +106,55 @@ def read_raw_array(raw: Raw, at: str, body: memoryview, budget: Budget) -> Array
     return read_array(parts, at, budget)
 
 
-def _part(raw: Raw, at: str, body: memoryview, budget: Budget) -> Array:
+def _part(raw: Raw, at: str, body: Whole, budget: Budget) -> Array:
     return _from_bytes(members(raw, at), at, body, budget) if is_map(raw) else _from_lists(raw, at, budget)
 
 
-def _from_bytes(fields: Mapping[str, Raw], at: str, body: memoryview, budget: Budget) -> Array:
-    tensor.check_fields(fields, at)
-    dtype = tensor.dtype_named(option(fields["dtype"], f"{at}.dtype", 0), f"{at}.dtype")
-    # `read_array` takes the elements from the budget; here they are only checked.
-    sizes = option(fields["shape"], f"{at}.shape", 1)
-    shape = tensor.checked_shape(sizes, f"{at}.shape", Budget(budget.limits))
-    return tensor.view(_view(fields["data"], f"{at}.data", body), dtype, shape, f"{at}.data")
-
-
-def _view(raw: Raw, at: str, body: memoryview) -> memoryview:
-    """View the bytes of a bin; writable where the body is, which a `Raw` and its views never are."""
+def _from_fields(raw: Raw, at: str, body: Whole, budget: Budget) -> Array | None:
+    """Read an array given by its bytes, decoded in one go; None for what is not exactly that."""
+    view = memoryview(raw)
+    if view[0] != _MAP_OF_THREE or (view.nbytes > LONGEST_STRING and not _is_short_but_for_data(view)):
+        return None
     try:
-        data = _decode_bytes(raw)
+        fields = _decode_fields(raw)
+    except UNREADABLE:
+        return None
+    dtype = tensor.dtype_named(fields.dtype, f"{at}.dtype")
+    shape = tensor.checked_sizes(fields.shape, f"{at}.shape", budget)
+    if len(fields.data) <= _COPIED:
+        return tensor.view(fields.data, dtype, shape, f"{at}.data").copy()
+    return tensor.view(_within(fields.data, body), dtype, shape, f"{at}.data")
+
+
+def _is_short_but_for_data(view: memoryview) -> bool:
+    """Tell whether a bin is nearly all of a map, so that no name or dtype in it is a long string."""
+    beginning = bytes(view[:_BEFORE_DATA])
+    at = beginning.find(_BIN_32)
+    return at > 0 and at + 5 + int.from_bytes(beginning[at + 1 : at + 5], "big") == view.nbytes
+
+
+def _from_bytes(fields: Mapping[str, Raw], at: str, body: Whole, budget: Budget) -> Array:
+    tensor.check_fields(fields, at)
+    dtype = tensor.dtype_named(option(fields["dtype"], f"{at}.dtype", 0, budget), f"{at}.dtype")
+    sizes = option(fields["shape"], f"{at}.shape", 1, budget)
+    shape = tensor.checked_sizes(sizes, f"{at}.shape", budget)  # `read_array` takes them from the budget
+    data = _within(_bin(fields["data"], f"{at}.data"), body)
+    return tensor.view(data, dtype, shape, f"{at}.data")
+
+
+def _bin(raw: Raw, at: str) -> memoryview:
+    try:
+        return _decode_bytes(raw)
     except msgspec.ValidationError:
         raise invalid(at, "a bin with the bytes of the array", "another type") from None
-    if body.readonly or not data:
+
+
+def _within(data: memoryview, body: Whole) -> memoryview:
+    """View bytes of a body; writable where the body is, which a `Raw` and its views never are."""
+    if not body.address or not data:
         return data
-    start = _address(data) - _address(body)
-    return body[start : start + len(data)]
+    start = _address(data) - body.address
+    return body.view[start : start + len(data)]
 
 
 def _address(data: memoryview) -> int:
@@ -107,17 +168,22 @@ def _from_lists(raw: Raw, at: str, budget: Budget) -> Array:
         return read_numbers([value], frozenset([type(value)]), at, ())
     shape = _shape_of_first(raw, at, budget.limits.max_depth)
     budget.check(math.prod(max(size, 1) for size in shape), at)
+    lists = sum(map(math.prod, (shape[:level] for level in range(len(shape)))))
+    if lists > MOST_CONTAINERS:
+        raise too_many_containers("lists")
+    longest = LONGEST_STRING + _LONGEST_NUMBER * math.prod(shape) + _LONGEST_HEADER * lists
+    number = _NUMBER if memoryview(raw).nbytes <= longest else _NO_STRING
     try:
-        numbers = without_collections(lambda: _decode_flat(raw, shape))
+        numbers = without_collections(lambda: _decode_flat(raw, shape, number))
     except msgspec.ValidationError as error:
         raise _unequal(str(error), at) from None
     except UNREADABLE as error:
         raise unreadable(error, at) from None
-    return read_numbers(numbers, frozenset(map(type, numbers)), at, shape)
+    return read_numbers(numbers, types_in(numbers), at, shape)
 
 
-def _decode_flat(raw: Raw, shape: tuple[int, ...]) -> list[Any]:
-    items: Iterable[Any] = _decoder(shape[1:])(raw)
+def _decode_flat(raw: Raw, shape: tuple[int, ...], number: Any) -> list[Any]:
+    items: Iterable[Any] = _decoder(shape[1:], number)(raw)
     for _ in shape[1:]:
         items = chain.from_iterable(items)
     return list(items)
@@ -138,9 +204,9 @@ def _shape_of_first(raw: Raw, at: str, depth: int) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=256)
-def _decoder(row_shape: tuple[int, ...]) -> Callable[[Raw], list[Any]]:
+def _decoder(row_shape: tuple[int, ...], number: Any) -> Callable[[Raw], list[Any]]:
     """Return the function that decodes a list of rows of that shape; building it takes 30 us."""
-    item = _NUMBER
+    item = number
     for length in reversed(row_shape):
         item = Annotated[_list_of(item), Meta(min_length=length, max_length=length)]
     return msgspec.msgpack.Decoder(_list_of(item)).decode

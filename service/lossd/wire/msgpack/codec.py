@@ -6,29 +6,29 @@ An array is ``{"dtype", "shape", "data": bin}`` and becomes a view of the body, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-import msgspec
-import numpy as np
 from msgspec import Raw
 
-from lossd.errors import ErrorDetail, InvalidCall, NotAcceptable
-from lossd.message import Answer, Array, Call
-from lossd.wire import tensor
+from lossd.errors import InvalidCall, NotAcceptable
+from lossd.message import DERIVATIVES, Answer, Array, Call, Checkpoint
 from lossd.wire.answer_document import from_document, to_document
-from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, DecodeLimits, Parts, gather
-from lossd.wire.msgpack.array import read_raw_array
-from lossd.wire.msgpack.document import is_map, members, option
+from lossd.wire.budget import Budget
+from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, DecodeLimits, Parts, never_end
+from lossd.wire.gathering import gather
+from lossd.wire.msgpack.array import Whole, read_raw_array, whole_of
+from lossd.wire.msgpack.document import members, nested, option
+from lossd.wire.msgpack.part import split_part
+from lossd.wire.msgpack.writer import Large, numbers, written, written_small
 
 media_type: str = "application/vnd.msgpack"
 holds_options: bool = True
 is_text: bool = False
 is_compressed: bool = False
 
-_LONGEST_BIN = 2**32 - 1
 _NIL = b"\xc0"
-_encode = msgspec.msgpack.Encoder().encode
 
 
 def decode_call(body: Body, array_names: frozenset[str], limits: DecodeLimits = DEFAULT_LIMITS) -> Call:
@@ -39,13 +39,23 @@ def decode_call(body: Body, array_names: frozenset[str], limits: DecodeLimits = 
         InvalidCall: A name in ``array_names`` does not hold an array.
         BodyTooLarge: The arrays together exceed ``limits.max_elements``.
     """
-    budget = Budget(limits)
+    whole = whole_of(body)
+    return read_call(members(whole.view, ""), array_names, whole, Budget(limits))
+
+
+def read_call(values: Mapping[str, Raw], array_names: frozenset[str], whole: Whole, budget: Budget) -> Call:
+    """Read the members of a map as those of a call; arrays given by their bytes are views of the ``whole`` body.
+
+    Raises:
+        MalformedBody: An array or an option nests too deeply.
+        InvalidCall: A name in ``array_names`` does not hold an array.
+        BodyTooLarge: The arrays exceed the budget.
+    """
     arrays: dict[str, Array] = {}
     options: dict[str, Any] = {}
-    whole = memoryview(body)
-    for name, raw in members(whole, "").items():
+    for name, raw in values.items():
         if name not in array_names:
-            options[name] = option(raw, name, limits.max_depth)
+            options[name] = option(raw, name, budget.limits.max_depth, budget)
         elif memoryview(raw) != _NIL:
             arrays[name] = read_raw_array(raw, name, whole, budget)
     return Call(arrays, options)
@@ -57,79 +67,76 @@ def encode_call(call: Call) -> Parts:
     Raises:
         InvalidCall: An array is of a dtype that the wire lacks, or 4 GiB large.
     """
-    return gather(_written({**call.options, **call.arrays}, ""))
+    return gather(written({**call.options, **call.arrays}, ""))
 
 
-def encode_answer(answer: Answer, call: Call) -> Parts:
-    """Write an answer, each array as its bytes, and a value of no dimensions as a number.
+def encode_answer(answer: Answer, call: Call, checkpoint: Checkpoint = never_end) -> Parts:
+    """Write an answer, each array as its bytes, and a value of no dimensions as a number: views, which take no time.
+
+    Raises:
+        NotAcceptable: An array is 4 GiB large.
+    """
+    return encode_document(answer_document(answer, call))
+
+
+def answer_document(answer: Answer, call: Call) -> dict[str, Any]:
+    """Return an answer as the map that `encode_answer` writes; no option of the call changes it."""
+    return to_document(answer)
+
+
+def encode_document(document: Mapping[str, Any]) -> Parts:
+    """Write a map with arrays, each as its bytes, and a value of no dimensions as a number.
 
     Raises:
         NotAcceptable: An array is 4 GiB large.
     """
     try:
-        return gather(_written(_numbers(to_document(answer)), ""))
+        return [written_small(document)]
+    except Large:
+        pass
+    try:
+        return gather(written(numbers(document), ""))
     except InvalidCall as error:
-        raise NotAcceptable(faults=error.faults) from None
+        raise NotAcceptable(errors=error.errors) from None
 
 
-def decode_answer(body: Body) -> Answer:
+def decode_answer(body: Body, limits: DecodeLimits = ANSWER_LIMITS) -> Answer:
     """Read an answer; numbers come as 0-d arrays.
 
     Raises:
         MalformedBody: The body is not an answer.
+        BodyTooLarge: Its arrays together exceed ``limits``.
     """
-    whole = memoryview(body)
-    budget = Budget(ANSWER_LIMITS)
+    whole = whole_of(body)
+    return read_answer(members(whole.view, ""), whole, Budget(limits))
+
+
+def read_answer(values: Mapping[str, Raw], whole: Whole, budget: Budget) -> Answer:
+    """Read the members of a map as those of an answer; its arrays are views of the ``whole`` body.
+
+    Raises:
+        MalformedBody: They are not those of an answer.
+        BodyTooLarge: The arrays exceed the budget.
+    """
 
     def read(raw: Raw | None, at: str) -> Array:
         return read_raw_array(Raw(_NIL) if raw is None else raw, at, whole, budget)
 
     document = {
-        name: _nested(raw, name, _LEVELS[name]) if name in _LEVELS else option(raw, name, 1)
-        for name, raw in members(whole, "").items()
+        name: _READERS[name](raw, name, budget) if name in _READERS else option(raw, name, 1, budget)
+        for name, raw in values.items()
     }
     return from_document(document, read)
 
 
-# Levels of maps around the values of an answer.
-_LEVELS = {"loss": 1, "gradient": 2, "hessian": 2, "hvp": 2, "denominator": 0}
+def _nested(raw: Raw, at: str, budget: Budget, levels: int) -> Any:
+    return nested(raw, at, levels)
 
 
-def _nested(raw: Raw, at: str, levels: int) -> Any:
-    if levels == 0 or not is_map(raw):
-        return raw
-    return {name: _nested(item, f"{at}.{name[:40]}", levels - 1) for name, item in members(raw, at).items()}
-
-
-def _written(value: Any, at: str) -> Iterator[bytes | memoryview]:
-    """Yield the pieces of a value; msgspec would copy the bytes of arrays into its own buffer."""
-    if isinstance(value, Mapping):
-        yield _map_header(len(value))
-        for name, item in value.items():
-            yield _encode(name)
-            yield from _written(item, f"{at}.{name}" if at else name)
-    elif isinstance(value, np.ndarray):
-        raw = tensor.raw_bytes(value, at)
-        if len(raw) > _LONGEST_BIN:
-            raise InvalidCall(faults=[ErrorDetail(at, "less than 4 GiB in MessagePack", f"{len(raw)} bytes")])
-        yield _map_header(3)
-        yield _encode("dtype") + _encode(value.dtype.name) + _encode("shape") + _encode(value.shape)
-        yield _encode("data") + b"\xc6" + len(raw).to_bytes(4, "big")
-        yield raw
-    else:
-        yield _encode(value)
-
-
-def _map_header(length: int) -> bytes:
-    return bytes([0x80 | length]) if length < 16 else b"\xdf" + length.to_bytes(4, "big")
-
-
-def _numbers(value: Any) -> Any:
-    """Replace values of no dimensions by plain numbers."""
-    if isinstance(value, Mapping):
-        return {name: _numbers(item) for name, item in value.items()}
-    if not isinstance(value, np.ndarray | np.generic) or value.ndim:
-        return value
-    if value.dtype.kind == "c":
-        return {"real": float(value.real), "imag": float(value.imag)}
-    return value.item() if value.dtype.kind in "biu" else float(value)
+# What splits the members of an answer as far as their values.
+_READERS: Mapping[str, Callable[[Raw, str, Budget], Any]] = {
+    "loss": partial(_nested, levels=1),
+    "denominator": partial(_nested, levels=0),
+    **dict.fromkeys(DERIVATIVES, partial(_nested, levels=2)),
+    "part": split_part,
+}

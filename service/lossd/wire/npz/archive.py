@@ -17,8 +17,11 @@ from typing import IO, NamedTuple, cast
 import numpy as np
 
 from lossd.errors import ErrorDetail, NotAcceptable, malformed
-from lossd.wire.codec import MOST_NAMES, Parts, gather
+from lossd.message import Checkpoint
+from lossd.wire.codec import MOST_NAMES, Parts, never_end
 from lossd.wire.decompression import RAW_DEFLATE, DeflateDecompressor, crc32
+from lossd.wire.foreign import hint_of_format
+from lossd.wire.gathering import gather
 
 _END = struct.Struct("<4s4H2LH")
 _END_SIGNATURE = b"PK\5\6"
@@ -80,8 +83,12 @@ def read_member(member: Member) -> memoryview:
     return content
 
 
-def write_archive(files: Mapping[str, Parts]) -> Parts:
+def write_archive(files: Mapping[str, Parts], checkpoint: Checkpoint = never_end) -> Parts:
     """Write an archive of stored files, each dated 1980, so that equal files are equal bytes.
+
+    Args:
+        files: Name to the content of each.
+        checkpoint: Called before each part, whose checksum is taken; what it raises ends the writing.
 
     Raises:
         NotAcceptable: It would be 2 GiB large, for which the format needs an extension.
@@ -95,9 +102,10 @@ def write_archive(files: Mapping[str, Parts]) -> Parts:
                 entry.file_size = sum(map(len, parts))
                 with archive.open(entry, "w") as file:
                     for part in parts:
+                        checkpoint()
                         file.write(part)
     except zipfile.LargeZipFile:
-        raise NotAcceptable(faults=[ErrorDetail("", "an answer of less than 2 GiB in npz", "more")]) from None
+        raise NotAcceptable(errors=[ErrorDetail("", "an answer of less than 2 GiB in npz", "more")]) from None
     return gather(pieces.in_order())
 
 
@@ -134,9 +142,8 @@ def _find_directory(body: memoryview) -> tuple[int, int]:
     """Return how many entries the central directory has, and where it starts."""
     stop = len(body) - _END.size
     if stop < 0 or body[stop : stop + 4] != _END_SIGNATURE:
-        raise malformed(
-            "", "a ZIP archive without a comment", "no end of a central directory in its last 22 bytes"
-        )
+        got = f"no end of a central directory in its last 22 bytes{hint_of_format(body)}"
+        raise malformed("", "a ZIP archive without a comment", got)
     _, disk, disk_of_directory, here, entries, size, start, comment = _END.unpack_from(body, stop)
     if disk or disk_of_directory or here != entries or comment:
         raise malformed(f"byte {stop}", "an archive of one part, without a comment", "another")

@@ -8,10 +8,11 @@ import numpy as np
 import orjson
 
 from lossd.errors import BodyTooLarge, InvalidCall, MalformedBody, NotAcceptable, malformed
-from lossd.message import Answer, Array, Call
+from lossd.message import Answer, Array, Call, Checkpoint
 from lossd.wire import tensor
 from lossd.wire.answer_arrays import from_arrays, to_arrays
-from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, Budget, DecodeLimits, Parts
+from lossd.wire.budget import Budget
+from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, DecodeLimits, Parts, never_end
 from lossd.wire.npz.archive import Member, read_archive, read_member, write_archive
 from lossd.wire.npz.npy import read_npy, write_header
 
@@ -43,7 +44,7 @@ def encode_call(call: Call) -> Parts:
     return _write(call.arrays)
 
 
-def encode_answer(answer: Answer, call: Call) -> Parts:
+def encode_answer(answer: Answer, call: Call, checkpoint: Checkpoint = never_end) -> Parts:
     """Write an answer as named arrays; its warnings are the bytes of a JSON list.
 
     Raises:
@@ -53,29 +54,31 @@ def encode_answer(answer: Answer, call: Call) -> Parts:
     if answer.warnings:
         arrays[_WARNINGS] = np.frombuffer(orjson.dumps(answer.warnings), np.uint8)
     try:
-        return _write(arrays)
+        return _write(arrays, checkpoint)
     except InvalidCall as error:
-        raise NotAcceptable(faults=error.faults) from None
+        raise NotAcceptable(errors=error.errors) from None
 
 
-def decode_answer(body: Body) -> Answer:
+def decode_answer(body: Body, limits: DecodeLimits = ANSWER_LIMITS) -> Answer:
     """Read an answer.
 
     Raises:
         MalformedBody: The body is not an answer.
+        BodyTooLarge: Its arrays together exceed ``limits``.
     """
-    arrays = _read(body, ANSWER_LIMITS)
+    arrays = _read(body, limits)
     warnings = arrays.pop(_WARNINGS, np.empty(0, np.uint8))
     return from_arrays(arrays, warnings.tobytes())
 
 
-def _write(arrays: Mapping[str, Array]) -> Parts:
+def _write(arrays: Mapping[str, Array], checkpoint: Checkpoint = never_end) -> Parts:
     return write_archive(
         {
             f"{name}{_SUFFIX}": [write_header(array), raw]
             for name, array in arrays.items()
             for raw in [tensor.raw_bytes(array, name)]
-        }
+        },
+        checkpoint,
     )
 
 
@@ -87,7 +90,7 @@ def _read(body: Body, limits: DecodeLimits) -> dict[str, Array]:
     try:
         return {_array_name(member): _array(member, budget) for member in members}
     except InvalidCall as error:
-        raise MalformedBody(faults=error.faults) from None
+        raise MalformedBody(errors=error.errors) from None
 
 
 def _array(member: Member, budget: Budget) -> Array:

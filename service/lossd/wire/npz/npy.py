@@ -19,7 +19,7 @@ from numpy.lib import format as npy_format
 from lossd.errors import invalid, malformed
 from lossd.message import Array
 from lossd.wire import tensor
-from lossd.wire.codec import Budget
+from lossd.wire.budget import Budget
 
 DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {dtype.str[1:]: dtype for dtype in tensor.DTYPES.values()}

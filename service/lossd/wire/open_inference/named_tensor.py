@@ -16,9 +16,9 @@ import numpy as np
 from lossd.errors import invalid, malformed
 from lossd.message import Array
 from lossd.wire import tensor
-from lossd.wire.codec import Budget
+from lossd.wire.budget import Budget
 from lossd.wire.numbers import read_array
-from lossd.wire.value import TYPE_NAMES
+from lossd.wording import TYPE_NAMES
 
 DATATYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {

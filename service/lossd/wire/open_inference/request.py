@@ -12,9 +12,11 @@ from typing import Any
 
 from lossd.errors import malformed
 from lossd.message import Array, Call
-from lossd.wire.codec import DEFAULT_LIMITS, MOST_NAMES, Body, Budget, DecodeLimits
+from lossd.wire.budget import Budget
+from lossd.wire.codec import DEFAULT_LIMITS, MOST_NAMES, Body, DecodeLimits
 from lossd.wire.json.document import read_entries
 from lossd.wire.open_inference.named_tensor import RawBytes, found, read_tensor
+from lossd.wire.option import checked_option
 from lossd.wire.query import read_text_value
 
 Entry = Mapping[str, Any]
@@ -154,7 +156,7 @@ def _name(entry: Entry, at: str, taken: Mapping[str, Any]) -> str:
 
 def _options(parameters: Entry, arrays: Mapping[str, Array]) -> dict[str, Any]:
     options = {
-        name: read_text_value(value) if type(value) is str else value
+        name: read_text_value(checked_option(value, f"parameters.{name}", 1)) if type(value) is str else value
         for name, value in parameters.items()
         if name not in _RESERVED and not name.startswith(_RESERVED_PREFIX)
     }

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lossd.message import Array
-from lossd.wire.codec import Parts, gather
+from lossd.message import Array, Checkpoint
+from lossd.wire.codec import Parts, never_end
+from lossd.wire.gathering import gather
 from lossd.wire.json.text import dumps
 from lossd.wire.open_inference.named_tensor import binary_tensor, json_tensor
 from lossd.wire.open_inference.request import Entry, Inference
@@ -28,8 +29,17 @@ def encode_inference(
     model: str,
     version: str,
     warnings: Sequence[str] = (),
+    checkpoint: Checkpoint = never_end,
 ) -> Encoded:
     """Write the answer: the arrays of ``outputs`` by name, each in the form that was asked for.
+
+    Args:
+        inference: The request.
+        outputs: What it asks for.
+        model: The name of its model.
+        version: That model's version.
+        warnings: What the caller should know although the call succeeded.
+        checkpoint: Called between the pieces of large arrays; what it raises ends the writing.
 
     Raises:
         InvalidCall: The protocol has no datatype for an array.
@@ -49,6 +59,6 @@ def encode_inference(
         document["id"] = inference.id
     if warnings:
         document["parameters"] = {"warnings": "; ".join(warnings)}
-    text = dumps({**document, "outputs": entries})
+    parts = dumps({**document, "outputs": entries}, checkpoint)
     # Without raw bytes the body is plain JSON, for which the protocol sends no such header.
-    return Encoded(gather([text, *raw]), len(text) if any(raw) else None)
+    return Encoded(gather([*parts, *raw]), sum(map(len, parts)) if any(raw) else None)

@@ -16,19 +16,21 @@ import numpy as np
 import orjson
 
 from lossd.errors import InvalidCall, MalformedBody, NotAcceptable, malformed
-from lossd.message import Answer, Array, Call
+from lossd.message import Answer, Array, Call, Checkpoint
 from lossd.wire import tensor
 from lossd.wire.answer_arrays import from_arrays, to_arrays
+from lossd.wire.budget import Budget
 from lossd.wire.codec import (
     ANSWER_LIMITS,
     DEFAULT_LIMITS,
     MOST_NAMES,
     Body,
-    Budget,
     DecodeLimits,
     Parts,
-    gather,
+    never_end,
 )
+from lossd.wire.foreign import hint_of_format
+from lossd.wire.gathering import gather
 from lossd.wire.json.document import read_object
 
 media_type: str = "application/vnd.safetensors"
@@ -88,8 +90,8 @@ def encode_call(call: Call) -> Parts:
     return _write(call.arrays, {})
 
 
-def encode_answer(answer: Answer, call: Call) -> Parts:
-    """Write an answer as named arrays, its warnings as metadata.
+def encode_answer(answer: Answer, call: Call, checkpoint: Checkpoint = never_end) -> Parts:
+    """Write an answer as named arrays, its warnings as metadata: views, which take no time.
 
     Raises:
         NotAcceptable: An array is of a dtype that the format lacks.
@@ -98,16 +100,17 @@ def encode_answer(answer: Answer, call: Call) -> Parts:
     try:
         return _write(to_arrays(answer), metadata)
     except InvalidCall as error:
-        raise NotAcceptable(faults=error.faults) from None
+        raise NotAcceptable(errors=error.errors) from None
 
 
-def decode_answer(body: Body) -> Answer:
+def decode_answer(body: Body, limits: DecodeLimits = ANSWER_LIMITS) -> Answer:
     """Read an answer.
 
     Raises:
         MalformedBody: The body is not an answer.
+        BodyTooLarge: Its arrays together exceed ``limits``.
     """
-    arrays, metadata = _read(body, ANSWER_LIMITS)
+    arrays, metadata = _read(body, limits)
     return from_arrays(arrays, metadata.get("warnings", ""))
 
 
@@ -138,7 +141,7 @@ def _read(body: Body, limits: DecodeLimits) -> tuple[dict[str, Array], Mapping[s
         _refuse_gaps(entries, len(data))
         return {entry.name: _view(entry, data) for entry in entries}, metadata
     except InvalidCall as error:
-        raise MalformedBody(faults=error.faults) from None
+        raise MalformedBody(errors=error.errors) from None
 
 
 def _split(body: memoryview, limits: DecodeLimits) -> tuple[dict[str, Any], memoryview]:
@@ -147,13 +150,13 @@ def _split(body: memoryview, limits: DecodeLimits) -> tuple[dict[str, Any], memo
     (length,) = _LENGTH.unpack_from(body)
     longest = min(len(body) - _LENGTH.size, _LONGEST_HEADER)
     if length > longest:
-        raise malformed("byte 0", f"a header of at most {longest} bytes", length)
+        raise malformed("byte 0", f"a header of at most {longest} bytes", f"{length}{hint_of_format(body)}")
     start = _LENGTH.size + length
     try:
         header = read_object(bytes(body[_LENGTH.size : start]), frozenset(), limits)
     except MalformedBody as error:
-        faults = [fault._replace(at=f"header, {fault.at}".rstrip(", ")) for fault in error.faults]
-        raise MalformedBody(faults=faults) from None
+        errors = [detail._replace(at=f"header, {detail.at}".rstrip(", ")) for detail in error.errors]
+        raise MalformedBody(errors=errors) from None
     return header, body[start:]
 
 

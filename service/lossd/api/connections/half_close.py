@@ -1,0 +1,48 @@
+"""Callers whose side of a connection ends while answers are due: they may wait for them, or be gone."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum, auto
+
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from lossd.api.connections.gathering import is_reset
+
+
+class HalfClose(Enum):
+    """Whether the caller's side of a connection has ended while answers are due."""
+
+    NO = auto()
+    YES = auto()
+    ASKED = auto()
+    """And something was sent to find out whether he still reads."""
+
+
+def look_for_caller(
+    transport: asyncio.Transport, cycle: RequestResponseCycle | None, ended: HalfClose
+) -> HalfClose:
+    """Find out whether a caller who sends no more still reads, while his answer takes its time.
+
+    Whoever closed his socket looks the same until something is sent to him, which his system then refuses. HTTP
+    lets a server send this response before any other, and a caller passes over it (RFC 9110, section 15.2).
+
+    Args:
+        transport: The connection's; aborted if he is gone.
+        cycle: The request that is being answered.
+        ended: Whether he was asked before.
+
+    Returns:
+        Whether he has been asked now.
+    """
+    if is_reset(transport):
+        transport.abort()
+    elif (
+        ended is HalfClose.YES
+        and cycle is not None
+        and not cycle.response_started
+        and cycle.scope["http_version"] == "1.1"
+    ):
+        transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return HalfClose.ASKED
+    return ended

@@ -1,0 +1,146 @@
+"""One timer for all connections of a server process: how long each may be silent, and how many there may be.
+
+It looks at every connection a few times a second. A timer for each response would have to be set and cancelled by
+every call; here a call sets two attributes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from enum import Enum, auto
+from typing import Protocol
+
+from lossd.settings import Settings
+
+STATE_KEY = "lossd.watch"
+"""Where the application's lifespan state has the watch."""
+
+_TICK_SECONDS = 0.25
+LINGER_SECONDS = 5.0
+# Bytes of refused bodies that are read, a second and after a while without any. A caller who sends all of his body
+# before he reads sees no other answer than a reset without that; but under overload it took half of the processor.
+_UNWANTED_RATE, _MOST_UNWANTED = 64 << 20, 64 << 20
+UNREAD_SECONDS = 1.0
+"""How long a refused caller whose body is not read has to read why: one who is busy sending may take a while."""
+
+
+class Phase(Enum):
+    """What a connection waits for."""
+
+    NEW = auto()
+    """Its first byte."""
+    IDLE = auto()
+    """The next request."""
+    HEAD = auto()
+    """The end of a request's head."""
+    CALL = auto()
+    """The answer."""
+    LINGER = auto()
+    """The caller, who has been refused, to read why and close."""
+    CLOSING = auto()
+    """The rest of the last answer to leave."""
+
+
+class Watched(Protocol):
+    """What the watch has to know of a connection.
+
+    Attributes:
+        phase: What it waits for.
+        since: When that began, by `Watch.now`.
+    """
+
+    phase: Phase
+    since: float
+
+    def expire(self) -> None:
+        """Close, after as many seconds in this phase as it may have."""
+
+    def check_transfer(self, now: float) -> None:
+        """Close if an answer is not read, or let a refused caller send the rest, or give him up."""
+
+    def evict(self) -> None:
+        """Close to make room for another connection."""
+
+
+class Watch:
+    """The connections of a server process, and their clock.
+
+    Attributes:
+        now: Seconds in which the event loop ran. Those in which it stood still are nobody's delay.
+        connections: All that are open.
+        lingering: Those that are refused and not closed yet.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.now = 0.0
+        self.connections: set[Watched] = set()
+        self.lingering: set[Watched] = set()
+        self._unwanted = float(_MOST_UNWANTED)
+        self._longest = {
+            Phase.NEW: settings.head_timeout_seconds,
+            Phase.HEAD: settings.head_timeout_seconds,
+            Phase.IDLE: settings.keep_alive_seconds,
+            Phase.LINGER: LINGER_SECONDS,
+            Phase.CLOSING: settings.send_timeout_seconds,
+        }
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Look at the connections until the block ends."""
+        ticks = asyncio.create_task(self._tick_forever())
+        try:
+            yield
+        finally:
+            ticks.cancel()
+
+    def tick(self, elapsed: float) -> None:
+        """Look at every connection, ``elapsed`` seconds after the last time."""
+        self.now += min(elapsed, 2 * _TICK_SECONDS)
+        self._unwanted = min(self._unwanted + _UNWANTED_RATE * elapsed, _MOST_UNWANTED)
+        for connection in list(self.connections):
+            if connection.phase is Phase.CALL:
+                connection.check_transfer(self.now)
+            elif self.now - connection.since > self._longest[connection.phase]:
+                connection.expire()
+            elif connection.phase is Phase.LINGER:
+                connection.check_transfer(self.now)
+
+    def admits(self, newcomer: Watched) -> bool:
+        """Count one more connection; return whether there is room for it, once those idle for longest have gone."""
+        self.connections.add(newcomer)
+        if len(self.connections) - len(self.lingering) <= self.settings.max_connections:
+            return True
+        quiet = [
+            each
+            for each in self.connections
+            if each.phase in (Phase.IDLE, Phase.NEW, Phase.HEAD) and each is not newcomer
+        ]
+        quiet.sort(key=lambda each: each.since)
+        # Several at a time, so that a flood of newcomers does not sort all connections for each.
+        for connection in quiet[: max(len(quiet) // 100, 1)]:
+            connection.evict()
+            self.connections.discard(connection)  # it hears that it is closed too late for the next newcomer
+        return bool(quiet)
+
+    def may_linger(self) -> bool:
+        """Return whether one more refused connection may stay open until its caller has read why."""
+        return len(self.lingering) < max(self.settings.max_connections // 2, 1)
+
+    def may_read_unwanted(self, size: int) -> bool:
+        """Return whether the rest of a refused body may be read; it counts whether or not it comes."""
+        if self._unwanted <= 0:
+            return False
+        self._unwanted -= size
+        return True
+
+    async def _tick_forever(self) -> None:
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            elapsed = time.monotonic() - last
+            last += elapsed
+            self.tick(elapsed)

@@ -1,0 +1,239 @@
+"""The queue in front of the thread pool: first come, first served, and no longer than a wait is of use.
+
+The wait of a call is estimated in seconds: from the bytes of bodies that are not decoded, by what a byte of their
+format took recently, and from the estimates of calls that are. A call that would wait too long is refused by its
+headers, before its body is read: to read a body that is then refused costs what the calls inside need. Refused callers
+are given slots one after the other, as if they queued outside; Retry-After rounds them up to whole seconds.
+
+A call is also refused by its headers where its body would leave the threads no room for workspace and answers: these
+are known only once it is read, and to refuse it then throws away the most.
+
+A body on its way counts with what is still to come, else more would be let in than can be read. But a claim by itself
+must not keep others out: a body counts with no more than many times what has arrived, and with that alone where it
+comes slowly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from math import ceil, inf
+from threading import Lock
+
+from lossd.api.forecast import Forecast
+from lossd.errors import Overloaded
+
+_LONGEST_RETRY = 20.0
+_BELIEVED = 64  # how many times what has arrived of a body
+# How often bodies on their way are looked at, how long one may take to begin, and the bytes a second of a fast one.
+_LOOK_SECONDS, _BEGINNING_SECONDS, _FAST = 0.1, 0.5, 1 << 20
+_FEW_ARRIVING = 4  # bodies on their way for each free thread, beside which another one may come
+
+
+class Queue:
+    """Calls that wait for a thread of a pool, or compute in one.
+
+    Attributes:
+        pool: The threads.
+        free: How many of them compute nothing.
+        seconds: How long the pool needs for what has arrived and is not answered.
+        arriving: Calls whose large bodies are on their way, and not slowly.
+        reserved: Calls in a thread that hold all that they need.
+        forecast: What calls took so far.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor, *, workers: int, longest_wait: float) -> None:
+        self.pool = pool
+        self.free = workers
+        self.seconds = 0.0
+        self.arriving: set[Work] = set()
+        self.reserved: set[Work] = set()
+        self.forecast = Forecast()
+        self._workers = workers
+        self._longest_wait = longest_wait
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._next_slot = 0.0  # when the last of those who were refused may come back
+        self.lock = Lock()  # what a call needs is known in a thread of the pool
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a thread."""
+        return len(self._waiting)
+
+    @property
+    def bytes_to_come(self) -> int:
+        """What is still to come of the bodies on their way."""
+        return sum([work.expected - work.size for work in self.arriving])
+
+    def bytes_to_reserve(self, format: str, size: int) -> float:
+        """Return what the threads will need beside bodies, if those to come are of this format and size."""
+        return (self._workers - len(self.reserved)) * self.forecast.needs(format) * size
+
+    def check(self, needs: float) -> None:
+        """Refuse a call if those before it take too long, unless few bodies arrive for each free thread.
+
+        Args:
+            needs: Seconds that the call itself takes; they set when it may come back.
+
+        Raises:
+            Overloaded: They do.
+        """
+        has_room = len(self.arriving) < self.free * _FEW_ARRIVING
+        if not has_room and self.seconds > self._longest_wait:
+            raise self.refusal(needs)
+
+    def refusal(self, needs: float, reason: str = "enough calls wait for a thread") -> Overloaded:
+        """Return the error of a refused call, with the time at which one that needs so many seconds may come back."""
+        now = time.perf_counter()
+        half_empty = now + self.seconds - self._longest_wait / 2
+        self._next_slot = min(max(self._next_slot, half_empty) + needs, now + _LONGEST_RETRY)
+        seconds = max(1, ceil(self._next_slot - now))
+        return Overloaded(f"{reason}; retry in {seconds} s", retry_after=seconds)
+
+    def is_too_long(self, own: float) -> bool:
+        """Return whether a call whose body was let in would wait far longer than estimated; ``own`` are its seconds."""
+        return bool(self._waiting) and self.seconds - own > 2 * self._longest_wait
+
+    @contextlib.asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Look at the bodies on their way from time to time, until the block ends."""
+        looks = asyncio.create_task(self._look_forever())
+        try:
+            yield
+        finally:
+            looks.cancel()
+
+    async def enter(self, deadline: float, leaving: asyncio.Future[None]) -> bool:
+        """Wait for a thread, until the deadline or until ``leaving`` is done; return whether there is one."""
+        if self.free and not self._waiting:
+            self.free -= 1
+            return True
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        left = None if deadline == inf else deadline - time.perf_counter()
+        try:
+            await asyncio.wait((turn, leaving), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self._give_up(turn)
+            raise
+        if not turn.done():
+            self._give_up(turn)
+            return False
+        return True
+
+    def leave(self, work: Work, started: float) -> None:
+        """Give the thread of a call to the next one."""
+        self._learn(work, time.perf_counter() - started)
+        work.end_reservation()
+        self._free_one()
+
+    def add(self, seconds: float) -> None:
+        """Count more work, or less."""
+        with self.lock:
+            self.seconds += seconds
+
+    def _learn(self, work: Work, took: float) -> None:
+        """Remember what a call took for each byte of its body, beside others that computed."""
+        if not work.format or not work.size:
+            return
+        self.forecast.learn_pace(work.format, took / max(self._workers - self.free, 1) / work.size)
+        if work in self.reserved:
+            self.forecast.learn_needs(work.format, work.beside / work.size)
+
+    def _free_one(self) -> None:
+        self.free += 1
+        while self._waiting and self.free:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self.free -= 1
+                turn.set_result(None)
+
+    async def _look_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            now = time.perf_counter()
+            for work in [work for work in self.arriving if work.is_slow(now)]:
+                work.forget_claim()
+
+    def _give_up(self, turn: asyncio.Future[None]) -> None:
+        if turn.done():
+            self._free_one()
+            return
+        turn.cancel()
+        self._waiting.remove(turn)
+
+
+class Work:
+    """What one call adds to the wait of those behind it.
+
+    Attributes:
+        format: Name of its body's format; empty where that tells nothing, as of a packed one.
+        claimed: Bytes that its body is said to have; 0 where nobody says so, or it comes slowly.
+        size: Bytes of its body that have arrived.
+        seconds: What it adds to the wait.
+        beside: Bytes that it needs beside its body.
+    """
+
+    __slots__ = ("_left", "beside", "claimed", "format", "queue", "seconds", "size", "started")
+
+    def __init__(self, queue: Queue, format: str = "", claimed: int = 0) -> None:
+        self.queue = queue
+        self.format = format
+        self.claimed = claimed
+        self.size = 0
+        self.seconds = 0.0
+        self.beside = 0
+        self.started = time.perf_counter()
+        self._left = False
+
+    @property
+    def expected(self) -> int:
+        """Bytes that the body is believed to have."""
+        return max(min(self.claimed, _BELIEVED * self.size), self.size)
+
+    def arrive(self, size: int) -> None:
+        """Count bytes of the body."""
+        self.size += size
+        if self.size < self.claimed:
+            self.queue.arriving.add(self)
+        else:
+            self.queue.arriving.discard(self)
+        self.foretell(self.expected * self.queue.forecast.pace(self.format))
+
+    def is_slow(self, now: float) -> bool:
+        """Return whether the body comes too slowly to keep others out."""
+        passed = now - self.started
+        return passed > _BEGINNING_SECONDS and self.size < passed * _FAST
+
+    def forget_claim(self) -> None:
+        """Count only what has arrived of the body."""
+        self.claimed = 0
+        self.queue.arriving.discard(self)
+        self.foretell(self.size * self.queue.forecast.pace(self.format))
+
+    def foretell(self, seconds: float) -> None:
+        """Count so many seconds from now on."""
+        self.queue.add(seconds - self.seconds)
+        self.seconds = seconds
+
+    def reserve(self, size: int) -> None:
+        """Know in the thread how many bytes it holds beside the body, until that is free again."""
+        self.beside = size
+        with self.queue.lock:
+            if not self._left:  # as a call does whose request was cancelled
+                self.queue.reserved.add(self)
+
+    def end_reservation(self) -> None:
+        """Leave the thread."""
+        with self.queue.lock:
+            self._left = True
+            self.queue.reserved.discard(self)
+
+    def end(self) -> None:
+        """Count nothing any more."""
+        self.queue.arriving.discard(self)
+        self.foretell(0)

@@ -1,0 +1,1 @@
+"""What the server tells its operators beside the log: metrics and traces."""

@@ -1,0 +1,148 @@
+"""Numbers that lie in a file as they lie in memory: .npy, stored members of .npz, tensors of .safetensors.
+
+They are read, not mapped: what is mapped counts as the process's memory, and costs a page fault every 4 KiB.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import struct
+import zipfile
+from typing import IO, Any
+
+import ml_dtypes
+import numpy as np
+
+from lossd.bulk.errors import UnusableFile
+from lossd.bulk.members import bytes_of, chosen
+from lossd.message import Array
+
+_LONGEST_HEADER = 100_000_000  # bytes: what the format itself allows
+_DTYPES = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+    "I64": np.dtype("<i8"),
+    "I32": np.dtype("<i4"),
+    "I16": np.dtype("<i2"),
+    "I8": np.dtype("i1"),
+    "U8": np.dtype("u1"),
+    "BOOL": np.dtype("?"),
+}
+
+
+class Region:
+    """Numbers in C order from a place of a file on."""
+
+    def __init__(self, path: str, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.path = path
+        self.offset = offset
+        self.shape = shape
+        self.dtype = dtype
+        self.row_bytes = math.prod(shape[1:]) * dtype.itemsize
+        self.file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        needed = offset + shape[0] * self.row_bytes if shape else 0
+        if os.fstat(self.file).st_size < needed:
+            raise UnusableFile(path, f"{needed} bytes, as its header says", str(os.fstat(self.file).st_size))
+
+    def read(self, first: int, out: Array) -> None:
+        """Read rows."""
+        view, place = bytes_of(out), self.offset + first * self.row_bytes
+        while len(view):
+            count = os.preadv(self.file, [view], place)
+            if not count:
+                raise UnusableFile(self.path, "all of its array", "a file that has become shorter")
+            view, place = view[count:], place + count
+
+    def __del__(self) -> None:
+        if hasattr(self, "file"):
+            os.close(self.file)
+
+
+class PackedMember:
+    """A packed member of .npz: what lies before a row is unpacked to get there."""
+
+    def __init__(self, path: str, name: str) -> None:
+        self.stream = zipfile.ZipFile(path).open(name)  # noqa: SIM115  # read from as long as the source lives
+        self.shape, fortran, self.dtype = _header(path, self.stream)
+        if fortran and len(self.shape) > 1:
+            raise UnusableFile(path, "C order in a packed member", "Fortran order")
+        self.start = self.stream.tell()
+        self.path = path
+        self.row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
+
+    def read(self, first: int, out: Array) -> None:
+        """Read rows."""
+        self.stream.seek(self.start + first * self.row_bytes)
+        view = bytes_of(out)
+        while len(view):
+            count = self.stream.readinto(view)  # type: ignore[attr-defined]  # a buffered reader, as zipfile says
+            if not count:
+                raise UnusableFile(self.path, "all of its array", "a member that ends within it")
+            view = view[count:]
+
+
+def open_npy(path: str) -> Region | Any:
+    """Open a .npy file: its numbers, or a memory map of them where they are in Fortran order."""
+    with open(path, "rb") as file:
+        return _npy_at(path, file, 0)
+
+
+def open_npz(path: str, member: str) -> Any:
+    """Open a member of a .npz file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+            info = archive.getinfo(f"{chosen(names, member, path, 'arrays')}.npy")
+    except zipfile.BadZipFile as error:
+        raise UnusableFile(path, "arrays in .npz format", str(error)) from None
+    if info.compress_type != zipfile.ZIP_STORED:
+        return PackedMember(path, info.filename)
+    with open(path, "rb") as file:
+        file.seek(info.header_offset + 26)  # the lengths of the name and of what follows it
+        start = info.header_offset + 30 + sum(struct.unpack("<HH", file.read(4)))
+        file.seek(start)
+        return _npy_at(path, file, start)
+
+
+def open_safetensors(path: str, member: str) -> Region:
+    """Open a tensor of a .safetensors file."""
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))
+        if length > _LONGEST_HEADER:
+            raise UnusableFile(
+                path, "tensors in .safetensors format", "a header that is longer than the format allows"
+            )
+        try:
+            header = json.loads(file.read(length))
+        except ValueError as error:
+            raise UnusableFile(path, "a header in JSON", str(error)) from None
+    names = [name for name in header if name != "__metadata__"]
+    about = header[chosen(names, member, path, "tensors")]
+    if about["dtype"] not in _DTYPES:
+        raise UnusableFile(path, f"one of the types {', '.join(_DTYPES)}", about["dtype"])
+    return Region(path, 8 + length + about["data_offsets"][0], tuple(about["shape"]), _DTYPES[about["dtype"]])
+
+
+def _npy_at(path: str, file: IO[bytes], start: int) -> Any:
+    shape, fortran, dtype = _header(path, file)
+    offset = file.tell()
+    if fortran and len(shape) > 1:
+        return np.memmap(path, dtype, "r", offset, shape, "F")
+    return Region(path, offset, shape, dtype)
+
+
+def _header(path: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the header of an array in .npy format."""
+    try:
+        version = np.lib.format.read_magic(file)
+        readers = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+        shape, fortran, dtype = readers[version[0]](file)
+    except (ValueError, KeyError) as error:
+        raise UnusableFile(path, "an array in .npy format", str(error).partition("\n")[0]) from None
+    if dtype.hasobject:
+        raise UnusableFile(path, "an array of numbers", "one of Python objects")
+    return shape, fortran, dtype

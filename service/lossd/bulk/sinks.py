@@ -1,0 +1,129 @@
+"""Where rows go to: each part is written at its own place, so that writing it twice does no harm.
+
+Sinks lie under the unfinished names of outputs, and are opened for each part: a worker outlives jobs, and the next one
+may write to another file of the same name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from lossd.bulk.errors import UnusableFile
+from lossd.bulk.members import bytes_of
+from lossd.message import Array
+
+
+class Sink(Protocol):
+    """Somewhere to write rows to, from any process."""
+
+    def write(self, first: int, values: Array) -> None:
+        """Store rows from ``first`` on: a process that is killed after it loses none of them."""
+
+
+class Npy:
+    """One .npy file."""
+
+    def __init__(self, path: str) -> None:
+        mapped = np.load(path, mmap_mode="r")
+        self.path = path
+        self.start = mapped.offset
+        self.row_bytes = mapped.strides[0]
+
+    def write(self, first: int, values: Array) -> None:
+        """Store rows at their place in the file."""
+        view, place = bytes_of(np.ascontiguousarray(values)), self.start + first * self.row_bytes
+        file = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            while len(view):
+                count = os.pwrite(file, view, place)
+                view, place = view[count:], place + count
+        finally:
+            os.close(file)
+
+
+class Zarr:
+    """A Zarr array, of which a part is whole chunks: no two processes ever write to one."""
+
+    def __init__(self, path: str) -> None:
+        self.array = import_module("zarr").open_array(path, mode="r+")
+
+    def write(self, first: int, values: Array) -> None:
+        """Store rows."""
+        self.array[first : first + len(values)] = values
+
+
+class ParquetParts:
+    """A folder of Parquet files, one for each part, as every reader of data sets takes it."""
+
+    def __init__(self, path: str) -> None:
+        self.folder = Path(path)
+
+    def write(self, first: int, values: Array) -> None:
+        """Store rows as a file of their own, which appears whole."""
+        arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+        column = arrow.array(values.reshape(-1))
+        for length in reversed(values.shape[1:]):
+            column = arrow.FixedSizeListArray.from_arrays(column, length)
+        unfinished = self.folder / f".part-{first:012d}-{os.getpid()}"
+        parquet.write_table(arrow.table({"value": column}), unfinished)
+        unfinished.rename(self.folder / f"part-{first:012d}.parquet")
+
+
+class Format(NamedTuple):
+    """A kind of sink: how it is made before any process writes to it, and how it is opened."""
+
+    create: Callable[[str, tuple[int, ...], np.dtype[Any], int], Any]
+    open: Callable[[str], Sink]
+
+
+def unfinished(path: str) -> str:
+    """Return where an output is written until it is whole: beside the file that a link points to."""
+    return f"{os.path.realpath(path)}.part"
+
+
+def format_of(path: str) -> Format:
+    """Return the format of an output.
+
+    Raises:
+        UnusableFile: It is none that takes rows at any place.
+    """
+    suffix = Path(path).suffix
+    if suffix not in FORMATS:
+        raise UnusableFile(path, f"one of the formats {', '.join(FORMATS)}", suffix or "no suffix")
+    return FORMATS[suffix]
+
+
+def create_sink(path: str, shape: tuple[int, ...], dtype: np.dtype[Any], part_rows: int) -> None:
+    """Make the unfinished file, store or folder of an output."""
+    format_of(path).create(unfinished(path), shape, dtype, part_rows)
+
+
+def open_sink(path: str) -> Sink:
+    """Open what `create_sink` made."""
+    return format_of(path).open(unfinished(path))
+
+
+def _create_npy(path: str, shape: tuple[int, ...], dtype: np.dtype[Any], part_rows: int) -> None:
+    np.lib.format.open_memmap(path, "w+", dtype, shape)
+
+
+def _create_zarr(path: str, shape: tuple[int, ...], dtype: np.dtype[Any], part_rows: int) -> None:
+    zarr = import_module("zarr")
+    zarr.create_array(path, shape=shape, dtype=dtype, chunks=(part_rows, *shape[1:]), compressors=None)
+
+
+def _create_folder(path: str, shape: tuple[int, ...], dtype: np.dtype[Any], part_rows: int) -> None:
+    Path(path).mkdir()
+
+
+FORMATS: Mapping[str, Format] = {
+    ".npy": Format(_create_npy, Npy),
+    ".zarr": Format(_create_zarr, Zarr),
+    ".parquet": Format(_create_folder, ParquetParts),
+}

@@ -1,0 +1,54 @@
+"""The names of other frameworks: you used X, call Y, and what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+from lossd.losses import LOSSES, near
+from lossd.losses.suggestions import COMMON_NAMES
+
+# Those that most people come from, first.
+_FIRST = ("PyTorch", "Keras", "TensorFlow", "optax", "scikit-learn", "XGBoost", "LightGBM", "CatBoost")
+
+
+class Name(NamedTuple):
+    """A framework's name for a loss.
+
+    Attributes:
+        name: The name.
+        loss: What it is here.
+        difference: What differs under this name, in whole sentences; empty if nothing does.
+    """
+
+    name: str
+    loss: str
+    difference: str
+
+
+def by_framework() -> Mapping[str, Sequence[Name]]:
+    """Return the names of every framework."""
+    found: dict[str, list[Name]] = {framework: [] for framework in _FIRST}
+    for loss in LOSSES.values():
+        for alias in loss.aliases:
+            names = found.setdefault(alias.framework, [])
+            names.append(Name(alias.name, loss.name, alias.difference))
+    return {framework: names for framework, names in found.items() if names}
+
+
+def common_names(loss: str) -> Sequence[str]:
+    """Return what people call a loss and no framework does, as the search compares names."""
+    return [name for name, meant in COMMON_NAMES.items() if meant == loss]
+
+
+def nearest(name: str) -> Sequence[Name]:
+    """Return the losses of which some name is like ``name``, each under that name, as the error suggests them."""
+    known = {each.name: each for each in _every_name()}
+    return [known[each] for each in near(name)]
+
+
+def _every_name() -> Iterator[Name]:
+    """Yield the losses' own names, and then those of frameworks."""
+    yield from (Name(name, name, "") for name in LOSSES)
+    yield from chain.from_iterable(by_framework().values())

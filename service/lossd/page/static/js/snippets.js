@@ -1,0 +1,55 @@
+// The same call in several languages. `lossd/page/snippets.py` fills in the same programs where a page is read without scripts.
+import { flat, origin, shape } from "./api.js";
+
+const programs = fetch(new URL("../snippets.json", import.meta.url)).then((response) => response.json());
+/** Arrays that go with every loss. */
+export const GENERAL = ["sample_weight", "mask", "upstream", "hvp"];
+const WORDS = { NaN: 'float("nan")', Infinity: 'float("inf")', "-Infinity": 'float("-inf")', true: "True", false: "False", null: "None" };
+
+const list = (value) => (Array.isArray(value) ? `[${value.map(list).join(", ")}]` : JSON.stringify(value));
+const python = (value) => (Array.isArray(value) ? `[${value.map(python).join(", ")}]` : (WORDS[value] ?? JSON.stringify(value)));
+const isBoolean = (value) => flat(value).every((x) => typeof x === "boolean");
+const isWhole = (values, value) => isBoolean(value) || (values.startsWith("whole numbers") && flat(value).every(Number.isInteger));
+
+/** Language to code. `entry` is the catalogue's; `call` are arguments, settings and options. */
+export async function snippets(entry, call) {
+  const known = Object.fromEntries(entry.arguments.map((argument) => [argument.name, argument]));
+  const names = Object.keys(call);
+  const arrays = names.filter((name) => name in known);
+  const options = names.filter((name) => !(name in known));
+  const grows = entry.gradient;
+  const members = names.map((name) => `"${name}": ${list(call[name])}`);
+  const json = `{\n${members.map((member) => `  ${member}`).join(",\n")}\n}`;
+  const quoted = (text) => text.replaceAll("'", `'\\''`);
+  const infer = () => {
+    const inputs = [...arrays, ...options.filter((name) => GENERAL.includes(name))].map((name) => {
+      const value = call[name];
+      const kind = isBoolean(value) ? "BOOL" : isWhole(known[name]?.values ?? "numbers", value) ? "INT64" : "FP64";
+      return `    {"name": "${name}", "datatype": "${kind}", "shape": ${list(shape(value))}, "data": ${list(flat(value))}}`;
+    });
+    return `{\n  "parameters": {${options.filter((name) => !GENERAL.includes(name)).map((name) => `"${name}": ${list(call[name])}`).join(", ")}},\n  "inputs": [\n${inputs.join(",\n")}\n  ]\n}`;
+  };
+  const ends = [`{${members[0] ?? ""}`, ...members.slice(1)];
+  const filled = {
+    url: origin,
+    loss: entry.name,
+    json,
+    shell: quoted(json),
+    line: `{${members.join(", ")}}`,
+    c: ends.map((part, i) => `"${(part + (i + 1 < ends.length ? ", " : "}")).replaceAll('"', '\\"')}"`).join("\n        "),
+    keywords: names.map((name) => `    ${name}=${python(call[name])},\n`).join(""),
+    torch_arrays: arrays
+      .map((name) => `${name} = torch.tensor(${python(call[name])}${isWhole(known[name].values, call[name]) ? "" : ", dtype=torch.float64"}${grows.includes(name) ? ", requires_grad=True" : ""})`)
+      .join("\n"),
+    torch_settings: options.filter((name) => name !== "gradient").map((name) => `, ${name}=${python(call[name])}`).join(""),
+    torch_arguments: arrays.map((name) => `${name}=${name}`).join(", "),
+    torch_gradient: `${arrays.find((name) => grows.includes(name)) ?? arrays[0]}.grad`,
+    infer: quoted(infer()),
+  };
+  const written = await programs;
+  // Lines that begin with this mark are for servers that ask for a key.
+  const mark = "{{guarded}}";
+  const guarded = "guarded" in document.documentElement.dataset;
+  const kept = (code) => code.filter((line) => guarded || !line.startsWith(mark)).map((line) => line.replace(mark, ""));
+  return Object.fromEntries(written.map(({ language, code }) => [language, kept(code).join("\n").replaceAll(/\{\{(\w+)\}\}/g, (_, name) => filled[name])]));
+}

@@ -1,0 +1,113 @@
+"""Refuses long strings and keys in JSON text, which no call needs, before a parser builds them.
+
+One character outside of the Basic Multilingual Plane makes a parsed string four times as large as its text, and every
+copy and error message of it holds the interpreter's lock. The base64 data of an array may have any length: it is ASCII.
+
+Few quotes are found one by one at the speed of memory. Where they are frequent, or one is escaped, NumPy compares all
+bytes of a block at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from lossd.errors import BodyTooLarge, ErrorDetail
+from lossd.wire.codec import LONGEST_KEY, LONGEST_STRING
+from lossd.wire.pieces import PIECE_BYTES
+
+Text = bytes | bytearray
+
+_QUOTE, _BACKSLASH = b'"\\'
+_RARE = 2048  # bytes of text for each quote: NumPy compares as many in the time of one search
+_ASCII = 0x80
+_WHITE_SPACE = b" \t\r\n"
+# Some writers escape the slash and the plus of base64.
+_ESCAPED_OTHER_THAN_ASCII = re.compile(rb"\\u(?:[^0]|0[^0]|00[^0-7])")
+_LONGEST_ESCAPE = 6
+
+
+def refuse_long_strings(text: Text) -> None:
+    """Refuse a key above `LONGEST_KEY` bytes, and a string above `LONGEST_STRING` that is not an array's data.
+
+    Raises:
+        BodyTooLarge: There is one.
+    """
+    if len(text) <= LONGEST_KEY:
+        return
+    for start, stop in _long_strings(text):
+        size = stop - start - 1
+        if _next_byte(text, stop + 1) == b":":
+            raise _too_long(start, f"a key of at most {LONGEST_KEY} bytes", size)
+        if size > LONGEST_STRING and not _is_data(text, start, stop):
+            expected = f"a string of at most {LONGEST_STRING} bytes, or the base64 `data` of an array"
+            raise _too_long(start, expected, size)
+
+
+def _too_long(start: int, expected: str, size: int) -> BodyTooLarge:
+    return BodyTooLarge(errors=[ErrorDetail(f"byte {start}", expected, f"one of {size}")])
+
+
+def _long_strings(text: Text) -> Iterator[tuple[int, int]]:
+    """Yield where the quotes of each string of more than `LONGEST_KEY` bytes are, or the text ends without one."""
+    at = 0
+    for _ in range(len(text) // _RARE + 1):
+        start = text.find(b'"', at)
+        if start < 0:
+            return
+        stop = text.find(b'"', start + 1)
+        if stop > 0 and text[stop - 1] == _BACKSLASH:
+            at = start
+            break
+        stop = stop if stop > 0 else len(text)
+        if stop - start - 1 > LONGEST_KEY:
+            yield start, stop
+        at = stop + 1
+    yield from _long_among_many(text, at)
+
+
+def _long_among_many(text: Text, at: int) -> Iterator[tuple[int, int]]:
+    """Yield long strings behind a place that is outside of strings."""
+    last, count = at, 0  # the quote before a block, and how many there are
+    while at < len(text):
+        block = bytes(text[at : at + PIECE_BYTES])
+        if _BACKSLASH in block:
+            block = block.replace(rb"\\", b"__").replace(rb"\"", b"__")
+            if block[-1] == _BACKSLASH and at + len(block) < len(text):
+                block = block[:-1]  # what it escapes is in the next block
+        quotes = np.flatnonzero(np.frombuffer(block, np.uint8) == _QUOTE) + at
+        if len(quotes):
+            gaps = np.diff(quotes, prepend=last) > LONGEST_KEY + 1
+            for index in np.flatnonzero(gaps).tolist():
+                if (count + index) % 2:
+                    yield int(quotes[index - 1]) if index else last, int(quotes[index])
+            last = int(quotes[-1])
+            count += len(quotes)
+        at += len(block)
+    if count % 2 and len(text) - last > LONGEST_KEY + 1:
+        yield last, len(text)
+
+
+def _is_data(text: Text, start: int, stop: int) -> bool:
+    """Tell whether a string is under the name of an array's data, and ASCII once it is parsed."""
+    before = bytes(text[max(0, start - PIECE_BYTES) : start]).rstrip(_WHITE_SPACE)
+    if not (before.endswith(b":") and before[:-1].rstrip(_WHITE_SPACE).endswith(b'"data"')):
+        return False
+    codes = np.frombuffer(text, np.uint8)[start:stop]
+    if codes.max() >= _ASCII:
+        return False
+    first = text.find(b"\\", start, stop)
+    return first < 0 or not any(
+        _ESCAPED_OTHER_THAN_ASCII.search(text, begin, min(begin + PIECE_BYTES + _LONGEST_ESCAPE - 1, stop))
+        for begin in range(first, stop, PIECE_BYTES)
+    )
+
+
+def _next_byte(text: Text, start: int) -> bytes:
+    """Return the next byte that is not white space."""
+    for begin in range(start, len(text), PIECE_BYTES):
+        if rest := bytes(text[begin : begin + PIECE_BYTES]).lstrip(_WHITE_SPACE):
+            return rest[:1]
+    return b""

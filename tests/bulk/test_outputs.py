@@ -1,0 +1,161 @@
+"""A file under an output's name is whole, and no input is ever written over."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lossd.bulk import local
+from lossd.bulk.errors import UnusableFile
+from lossd.bulk.job import Job, run_part
+from lossd.bulk.journal import Journal
+from lossd.bulk.plan import plan
+from lossd.errors import InvalidCall
+from lossd.message import Array, Part
+
+
+@pytest.fixture
+def files(tmp_path: Path, logits: Array, labels: Array) -> dict[str, str]:
+    for name, array in {"input": logits, "target": labels}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    return {name: str(tmp_path / f"{name}.npy") for name in ("input", "target")}
+
+
+def _run(files: dict[str, str], outputs: dict[str, str], journal: str = "") -> None:
+    job = plan("cross_entropy", files, {}, outputs)
+    with Journal(journal, job.identity()) as opened:
+        local.run(job, opened)
+
+
+def _stop_after(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    def stops(job: Job, number: int, threads: int) -> Part:
+        if number == most:
+            raise KeyboardInterrupt
+        return run_part(job, number, threads)
+
+    monkeypatch.setattr(local, "run_part", stops)
+
+
+def _interrupt(
+    monkeypatch: pytest.MonkeyPatch, files: dict[str, str], outputs: dict[str, str], to: str
+) -> None:
+    with monkeypatch.context() as patch:
+        _stop_after(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            _run(files, outputs, to)
+
+
+@pytest.mark.parametrize("way", ["same", "relative", "link", "hard link"])
+def test_an_output_that_is_an_input_is_refused_by_whatever_path(
+    tmp_path: Path, files: dict[str, str], logits: Array, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / "other.npy"
+    if way == "link":
+        path.symlink_to(files["input"])
+    elif way == "hard link":
+        os.link(files["input"], path)
+    else:
+        path = Path({"same": files["input"], "relative": "folder/../input.npy"}[way])
+    with pytest.raises(
+        UnusableFile, match=r"--out gradient\.input that is no input, got --input .*input\.npy"
+    ):
+        _run(files, {"gradient.input": str(path)})
+    np.testing.assert_array_equal(np.load(files["input"]), logits)
+    assert not [*tmp_path.glob("*.part")]
+
+
+def test_two_outputs_of_one_name_are_refused(tmp_path: Path, files: dict[str, str]) -> None:
+    path = str(tmp_path / "q.npy")
+    with pytest.raises(UnusableFile, match=r"that of --out loss"):
+        _run(files, {"loss": path, "gradient.input": path})
+
+
+@pytest.mark.parametrize("name", ["q.npy", "q.zarr", "q.parquet"])
+def test_a_job_that_fails_leaves_no_output(
+    tmp_path: Path, files: dict[str, str], labels: Array, name: str
+) -> None:
+    pytest.importorskip({"q.zarr": "zarr", "q.parquet": "pyarrow"}.get(name, "numpy"))
+    wrong = labels.copy()
+    wrong[-1] = 99
+    np.save(files["target"], wrong)
+    with pytest.raises(InvalidCall):
+        _run(files, {"gradient.input": str(tmp_path / name)})
+    assert not [*tmp_path.glob("q*")]
+
+
+@pytest.mark.parametrize("name", ["q.npy", "q.zarr", "q.parquet"])
+def test_an_output_has_its_name_when_it_is_whole(
+    tmp_path: Path, files: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip({"q.zarr": "zarr", "q.parquet": "pyarrow"}.get(name, "numpy"))
+    outputs, journal = {"gradient.input": str(tmp_path / name)}, str(tmp_path / "journal")
+    _interrupt(monkeypatch, files, outputs, journal)
+    assert sorted(path.name for path in tmp_path.glob("q*")) == [f"{name}.part"]
+    for _ in range(2):  # the rest, and what is finished once more
+        _run(files, outputs, journal)
+        assert sorted(path.name for path in tmp_path.glob("q*")) == [name]
+
+
+def test_a_journal_of_another_job_is_refused_before_outputs_are_made(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    journal = str(tmp_path / "journal")
+    _run(files, {}, journal)
+    with pytest.raises(UnusableFile, match="one of another options, list of outputs"):
+        _run(files, {"loss": str(tmp_path / "q.npy")}, journal)
+    assert not [*tmp_path.glob("q*")]
+
+
+def test_an_output_that_is_missing_is_named(
+    tmp_path: Path, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs, journal = {"gradient.input": str(tmp_path / "q.npy")}, str(tmp_path / "journal")
+    _interrupt(monkeypatch, files, outputs, journal)
+    (tmp_path / "q.npy.part").unlink()
+    with pytest.raises(UnusableFile, match=r"the output that the journal remembers.* got no file .*q\.npy"):
+        _run(files, outputs, journal)
+
+
+def test_an_unfinished_output_of_another_job_is_not_gone_on_with(
+    tmp_path: Path, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs, journal = {"gradient.input": str(tmp_path / "q.npy")}, str(tmp_path / "journal")
+    _interrupt(monkeypatch, files, outputs, journal)
+    _interrupt(monkeypatch, files, outputs, str(tmp_path / "another"))
+    with pytest.raises(UnusableFile, match="the output that the journal remembers"):
+        _run(files, outputs, journal)
+
+
+def test_a_finished_output_that_was_changed_is_noticed(tmp_path: Path, files: dict[str, str]) -> None:
+    outputs, journal = {"gradient.input": str(tmp_path / "q.npy")}, str(tmp_path / "journal")
+    _run(files, outputs, journal)
+    with (tmp_path / "q.npy").open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x55")
+    with pytest.raises(UnusableFile, match=r"got a file that has changed since .*q\.npy"):
+        _run(files, outputs, journal)
+
+
+def test_a_folder_that_is_there_is_not_written_into(tmp_path: Path, files: dict[str, str]) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "q.parquet").mkdir()
+    with pytest.raises(UnusableFile, match=r"no \.parquet of that name"):
+        _run(files, {"loss": str(tmp_path / "q.parquet")})
+
+
+def test_a_file_of_the_same_shape_is_replaced_and_others_are_kept(
+    tmp_path: Path, files: dict[str, str], labels: Array
+) -> None:
+    path = tmp_path / "q.npy"
+    for _ in range(2):
+        _run(files, {"loss": str(path)})
+    assert np.load(path).shape == labels.shape
+    path.write_bytes(b"text")
+    with pytest.raises(UnusableFile, match="a file of another kind"):
+        _run(files, {"loss": str(path)})
+    assert path.read_bytes() == b"text"
