@@ -19,6 +19,12 @@ def one_long(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np
     return np.asarray(vectors * np.where(np.arange(shape[-1] if shape else 1) == 0, 1, thin)).reshape(shape)
 
 
+def near_axes(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Draw vectors of which each lies next to an axis, on either side: their cosines are nearly 0, 1 or -1."""
+    vectors = one_long(rng, shape, dtype)
+    return np.asarray(rng.permuted(vectors, axis=-1) if shape else vectors)
+
+
 def tied(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Draw halves: sums and differences are exact, and many are equal."""
     return np.asarray(rng.integers(-4, 5, shape) / 2)

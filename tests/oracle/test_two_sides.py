@@ -90,3 +90,30 @@ def test_cosines_at_right_angles_stay_equal_between_vectors_on_two_sides(dtype: 
     found = evaluate(LOSSES["supcon"], call_of(case, reduction="sum", gradient=["temperature"]))
     exact = float(MP.fsum(truth("supcon", case)[1]["temperature"]))
     assert abs(found.gradient["sum"]["temperature"] - exact) <= 16 * np.finfo(dtype).eps * abs(exact)
+
+
+@TYPES
+@LOSSES_OF_COSINES
+@pytest.mark.parametrize(
+    ("embeddings", "labels"),
+    [
+        pytest.param([[-1, 0], [1, 0], [-1e-6, -1]], [0, 1, 1], id="two axes"),
+        pytest.param([[2, 0], [-1.8, 0], [1e-5, -3.2]], [0, 1, 1], id="of several lengths"),
+        pytest.param([[1, 0, 0], [-1, 0, 0], [1e-6, 1, 0], [1e-7, 0, 1]], [0, 1, 1, 0], id="three axes"),
+        pytest.param([[1, 0], [-1, 0], [1e-3, 1], [-1e-3, -1]], [0, 1, 1, 0], id="two lines"),
+    ],
+)
+def test_cosines_near_0_have_digits_of_their_own(
+    name: str, embeddings: list[list[float]], labels: list[int], dtype: type
+) -> None:
+    """Vectors next to axes: cosines of 1e-6 follow from products of that size, where 1 would round them."""
+    case = Case(
+        "axes", {"embeddings": np.array(embeddings, dtype), "labels": np.array(labels)}, {"temperature": 0.07}
+    )
+    found = evaluate(LOSSES[name], call_of(case, reduction="sum", gradient=["embeddings", "temperature"]))
+    _, exact = truth(name, case)
+    gradient, eps = found.gradient["sum"], np.finfo(dtype).eps
+    expected = np.array([[float(MP.fsum(part)) for part in row] for row in exact["embeddings"]])
+    assert (np.abs(gradient["embeddings"] - expected) <= 16 * eps * np.abs(expected)).all()
+    slope = float(MP.fsum(exact["temperature"]))
+    assert abs(gradient["temperature"] - slope) <= 16 * eps * abs(slope)

@@ -25,6 +25,7 @@ from tests.oracle.profiles import (
     far_logits,
     fractions,
     mixed,
+    near_axes,
     one_long,
     one_scale,
     ordinary,
@@ -37,7 +38,7 @@ from tests.oracle.records import ORACLES
 from tests.oracle.truth import FRAMES
 
 PROFILES: tuple[Profile, ...] = (ordinary, tied, any_size, one_scale, far_logits, mixed)
-PROFILES_OF_VECTORS = (*PROFILES, one_long)
+PROFILES_OF_VECTORS = (*PROFILES, one_long, near_axes)
 IGNORED = (-100, -100, 0, 1)
 
 # The length of each letter of a pattern: short, for brute force. Other letters have 1 to 3.

@@ -2228,9 +2228,8 @@ class Losses(Generic[R]):
         An item's loss is the sum over its positives, each against all its negatives; the mean divides
         by the number of pairs. The similarity is the cosine, over `temperature`. Rounding the
         embeddings, or the cosines made of them, changes a loss by up to about 1 / `temperature` units
-        in the last place: where `temperature` is small, float64 keeps more digits. Where the batch lies
-        near one line, cosines near 0 have the absolute precision of 1, and derivatives what such terms
-        leave of it; so have Hessians beside equal items.
+        in the last place: where `temperature` is small, float64 keeps more digits. Of equal items the
+        Hessian's terms cancel: those of an item beside them have the absolute precision of the largest.
 
         Args:
             embeddings: numbers, of shape (N, D)
@@ -2298,9 +2297,8 @@ class Losses(Generic[R]):
         a softmax over all others of the cosines over `temperature`. The mean is over the items that
         have a positive; others have no loss. A batch of a single label has a loss too, as in the paper;
         pytorch-metric-learning has 0 there. A share in a softmax below the type's smallest number is 0,
-        also where derivatives would divide it by the length of a short vector. Where the batch lies
-        near one line, cosines near 0 have the absolute precision of 1, and derivatives what such terms
-        leave of it; second derivatives of nearly equal vectors have fewer digits.
+        also where derivatives would divide it by the length of a short vector. Second derivatives of
+        nearly equal vectors have fewer digits.
 
         Args:
             embeddings: numbers, of shape (N, D)

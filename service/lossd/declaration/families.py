@@ -191,7 +191,7 @@ def pair_loss(
     """Declare a loss of each item of a batch against the others by its function of a row of cosines.
 
     The function takes some rows of three matrices ``(N, N)``, and returns their `RowLoss`: the cosines, each row less
-    a number of its own, as what is compared are the cosines of one item; whether two items have the same label, where
+    its largest, as what is compared are the cosines of one item; whether two items have the same label, where
     no item is its own other; and whether they have different ones. The rows come tile by tile, so that memory grows
     with N times a tile, and are computed again for gradients where they are more than one tile. The arguments are
     those of `loss`.

@@ -66,10 +66,8 @@ def compare(cosines: PairCosines, labels: Array, tau: Array, here: slice) -> Com
     same = labels[here, None] == labels
     positive = same.copy()
     positive.reshape(-1)[here.start :: len(labels) + 1] = False
-    similarity = cosines.rows(here, ~same)
-    top = np.where(same, -np.inf, similarity).max(axis=1, keepdims=True)
     # Of the most similar negative it is 0: no loss depends on more than the differences in a row.
-    similarity -= np.where(np.isneginf(top), 0, top)
+    similarity = cosines.rows(here, ~same)
     similarity /= tau
     exponential = np.where(same, -np.inf, similarity)
     np.exp(exponential, out=exponential)

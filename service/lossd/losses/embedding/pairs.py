@@ -90,8 +90,8 @@ def nt_xent(
     An item's loss is the sum over its positives, each against all its negatives; the mean divides by the number of
     pairs. The similarity is the cosine, over ``temperature``. Rounding the embeddings, or the cosines made of
     them, changes a loss by up to about 1 / ``temperature`` units in the last place: where ``temperature`` is small,
-    float64 keeps more digits. Where the batch lies near one line, cosines near 0 have the absolute
-    precision of 1, and derivatives what such terms leave of it; so have Hessians beside equal items.
+    float64 keeps more digits. Of equal items the Hessian's terms cancel: those of an item
+    beside them have the absolute precision of the largest.
 
     Use: Self-supervised learning from augmented views: each against the rest of the batch.
     Avoid: Small batches, which have few negatives: barlow_twins needs none.

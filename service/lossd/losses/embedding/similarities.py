@@ -75,8 +75,7 @@ def supcon(
     others of the cosines over ``temperature``. The mean is over the items that have a positive; others have no loss.
     A batch of a single label has a loss too, as in the paper; pytorch-metric-learning has 0 there. A share in a softmax
     below the type's smallest number is 0, also where derivatives would divide it by the length of a short vector.
-    Where the batch lies near one line, cosines near 0 have the absolute precision of 1, and derivatives what such terms
-    leave of it; second derivatives of nearly equal vectors have fewer digits.
+    Second derivatives of nearly equal vectors have fewer digits.
 
     Use: Embeddings from labelled batches, as a first stage before a classifier.
     Avoid: Batches in which most labels occur once: such items have no loss.
@@ -87,8 +86,7 @@ def supcon(
     # The type's smallest number, if it has none for the temperature: what is equal stays equal.
     tau = max(cosines.dtype.type(temperature), np.finfo(cosines.dtype).smallest_subnormal)
     present: Array = same | other
-    top = np.where(present, cosines, -np.inf).max(axis=1, keepdims=True)
-    behind = np.where(present, cosines - top, -np.inf) / tau
+    behind = np.where(present, cosines, -np.inf) / tau
     found = softmax(behind)
     positives = np.maximum(same.sum(axis=1), 1).astype(cosines.dtype)
     paired: Array = np.any(same, axis=1, keepdims=True)
