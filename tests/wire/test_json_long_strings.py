@@ -6,16 +6,20 @@ import base64
 import json
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lossd.errors import BodyTooLarge, MalformedBody
+from lossd.errors import BodyTooLarge, InvalidCall, MalformedBody
+from lossd.wire.batch import ArrayNames
 from lossd.wire.codec import LONGEST_KEY, LONGEST_STRING
 from lossd.wire.json import codec as JSON
-from lossd.wire.json.long_strings import refuse_long_strings
+from lossd.wire.json.batch import decode_batch
+from lossd.wire.json.long_strings import check_long_strings
 from lossd.wire.json.tensors import as_tensors
 from lossd.wire.option import checked_option
+from lossd.wire.pieces import PIECE_BYTES
 
 ARRAYS = frozenset(("input", "target"))
 WIDE = "\N{GRINNING FACE}"
@@ -80,7 +84,7 @@ def test_an_option_named_data_has_the_limit_of_options():
 
 
 def test_strings_of_the_limit_pass():
-    refuse_long_strings(json.dumps({"a" * LONGEST_KEY: 1, "b": LONG}).encode())
+    check_long_strings(json.dumps({"a" * LONGEST_KEY: 1, "b": LONG}).encode())
 
 
 texts = st.sampled_from(["", "a", '"', "\\", '\\"', ":", "a:", WIDE, '",', "\\" * 3]).flatmap(
@@ -110,10 +114,86 @@ def test_long_strings_are_refused_and_no_others(document, ensure_ascii, wide):
     body = json.dumps(document, ensure_ascii=ensure_ascii, separators=separators).encode()
     if _has_long(document, written):
         with pytest.raises(BodyTooLarge):
-            refuse_long_strings(body)
+            check_long_strings(body)
     else:
-        refuse_long_strings(body)
+        check_long_strings(body)
 
 
 def test_what_the_codec_writes_passes():
-    refuse_long_strings(b"".join(map(bytes, JSON.dumps(as_tensors({"loss": np.arange(60_000.0)})))))
+    check_long_strings(b"".join(map(bytes, JSON.dumps(as_tensors({"loss": np.arange(60_000.0)})))))
+
+
+MANY = 1 << 17  # numbers, whose base64 is above a mebibyte
+NUMBERS = np.random.default_rng(1).normal(size=MANY)
+
+
+def tensor_of(array: np.ndarray, data: str | None = None) -> dict[str, object]:
+    written = base64.b64encode(array.tobytes()).decode() if data is None else data
+    return {"dtype": array.dtype.name, "shape": list(array.shape), "data": written}
+
+
+@pytest.fixture
+def longest_parsed(monkeypatch):
+    """The lengths of all texts that orjson parses."""
+    lengths, loads = [0], orjson.loads
+
+    def parse(text):
+        lengths.append(len(text))
+        return loads(text)
+
+    monkeypatch.setattr("orjson.loads", parse)
+    return lengths
+
+
+@pytest.mark.parametrize("count", [MANY, MANY - 1, MANY - 2], ids=["no padding", "two signs", "one sign"])
+@pytest.mark.parametrize(
+    "written", [bytes, lambda text: text.replace(b"/", rb"\/")], ids=["plain", "escaped"]
+)
+def test_no_parser_sees_long_data_and_no_digit_is_lost(written, count, longest_parsed):
+    array = NUMBERS[:count]
+    body = written(json.dumps({"target": 1.5, "input": tensor_of(array), "reduction": "sum"}).encode())
+    call = JSON.decode_call(body, ARRAYS)
+    assert call.arrays["input"].tobytes() == array.tobytes()
+    assert call.options == {"reduction": "sum"}
+    assert max(longest_parsed) <= PIECE_BYTES + 2
+
+
+def test_complex_parts_and_calls_of_a_batch_have_long_data_too(longest_parsed):
+    parts = {"real": tensor_of(NUMBERS), "imag": tensor_of(-NUMBERS)}
+    call = JSON.decode_call(json.dumps({"input": parts}).encode(), ARRAYS)
+    np.testing.assert_array_equal(call.arrays["input"], NUMBERS - 1j * NUMBERS)
+    body = json.dumps({"calls": [{"loss": "mse", "input": tensor_of(NUMBERS), "target": 0.0}]}).encode()
+    (entry,) = decode_batch(body, ArrayNames(lambda _: ARRAYS, ARRAYS))
+    np.testing.assert_array_equal(entry.call.arrays["input"], NUMBERS)
+    assert max(longest_parsed) <= PIECE_BYTES + 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "got"),
+    [
+        (lambda data: data[:-1] + "!", "a wrong character or padding"),
+        (lambda data: data[: 1 << 19] + "==" + data[(1 << 19) + 2 :], "a wrong character or padding"),
+        (lambda data: data[: PIECE_BYTES - 1] + "=" + data[PIECE_BYTES:], "a wrong character or padding"),
+        (lambda data: data[:-1], "a wrong character or padding"),
+        (lambda data: data[:-4] + "AB==", "its last characters AB=="),
+        (lambda data: data + "AAAA", f"{8 * MANY + 5} bytes"),
+    ],
+)
+def test_long_data_that_is_no_base64_is_refused_as_short_data_is(spoil, got):
+    long = tensor_of(NUMBERS, spoil(base64.b64encode(NUMBERS.tobytes() + b"\0\0").decode()))
+    with pytest.raises(InvalidCall) as caught:
+        JSON.decode_call(json.dumps({"input": long}).encode(), ARRAYS)
+    (error,) = caught.value.errors
+    assert (error.at, error.got) == ("input.data", got)
+
+
+def test_long_data_in_an_option_has_the_limit_of_options():
+    body = json.dumps({"reduction": tensor_of(NUMBERS), "input": 1.0}).encode()
+    with pytest.raises(MalformedBody, match=f"at most {LONGEST_STRING} characters in an option"):
+        JSON.decode_call(body, ARRAYS)
+
+
+def test_an_error_behind_long_data_has_its_place_in_the_whole_text():
+    text = json.dumps({"input": tensor_of(NUMBERS), "target": 1})
+    with pytest.raises(MalformedBody, match=f"line 1, column {len(text) - 1}"):
+        JSON.decode_call((text[:-2] + "x}").encode(), ARRAYS)

@@ -6,11 +6,13 @@ from typing import Any
 
 from lossd.errors import malformed
 from lossd.wire.codec import LONGEST_STRING
+from lossd.wire.long_base64 import LongBase64
 
 MOST_VALUES = 1 << 16
 """Values that one option may hold, on all its levels together."""
 
 _CONTAINERS = (list, dict)
+_STRINGS = (str, LongBase64)
 
 
 def checked_option(value: Any, name: str, depth: int) -> Any:
@@ -20,7 +22,7 @@ def checked_option(value: Any, name: str, depth: int) -> Any:
         MalformedBody: It is nested more deeply, or holds more, or a long string.
     """
     left = MOST_VALUES
-    if type(value) is str:
+    if type(value) in _STRINGS:
         _refuse_long([value], name)
     level = [value] if type(value) in _CONTAINERS else []
     while level:
@@ -39,6 +41,6 @@ def checked_option(value: Any, name: str, depth: int) -> Any:
 
 def _refuse_long(values: list[Any], name: str) -> None:
     for value in values:
-        if type(value) is str and len(value) > LONGEST_STRING:
+        if type(value) in _STRINGS and len(value) > LONGEST_STRING:
             expected = f"strings of at most {LONGEST_STRING} characters in an option"
             raise malformed(name[:40], expected, f"one of {len(value)}")

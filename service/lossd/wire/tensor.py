@@ -20,6 +20,7 @@ from lossd.errors import invalid
 from lossd.message import Array
 from lossd.wire.budget import Budget
 from lossd.wire.codec import Body
+from lossd.wire.long_base64 import LongBase64
 from lossd.wording import type_name
 
 BFLOAT16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
@@ -128,16 +129,19 @@ def raw_bytes(array: Array, at: str = "", names: Mapping[np.dtype[Any], str] | N
 
 
 def _decoded(data: object, at: str) -> bytearray:
-    if not isinstance(data, str):
+    if not isinstance(data, str | LongBase64):
         raise invalid(at, "a base64 string", type_name(data))
     try:
-        raw = pybase64.b64decode_as_bytearray(data, validate=True)
+        if isinstance(data, str):
+            raw, end = pybase64.b64decode_as_bytearray(data, validate=True), data[-4:]
+        else:
+            raw, end = data.decoded()
     except (binascii.Error, ValueError):
         got = "a wrong character or padding"
         raise invalid(at, "base64 of the standard alphabet with padding", got) from None
     # Decoders ignore the bits behind the last byte, so several texts would mean the same array.
-    if data.endswith("=") and pybase64.b64encode_as_string(raw[len(raw) // 3 * 3 :]) != data[-4:]:
-        raise invalid(at, "base64 whose unused bits are zero", f"its last characters {data[-4:]}")
+    if end.endswith("=") and pybase64.b64encode_as_string(raw[len(raw) // 3 * 3 :]) != end:
+        raise invalid(at, "base64 whose unused bits are zero", f"its last characters {end}")
     return raw
 
 

@@ -15,10 +15,10 @@ import orjson
 from lossd.errors import MalformedBody, malformed
 from lossd.wire.codec import MOST_CONTAINERS, Body, DecodeLimits, too_many_containers
 from lossd.wire.garbage import without_collections
-from lossd.wire.json import buffers, long_lists, long_text
+from lossd.wire.json import buffers, long_data, long_lists, long_text
 from lossd.wire.json.byte_search import count_up_to
 from lossd.wire.json.keys import count_colons, refuse_repeated_keys
-from lossd.wire.json.long_strings import refuse_long_strings
+from lossd.wire.json.long_strings import check_long_strings
 from lossd.wire.numbers import COMPLEX_PARTS
 from lossd.wording import TYPE_NAMES
 
@@ -94,7 +94,22 @@ def _read(
     if text.startswith(_BYTE_ORDER_MARK):
         raise malformed("byte 0", "JSON without a byte order mark", "a byte order mark")
     _refuse_many_containers(text)
-    refuse_long_strings(text)
+    places = check_long_strings(text)
+
+    def read(text: Text) -> dict[str, Any]:
+        return _read_lists(text, read_fast, holders, limits)
+
+    if len(text) > _LONG and places and (document := long_data.read(text, places, read)) is not None:
+        return document
+    return read(text)
+
+
+def _read_lists(
+    text: Text,
+    read_fast: _Reader,
+    holders: Callable[[dict[str, Any]], long_lists.Holders] | None,
+    limits: DecodeLimits,
+) -> dict[str, Any]:
     if len(text) <= _LONG:
         return _read_text(text, read_fast)
     if holders is not None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -23,6 +22,7 @@ from lossd.wire.codec import DecodeLimits
 from lossd.wire.json import buffers
 from lossd.wire.json.buffers import READINGS, UNPROVEN, Doubt
 from lossd.wire.json.byte_search import holds_more, holds_slow_numbers
+from lossd.wire.json.marks import marked
 from lossd.wire.pieces import PIECE_BYTES
 
 Text = bytes | bytearray
@@ -58,10 +58,9 @@ def read(
     taken = sum(stop - start for start, stop in places)
     if not places or len(text) - taken > _LONGEST_REST or holds_slow_numbers(text):
         return None
-    mark = secrets.token_hex(16)  # which no caller can have written
-    names = [f"{mark}{number}" for number in range(len(places))]
+    rest, names = marked(text, places)
     try:
-        document = read_rest(_without(text, places, names))
+        document = read_rest(rest)
     except LossdError:
         return None  # its places are not those in the whole text
     lists = dict(zip(names, places, strict=True))
@@ -96,16 +95,6 @@ def _long_lists(text: Text) -> list[tuple[int, int]]:
             return []
         at = closing + 1
     return []
-
-
-def _without(text: Text, places: list[tuple[int, int]], names: list[str]) -> bytes:
-    """Return the text with a name as a string in place of each list."""
-    parts: list[Text | memoryview] = []
-    end = 0
-    for (start, stop), name in zip(places, names, strict=True):
-        parts += [text[end:start], b'"%s"' % name.encode()]
-        end = stop
-    return b"".join([*parts, text[end:]])
 
 
 def _read_list(text: Text, start: int, stop: int, parser: Any, budget: Budget) -> Array:

@@ -1,4 +1,4 @@
-"""Refuses long strings and keys in JSON text, which no call needs, before a parser builds them.
+"""Finds long strings in JSON text before a parser builds them: the data of arrays, and others, which no call needs.
 
 One character outside of the Basic Multilingual Plane makes a parsed string four times as large as its text, and every
 copy and error message of it holds the interpreter's lock. The base64 data of an array may have any length: it is ASCII.
@@ -29,21 +29,26 @@ _ESCAPED_OTHER_THAN_ASCII = re.compile(rb"\\u(?:[^0]|0[^0]|00[^0-7])")
 _LONGEST_ESCAPE = 6
 
 
-def refuse_long_strings(text: Text) -> None:
-    """Refuse a key above `LONGEST_KEY` bytes, and a string above `LONGEST_STRING` that is not an array's data.
+def check_long_strings(text: Text) -> list[tuple[int, int]]:
+    """Return where the quotes of each string of more than `LONGEST_STRING` bytes are: an array's base64 data.
 
     Raises:
-        BodyTooLarge: There is one.
+        BodyTooLarge: There is another one, or a key above `LONGEST_KEY` bytes.
     """
+    found: list[tuple[int, int]] = []
     if len(text) <= LONGEST_KEY:
-        return
+        return found
     for start, stop in _long_strings(text):
         size = stop - start - 1
         if _next_byte(text, stop + 1) == b":":
             raise _too_long(start, f"a key of at most {LONGEST_KEY} bytes", size)
-        if size > LONGEST_STRING and not _is_data(text, start, stop):
+        if size <= LONGEST_STRING:
+            continue
+        if not _is_data(text, start, stop):
             expected = f"a string of at most {LONGEST_STRING} bytes, or the base64 `data` of an array"
             raise _too_long(start, expected, size)
+        found += ((start, stop),)
+    return found
 
 
 def _too_long(start: int, expected: str, size: int) -> BodyTooLarge:
