@@ -90,7 +90,7 @@ def check_nan_propagates(case: Case) -> None:
             continue
         call = with_arrays(case.call, {name: _with_nan(case, name, [row])})
         answer = evaluate(case.loss, with_names(call, reduction=["none", "sum"], gradient=[case.first]))
-        assert np.isnan(answer.loss["sum"])
+        assert np.isnan(answer.loss["sum"]), name
         if not case.loss.whole_batch:
             gradient, rest = answer.gradient["none"][case.first], np.delete(np.arange(case.batch[0]), row)
             assert np.isnan(answer.loss["none"][row]).all(), name

@@ -49,7 +49,7 @@ def corrupt(name: str, case: Case, rng: np.random.Generator) -> tuple[Case, str,
         if array.dtype.kind == "f"
         and array.size
         and _may(arguments[key])
-        and not weighs(key)
+        and not weighs(name, key)
         and key not in ORACLES[name].orders
     ]
     if not open_to:

@@ -77,12 +77,7 @@ class Draw(NamedTuple):
     def _heaviest(self) -> Any:
         """The largest product of weights: where these are heavy, what is too small is computed in a wider type."""
         arrays = self.case.arrays
-        roles = {a.name: a.role for a in LOSSES[self.name].arguments}
-        weights = [
-            np.abs(array).max(initial=1)
-            for key, array in arrays.items()
-            if weighs(key) or (key in roles and roles[key].weighs)
-        ]
+        weights = [np.abs(array).max(initial=1) for key, array in arrays.items() if weighs(self.name, key)]
         return MP.mpf(float(min(np.prod(weights, dtype=np.float64), self.limits.eps**-0.5)))
 
     @property

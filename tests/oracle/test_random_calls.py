@@ -6,10 +6,11 @@ python -m tests.oracle.random_calls --calls 100000 --jobs 2
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
+from pydantic import Field, TypeAdapter
 
 from lossd.declaration.loss import Loss
 from lossd.declaration.result import Result
@@ -23,6 +24,7 @@ from tests.oracle.random_calls import AT_A_TIME, check_call, check_calls, spread
 from tests.oracle.random_curvature import check_hessian
 from tests.oracle.random_draw import Draw, is_close
 from tests.oracle.records import ORACLES
+from tests.oracle.wild import draw_setting
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -42,6 +44,25 @@ def test_a_loss_made_wrong_is_found(name: str, wrong: float, monkeypatch: pytest
         f"expected one of 20 calls to show that {name} is wrong by a factor of {wrong}; found none: its bound "
         "or what its Oracle excuses is too wide, or its random settings make all calls ill-conditioned"
     )
+
+
+@pytest.mark.parametrize(
+    ("field", "default"),
+    [
+        pytest.param(Field(gt=1, lt=2), 1.5, id="open"),
+        pytest.param(Field(ge=1, le=2), 1.5, id="closed"),
+        pytest.param(Field(gt=0, le=1), 0.5, id="half open"),
+        pytest.param(Field(gt=3), 4.0, id="above"),
+        pytest.param(Field(lt=-1), -2.0, id="below"),
+        pytest.param(Field(), 0.0, id="free"),
+    ],
+)
+def test_settings_are_drawn_within_their_bounds_and_next_to_them(field: Any, default: float) -> None:
+    hint, rng = Annotated[float, field], np.random.default_rng(5)
+    drawn = [draw_setting((hint, default), None, rng) for _ in range(300)]
+    adapter = TypeAdapter(hint)
+    assert drawn == [adapter.validate_python(number) for number in drawn]
+    assert len(set(drawn)) > 50
 
 
 def test_a_tie_is_one_beside_rows_of_any_size() -> None:

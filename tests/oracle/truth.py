@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lossd.declaration.domain import WEIGHT
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
 from lossd.message import Call
@@ -24,14 +25,19 @@ SHARED = {
     for name, loss in LOSSES.items()
     if not loss.whole_batch
 }
+# Loss to the arguments that are factors.
+WEIGHTS = {
+    name: {a.name for a in loss.arguments if a.role.weighs or a.role.domain == WEIGHT}
+    for name, loss in LOSSES.items()
+}
 FRAMES = {  # (T, N, C): the rows are not in front
     a.name for loss in LOSSES.values() for a in loss.arguments if a.role.forms[0].pattern.before
 }
 
 
-def weighs(argument: str) -> bool:
-    """Return whether an argument is a factor on others."""
-    return "weight" in argument
+def weighs(name: str, argument: str) -> bool:
+    """Return whether an argument of a loss is a factor on others."""
+    return argument in WEIGHTS[name]
 
 
 def split_rows(name: str, exact: Mapping[str, Any]) -> list[dict[str, Any]]:

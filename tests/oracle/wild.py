@@ -82,7 +82,7 @@ def draw_call(loss: Loss, rng: np.random.Generator, dtype: Any) -> Case:
     ignored = {a.role.ignored for a in loss.arguments} - {None}
     worth = {**dict.fromkeys(ignored, IGNORED), **oracle.settings}
     settings = {
-        name: _setting(field, worth.get(name), rng)
+        name: draw_setting(field, worth.get(name), rng)
         for name, field in loss.settings.items()
         if name not in PLACING
     }
@@ -149,7 +149,7 @@ def _nudged(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.nan_to_num(np.asarray(array + np.spacing(abs(array)) * steps).astype(array.dtype))
 
 
-def _setting(field: tuple[Any, Any], worth: Sequence[Any] | None, rng: np.random.Generator) -> Any:
+def draw_setting(field: tuple[Any, Any], worth: Sequence[Any] | None, rng: np.random.Generator) -> Any:
     """Draw a setting: its default, one of those worth a look, or any number within its bounds."""
     hint, default = field
     info = FieldInfo.from_annotation(hint)
@@ -163,13 +163,32 @@ def _setting(field: tuple[Any, Any], worth: Sequence[Any] | None, rng: np.random
     if info.annotation is not float or rng.random() < 0.4:
         return default
     low, high = _bound(info, "gt", "ge", -inf), _bound(info, "lt", "le", inf)
+    drawn = float(rng.choice(_worth_drawing(low, high, default, _is_strict(info, "gt"), rng)))
+    least = np.nextafter(low, inf) if _is_strict(info, "gt") else low
+    most = np.nextafter(high, -inf) if _is_strict(info, "lt") else high
+    return float(min(max(drawn, least), most))
+
+
+def _worth_drawing(
+    low: float, high: float, default: float, above_low: bool, rng: np.random.Generator
+) -> list[float]:
+    """Return numbers between two bounds, near both of them and of every size."""
+    if high < inf and low == -inf:
+        return [-number for number in _worth_drawing(-high, inf, -default, above_low, rng)]
     if high < inf:
-        return float(rng.choice([low, high, rng.uniform(low, high), 10.0 ** rng.uniform(-30, 0)]))
+        return [low, high, rng.uniform(low, high), low + (high - low) * 10.0 ** rng.uniform(-30, 0)]
     if low == -inf:
-        return float(rng.choice([0.0, rng.standard_normal(), 10.0 ** rng.uniform(-10, 3)]))
+        return [0.0, rng.standard_normal(), 10.0 ** rng.uniform(-10, 3)]
     wide = 10.0 ** rng.uniform(-323, 308)
-    edge = default if _bound(info, "gt", "none", -inf) == 0 else low
-    return float(rng.choice([edge, wide, 10.0 ** rng.uniform(-45, 39), 10.0 ** rng.uniform(-3, 3)]))
+    edge = default if above_low and low == 0 else low
+    return [
+        edge,
+        *(max(low, number) for number in (wide, 10.0 ** rng.uniform(-45, 39), 10.0 ** rng.uniform(-3, 3))),
+    ]
+
+
+def _is_strict(field: FieldInfo, bound: str) -> bool:
+    return any(hasattr(mark, bound) for mark in field.metadata)
 
 
 def _bound(field: FieldInfo, strict: str, closed: str, absent: float) -> float:
