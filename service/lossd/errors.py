@@ -3,7 +3,7 @@
 LossdError                    500
 ├── MalformedRequest          400   the head or the framing of the request is not HTTP
 ├── MalformedBody             400   the bytes are not what their format says
-├── Unauthorized              401   the caller has not said who he is, or is nobody this server knows
+├── Unauthorized              401   the caller has no key, or one that this server does not know
 ├── Forbidden                 403   the caller's key lacks a scope
 ├── UnknownLoss               404
 ├── NotAcceptable             406   no format the caller accepts can carry the answer
@@ -234,7 +234,7 @@ class TooExpensive(InvalidCall):
 
 
 class RateLimited(LossdError):
-    """The caller has asked for more than he may in this time.
+    """The caller has asked for more than it may in this time.
 
     Attributes:
         retry_after: Seconds after which the same request would pass.

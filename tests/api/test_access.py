@@ -1,4 +1,4 @@
-"""Who is let in, what he may do and how often, through all layers and over a socket."""
+"""Who is let in, what they may do and how often, through all layers and over a socket."""
 
 from __future__ import annotations
 
@@ -448,7 +448,7 @@ def test_a_page_may_load_and_run_only_what_comes_with_it() -> None:
 
 
 def test_what_is_kept_of_a_forwarded_address_is_short() -> None:
-    """A proxy that passes the caller's own header on passes on whatever he writes."""
+    """A proxy that passes the caller's own header on passes on whatever the caller writes."""
     before = access_control._network.cache_info().currsize
     for last in range(50):
         long = "f" * 14_000 + str(last)

@@ -1,4 +1,4 @@
-"""Who waits for the thread pool, who is refused instead, and when he is told to come back."""
+"""Who waits for the thread pool, who is refused instead, and when they are told to come back."""
 
 from __future__ import annotations
 

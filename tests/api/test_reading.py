@@ -1,4 +1,4 @@
-"""What is read of a body whose caller is refused by his head."""
+"""What is read of a body whose caller is refused by its head."""
 
 from __future__ import annotations
 

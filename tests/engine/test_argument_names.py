@@ -1,4 +1,4 @@
-"""A caller from another framework is told which argument he meant, and nobody is told a wrong one."""
+"""A caller from another framework is told which argument it meant, and nobody is told a wrong one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who calls, what he may do, and how he says who he is."""
+"""Who calls, what they may do, and how they say who they are."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Caller:
 
     Attributes:
         name: As in the log; limits on rates hold for all keys of one name.
-        scopes: What he may do, of `SCOPES`.
-        expires: Seconds since the epoch after which he is not known any more.
-        calls, work: Rates of his own, None for those of the settings.
+        scopes: What they may do, of `SCOPES`.
+        expires: Seconds since the epoch after which they are not known any more.
+        calls, work: Rates of their own, None for those of the settings.
     """
 
     name: str

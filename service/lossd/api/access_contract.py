@@ -13,7 +13,7 @@ SCHEME = "bearer"
 STATUSES = {
     "401": "The server asks for a key, and the request has none that it knows.",
     "403": "The caller's key lacks the scope that this needs.",
-    "429": "The caller has asked for more than he may; try again after `Retry-After` seconds.",
+    "429": "The caller has asked for more than it may; try again after `Retry-After` seconds.",
 }
 _CHALLENGE: Schema = {
     "WWW-Authenticate": {"description": "How to authenticate (RFC 6750).", "schema": {"type": "string"}}

@@ -170,7 +170,7 @@ class Dispatcher:
 def _decode(job: Job[A, T], checkpoint: Checkpoint) -> None:
     """Read the body of a job."""
     exchange = job.exchange
-    exchange.charge(0)  # whoever has used up his limit, by calls that were refused too, is not read
+    exchange.charge(0)  # a caller that has used up its limit, by calls that were refused too, is not read
     try:
         exchange.elements = job.decode(checkpoint)
     except LossdError as error:

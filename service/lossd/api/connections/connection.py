@@ -215,9 +215,9 @@ class Connection(HttpToolsProtocol):
         self._unsent, self.since = left, now
 
     def _end_lingering(self, waited: float) -> None:
-        """Let a refused caller, who has had time to read, send the rest of his body, or give him up.
+        """Let a refused caller, which has had time to read, send the rest of its body, or give it up.
 
-        To read what he sent before he left costs more than all the rest of a refusal.
+        To read what it sent before it left costs more than all the rest of a refusal.
         """
         if has_left(self.transport):
             self.transport.abort()

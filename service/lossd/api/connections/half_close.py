@@ -16,24 +16,24 @@ class HalfClose(Enum):
     NO = auto()
     YES = auto()
     ASKED = auto()
-    """And something was sent to find out whether he still reads."""
+    """And something was sent to find out whether it still reads."""
 
 
 def look_for_caller(
     transport: asyncio.Transport, cycle: RequestResponseCycle | None, ended: HalfClose
 ) -> HalfClose:
-    """Find out whether a caller who sends no more still reads, while his answer takes its time.
+    """Find out whether a caller that sends no more still reads, while its answer takes long.
 
-    Whoever closed his socket looks the same until something is sent to him, which his system then refuses. HTTP
+    A caller that closed its socket looks the same until something is sent to it, which its system then refuses. HTTP
     lets a server send this response before any other, and a caller passes over it (RFC 9110, section 15.2).
 
     Args:
-        transport: The connection's; aborted if he is gone.
+        transport: The connection's; aborted if it is gone.
         cycle: The request that is being answered.
-        ended: Whether he was asked before.
+        ended: Whether the caller was asked before.
 
     Returns:
-        Whether he has been asked now.
+        Whether it has been asked now.
     """
     if is_reset(transport):
         transport.abort()

@@ -1,6 +1,6 @@
 """What a connection reads from its socket: a little until a head has ended, and into one buffer for all connections.
 
-A caller who is refused by his head is told at once, and the rest of what he has sent is not read: to read it would cost
+A caller that is refused by its head is told at once, and the rest of what it has sent is not read: that would cost
 several times the refusal. A body in small chunks is read as little at a time, since it takes a hundred times as long.
 asyncio hands a plain protocol each piece in a bytes object of its own, of up to 256 KiB.
 """

@@ -20,8 +20,8 @@ STATE_KEY = "lossd.watch"
 
 _TICK_SECONDS = 0.25
 LINGER_SECONDS = 5.0
-# Bytes of refused bodies that are read, a second and after a while without any. A caller who sends all of his body
-# before he reads sees no other answer than a reset without that; but under overload it took half of the processor.
+# Bytes of refused bodies that are read, a second and after a while without any. A caller that sends all of its body
+# before it reads sees no other answer than a reset without that; but under overload it took half of the processor.
 _UNWANTED_RATE, _MOST_UNWANTED = 64 << 20, 64 << 20
 UNREAD_SECONDS = 1.0
 """How long a refused caller whose body is not read has to read why: one who is busy sending may take a while."""
@@ -59,7 +59,7 @@ class Watched(Protocol):
         """Close, after as many seconds in this phase as it may have."""
 
     def check_transfer(self, now: float) -> None:
-        """Close if an answer is not read, or let a refused caller send the rest, or give him up."""
+        """Close if an answer is not read, or let a refused caller send the rest, or give it up."""
 
     def evict(self) -> None:
         """Close to make room for another connection."""
