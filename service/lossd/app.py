@@ -22,7 +22,6 @@ from lossd.api.access_control import access_control, asks_for_keys, authenticato
 from lossd.api.admission import AdmissionControl
 from lossd.api.batch import PATH as BATCH_PATH
 from lossd.api.batch import BatchEndpoint
-from lossd.api.budget import Budget
 from lossd.api.combining import SUFFIX as COMBINE
 from lossd.api.combining import CombineEndpoint
 from lossd.api.compute import start_threads
@@ -36,6 +35,7 @@ from lossd.api.exchange import Exchange
 from lossd.api.fast_routes import FastRoute, FastRoutes
 from lossd.api.gradcheck import SUFFIX, GradcheckEndpoint
 from lossd.api.health import Health, drain_on_sigterm
+from lossd.api.in_flight import InFlightBytes
 from lossd.api.log import Log, adopt_standard_logging, open_log
 from lossd.api.request_log import Observe, RequestLog
 from lossd.api.router_errors import RouterErrors
@@ -76,12 +76,12 @@ SWITCH_SECONDS = 0.0002
 
 def create_app(settings: Settings, log: Log | None = None) -> ASGIApp:
     """Build the application. ``log`` takes the place of the one that the settings describe."""
-    health, budget = Health(), Budget(settings)
+    health, in_flight = Health(), InFlightBytes(settings)
     pool = ThreadPoolExecutor(settings.compute_workers, thread_name_prefix="compute")
     dispatcher = Dispatcher(settings, pool)
     authenticate = authenticator(settings)
     expires = expiries(settings, authenticate)
-    router, fast, metrics = _make_routes(settings, health, budget, dispatcher, expires)
+    router, fast, metrics = _make_routes(settings, health, in_flight, dispatcher, expires)
     tracing = _open_tracing(settings)
     observe = metrics.observe if tracing is None else _both(metrics.observe, tracing.record)
 
@@ -108,7 +108,7 @@ def create_app(settings: Settings, log: Log | None = None) -> ASGIApp:
     layers: ASGIApp = AsyncExitStackMiddleware(app.router)
     layers = RouterErrors(layers, routes=app.routes, guarded=asks_for_keys(settings))
     layers = FastRoutes(layers, routes=fast)
-    layers = AdmissionControl(layers, settings=settings, queue=dispatcher.queue, budget=budget)
+    layers = AdmissionControl(layers, settings=settings, queue=dispatcher.queue, in_flight=in_flight)
     layers = access_control(layers, settings, authenticate)
     layers = ErrorBoundary(layers)
     layers = cross_origin(layers, settings.cors_origins)
@@ -137,13 +137,13 @@ def openapi_document() -> bytes:
     """Return the OpenAPI document as it is committed: indented, with a newline at the end."""
     settings = Settings.model_construct()  # the defaults, whatever the environment says
     with ThreadPoolExecutor(1) as pool:
-        routes = _make_routes(settings, Health(), Budget(settings), Dispatcher(settings, pool), ())
+        routes = _make_routes(settings, Health(), InFlightBytes(settings), Dispatcher(settings, pool), ())
     document = openapi.document(routes.router.routes)
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def _make_routes(
-    settings: Settings, health: Health, budget: Budget, dispatcher: Dispatcher, expires: Expiries
+    settings: Settings, health: Health, in_flight: InFlightBytes, dispatcher: Dispatcher, expires: Expiries
 ) -> _Routes:
     """Build everything that answers requests; the metrics count them by the paths of all routes."""
     evaluation, infer = EvaluationEndpoint(settings, dispatcher), v2.InferEndpoint(settings, dispatcher)
@@ -170,8 +170,8 @@ def _make_routes(
     gauges = {
         "in_flight": lambda: health.in_flight,
         "waiting": lambda: dispatcher.waiting,
-        "held": lambda: budget.held,
-        "held_limit": lambda: budget.most,
+        "held": lambda: in_flight.held,
+        "held_limit": lambda: in_flight.most,
         "pool_threads": lambda: settings.compute_workers,
     }
     metrics = Metrics(layout, open_table(layout.length, settings.workers), fast, gauges)

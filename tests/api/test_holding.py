@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lossd.api.budget import Budget, Holding
+from lossd.api.in_flight import Holding, InFlightBytes
 from lossd.errors import Overloaded
 from lossd.settings import Settings
 from tests.api.serving import GOOD, Served, raw_request, read_response, serve
@@ -87,28 +87,28 @@ def test_what_small_calls_may_hold_is_theirs_alone() -> None:
     settings = Settings(
         max_in_flight_bytes=1000, max_body_bytes=800, small_call_share=0.2, max_connections=10
     )
-    budget = Budget(settings)
-    large, other, small = Holding(budget), Holding(budget), Holding(budget)
+    in_flight = InFlightBytes(settings)
+    large, other, small = Holding(in_flight), Holding(in_flight), Holding(in_flight)
     large.take(820)
     with pytest.raises(Overloaded):
         other.take(21)
     small.take(20)
-    assert budget.held == 800
+    assert in_flight.held == 800
     large.keep(100)
     small.keep(0)
     other.take(500)
-    assert budget.held == 80 + 501  # what was refused of it before counts on, until it ends
+    assert in_flight.held == 80 + 501  # what was refused of it before counts on, until it ends
     for holding in (large, other):
         holding.keep(0)
-    assert budget.held == 0
+    assert in_flight.held == 0
 
 
 def test_an_estimate_beyond_the_budget_is_all_of_it() -> None:
-    budget = Budget(Settings(max_in_flight_bytes=1000, max_body_bytes=800, small_call_share=0))
-    alone, beside = Holding(budget), Holding(budget)
+    in_flight = InFlightBytes(Settings(max_in_flight_bytes=1000, max_body_bytes=800, small_call_share=0))
+    alone, beside = Holding(in_flight), Holding(in_flight)
     alone.take(300)
     alone.take_estimate(5000)
-    assert budget.held == 1000
+    assert in_flight.held == 1000
     with pytest.raises(Overloaded):
         beside.take(1)
 

@@ -15,7 +15,8 @@ import pytest
 
 from lossd.api.compute import in_pool
 from lossd.api.exchange import CallerGone, Exchange
-from lossd.api.queue import Queue, Work
+from lossd.api.queue import Queue
+from lossd.api.queued_call import QueuedCall
 from lossd.engine import Checkpoint
 from tests.api.serving import GOOD, GOOD_LOSS, InProcess
 
@@ -236,7 +237,7 @@ def test_the_work_of_a_caller_who_leaves_stops_at_its_next_checkpoint() -> None:
 
     with ThreadPoolExecutor(1) as pool:
         queue = Queue(pool, workers=1, longest_wait=1.0)
-        call = in_pool(queue, work, exchange=Exchange([]), receive=receive, cost=Work(queue))
+        call = in_pool(queue, work, exchange=Exchange([]), receive=receive, queued=QueuedCall(queue))
         with pytest.raises(CallerGone):
             asyncio.run(call)
     assert stopped.is_set()

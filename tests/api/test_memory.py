@@ -14,7 +14,8 @@ import pytest
 
 from lossd.api.compute import in_pool
 from lossd.api.exchange import Exchange
-from lossd.api.queue import Queue, Work
+from lossd.api.queue import Queue
+from lossd.api.queued_call import QueuedCall
 from lossd.errors import InvalidCall, invalid
 
 
@@ -33,7 +34,7 @@ async def _fails(pool: ThreadPoolExecutor) -> weakref.ref[Any]:
     del body
     with contextlib.suppress(InvalidCall):
         queue = Queue(pool, workers=1, longest_wait=1.0)
-        await in_pool(queue, work, exchange=Exchange([]), receive=_connected, cost=Work(queue))
+        await in_pool(queue, work, exchange=Exchange([]), receive=_connected, queued=QueuedCall(queue))
         pytest.fail("the call did not fail")
     return kept
 

@@ -19,12 +19,13 @@ from typing import Any
 import httpx
 import pytest
 
-from lossd.api.budget import Budget, Holding
 from lossd.api.compute import in_pool
 from lossd.api.dispatch import Dispatcher
 from lossd.api.exchange import CallerGone, Exchange
 from lossd.api.forecast import Forecast
-from lossd.api.queue import Queue, Work
+from lossd.api.in_flight import Holding, InFlightBytes
+from lossd.api.queue import Queue
+from lossd.api.queued_call import QueuedCall
 from lossd.engine import Checkpoint, CostLimits
 from lossd.errors import DeadlineExceeded, Overloaded
 from lossd.settings import Settings
@@ -56,7 +57,9 @@ def run(queue: Queue, work: Callable[[], Any], *, receive: Any = stays, seconds:
     """Return a call that computes ``work``."""
     exchange = Exchange([])
     exchange.set_deadline(seconds)
-    return in_pool(queue, lambda checkpoint: work(), exchange=exchange, receive=receive, cost=Work(queue))
+    return in_pool(
+        queue, lambda checkpoint: work(), exchange=exchange, receive=receive, queued=QueuedCall(queue)
+    )
 
 
 def test_calls_are_served_in_the_order_in_which_they_came() -> None:
@@ -71,29 +74,29 @@ def test_calls_are_served_in_the_order_in_which_they_came() -> None:
 
 def test_no_call_is_refused_while_a_thread_is_free() -> None:
     async def steps(queue: Queue) -> None:
-        ahead = Work(queue)
-        ahead.foretell(100)
+        ahead = QueuedCall(queue)
+        ahead.set_seconds(100)
         queue.check(1)
         assert await queue.enter(float("inf"), asyncio.get_running_loop().create_future())
         with pytest.raises(Overloaded):
             queue.check(1)
-        ahead.foretell(0.5)
+        ahead.set_seconds(0.5)
         queue.check(1)
         queue.leave(ahead, time.perf_counter())
-        ahead.foretell(0)
+        ahead.set_seconds(0)
 
     with_queue(steps)
 
 
 def test_each_refused_caller_is_told_to_come_later_than_the_one_before() -> None:
     async def steps(queue: Queue) -> None:
-        ahead = Work(queue)
-        ahead.foretell(4)
+        ahead = QueuedCall(queue)
+        ahead.set_seconds(4)
         told = [queue.refusal(1.0).retry_after for _ in range(30)]
         assert told[:3] == [5, 6, 7]
         assert told == sorted(told)
         assert told[-1] == 20
-        ahead.foretell(0)
+        ahead.set_seconds(0)
 
     with_queue(steps)
 
@@ -102,21 +105,21 @@ def test_a_byte_costs_what_it_took_of_late_in_its_format() -> None:
     async def steps(queue: Queue) -> None:
         for _ in range(50):
             assert await queue.enter(float("inf"), asyncio.get_running_loop().create_future())
-            done = Work(queue, "json")
+            done = QueuedCall(queue, "json")
             done.arrive(1000)
             queue.leave(done, time.perf_counter() - 2)
-            done.foretell(0)
-        next_one = Work(queue, "json")
+            done.set_seconds(0)
+        next_one = QueuedCall(queue, "json")
         next_one.arrive(500)
         next_one.arrive(500)
         assert next_one.seconds == pytest.approx(2, rel=0.05)
-        assert queue.forecast.pace("npz") < 1e-6
-        next_one.foretell(0)
+        assert queue.forecast.seconds_per_byte("npz") < 1e-6
+        next_one.set_seconds(0)
 
     with_queue(steps)
 
 
-@pytest.mark.parametrize("learned", ["pace", "needs"])
+@pytest.mark.parametrize("learned", ["seconds_per_byte", "bytes_per_byte"])
 def test_no_call_speaks_for_all_of_its_format_and_what_none_confirms_is_forgotten(
     learned: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,7 +144,7 @@ def test_no_call_speaks_for_all_of_its_format_and_what_none_confirms_is_forgotte
 
 def test_a_call_that_leaves_before_it_computes_reserves_nothing() -> None:
     async def steps(queue: Queue) -> None:
-        work = Work(queue)
+        work = QueuedCall(queue)
         work.end_reservation()  # its request was cancelled, while its thread goes on
         work.reserve(300)
         assert queue.reserved == set()
@@ -151,13 +154,13 @@ def test_a_call_that_leaves_before_it_computes_reserves_nothing() -> None:
 
 def test_a_body_on_its_way_counts_with_its_claim_once_some_of_it_has_come() -> None:
     async def steps(queue: Queue) -> None:
-        work = Work(queue, claimed=1 << 26)
+        work = QueuedCall(queue, claimed=1 << 26)
         assert (queue.seconds, queue.bytes_to_come) == (0, 0)
         work.arrive(1 << 10)
         assert queue.bytes_to_come == 63 << 10
         work.arrive(1 << 20)
         assert work.expected == 1 << 26
-        assert queue.seconds == pytest.approx((1 << 26) * queue.forecast.pace(""))
+        assert queue.seconds == pytest.approx((1 << 26) * queue.forecast.seconds_per_byte(""))
         work.arrive((1 << 26) - work.size)
         assert (queue.arriving, queue.bytes_to_come) == (set(), 0)
         work.end()
@@ -169,7 +172,7 @@ def test_room_is_reserved_for_as_many_calls_as_there_are_threads() -> None:
     async def steps(queue: Queue) -> None:
         assert queue.bytes_to_reserve("json", 10) == pytest.approx(2 * 10)
         for _ in range(50):
-            work = Work(queue, "json")
+            work = QueuedCall(queue, "json")
             work.arrive(100)
             assert await queue.enter(float("inf"), asyncio.get_running_loop().create_future())
             work.reserve(300)
@@ -184,7 +187,7 @@ def test_room_is_reserved_for_as_many_calls_as_there_are_threads() -> None:
 
 def test_a_claim_is_forgotten_where_its_body_comes_slowly() -> None:
     async def steps(queue: Queue) -> None:
-        slow, fast = Work(queue, claimed=1 << 26), Work(queue, claimed=1 << 26)
+        slow, fast = QueuedCall(queue, claimed=1 << 26), QueuedCall(queue, claimed=1 << 26)
         async with queue.watched():
             slow.arrive(1 << 16)
             fast.arrive(1 << 25)
@@ -284,8 +287,8 @@ def test_a_call_that_finds_no_room_to_compute_is_refused_from_its_head(tmp_path:
 def test_a_small_call_that_finds_no_room_leaves_the_queue_as_it_was() -> None:
     """Each such call added its seconds for good, until large ones were refused though nobody waited."""
     settings = Settings()
-    budget = Budget(settings)
-    budget.change(budget.most)
+    in_flight = InFlightBytes(settings)
+    in_flight.change(in_flight.most)
     cost = SimpleNamespace(workspace=1 << 24, answer=8, seconds=0.5, inner_lists=0, work=1)
 
     class Refused:
@@ -294,7 +297,7 @@ def test_a_small_call_that_finds_no_room_leaves_the_queue_as_it_was() -> None:
 
         def __init__(self) -> None:
             self.exchange = Exchange([])
-            self.exchange.holding = Holding(budget)
+            self.exchange.holding = Holding(in_flight)
 
         def decode(self, checkpoint: Checkpoint) -> int:
             return 1

@@ -7,27 +7,28 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lossd.api.budget import Budget, Holding
 from lossd.api.connections.head import REFUSED
 from lossd.api.eager import Pending, start
 from lossd.api.exchange import SCOPE_KEY, Exchange
+from lossd.api.in_flight import Holding, InFlightBytes
 from lossd.api.negotiation import format_name
-from lossd.api.queue import Queue, Work
+from lossd.api.queue import Queue
+from lossd.api.queued_call import QueuedCall
 from lossd.errors import BodyTimeout, BodyTooLarge
 from lossd.settings import Settings
 
-# Share of `Budget.most` that may be kept for the threads, whatever the calls before needed.
+# Share of `InFlightBytes.most` that may be kept for the threads, whatever the calls before needed.
 _MOST_RESERVED = 0.25
 
 
 class AdmissionControl:
     """Refuse a body by what it claims before it is read, and hold it to the limits while it comes."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, queue: Queue, budget: Budget) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, queue: Queue, in_flight: InFlightBytes) -> None:
         self.app = app
         self.settings = settings
         self.queue = queue
-        self.budget = budget
+        self.in_flight = in_flight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with a guarded ``receive``."""
@@ -47,29 +48,29 @@ class AdmissionControl:
         if not 0 < claimed <= self.settings.inline_body_bytes:
             packed = b"content-encoding" in exchange.headers  # whose size tells nothing
             format = "" if packed else format_name(exchange.headers.get(b"content-type", b""))
-            exchange.cost = self._admit_large(claimed, format)
-        holding = exchange.holding = Holding(self.budget)
+            exchange.queued = self._admit_large(claimed, format)
+        holding = exchange.holding = Holding(self.in_flight)
         try:
             await self.app(scope, _Admission(self, scope, receive, holding).receive, send)
         finally:
             holding.keep(0)
-            if exchange.cost is not None:
-                exchange.cost.end()
+            if exchange.queued is not None:
+                exchange.queued.end()
 
-    def _admit_large(self, claimed: int, format: str) -> Work:
+    def _admit_large(self, claimed: int, format: str) -> QueuedCall:
         """Refuse a large call before its body is read, if it would wait too long or leave no room to compute.
 
         Raises:
             Overloaded: It would.
         """
-        queue, budget = self.queue, self.budget
-        needs = claimed * queue.forecast.pace(format)
-        queue.check(needs)
-        reserved = min(queue.bytes_to_reserve(format, claimed), budget.most * _MOST_RESERVED)
+        queue, in_flight = self.queue, self.in_flight
+        seconds = claimed * queue.forecast.seconds_per_byte(format)
+        queue.check(seconds)
+        reserved = min(queue.bytes_to_reserve(format, claimed), in_flight.most * _MOST_RESERVED)
         expected = claimed + queue.bytes_to_come + reserved
-        if (queue.arriving or queue.waiting) and expected > budget.most - budget.held:
-            raise queue.refusal(needs, "bodies on their way leave no room to compute")
-        return Work(queue, format, claimed)
+        if (queue.arriving or queue.waiting) and expected > in_flight.most - in_flight.held:
+            raise queue.refusal(seconds, "bodies on their way leave no room to compute")
+        return QueuedCall(queue, format, claimed)
 
     def check_size(self, size: int) -> None:
         """Refuse a body that is too large.
@@ -103,8 +104,8 @@ class _Admission:
         size = len(message.get("body", b""))
         exchange.bytes_in += size
         exchange.body_pending = message.get("more_body", False)
-        if exchange.cost is not None:
-            exchange.cost.arrive(size)
+        if exchange.queued is not None:
+            exchange.queued.arrive(size)
         if REFUSED in self.scope:
             raise self.scope[REFUSED]
         self.control.check_size(exchange.bytes_in)

@@ -162,7 +162,7 @@ class BatchEndpoint:
         exchange.route = PATH
         if scope["query_string"]:
             raise invalid("the query string", "the options of a call beside its arrays", "options of a batch")
-        if exchange.cost is None:
+        if exchange.queued is None:
             self.dispatcher.queue.check(0.0)
         job = BatchJob(
             await receive_body(exchange, receive, BATCHES, self.decode_limits, self.settings),

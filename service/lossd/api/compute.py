@@ -12,7 +12,8 @@ from typing import TypeVar
 from starlette.types import Receive
 
 from lossd.api.exchange import CallerGone, Exchange, exceeded
-from lossd.api.queue import Queue, Work
+from lossd.api.queue import Queue
+from lossd.api.queued_call import QueuedCall
 from lossd.engine import Checkpoint
 
 T = TypeVar("T")
@@ -26,16 +27,16 @@ def start_threads(pool: ThreadPoolExecutor, count: int) -> None:
 
 
 async def in_pool(
-    queue: Queue, work: Callable[[Checkpoint], T], *, exchange: Exchange, receive: Receive, cost: Work
+    queue: Queue, step: Callable[[Checkpoint], T], *, exchange: Exchange, receive: Receive, queued: QueuedCall
 ) -> T:
-    """Run ``work`` in a thread; a checkpoint stops it once the deadline passes or the caller leaves.
+    """Run ``step`` in a thread; a checkpoint stops it once the deadline passes or the caller leaves.
 
     Args:
         queue: Where it waits for a thread.
-        work: What to run.
+        step: What to run.
         exchange: The request.
         receive: The request's, after its body.
-        cost: What it adds to the wait of others, until it ends.
+        queued: What it adds to the wait of others, until it ends.
     """
     gone = False
 
@@ -47,25 +48,25 @@ async def in_pool(
 
     def run() -> T:
         checkpoint()
-        return work(checkpoint)
+        return step(checkpoint)
 
-    queued = time.perf_counter()
+    since = time.perf_counter()
     leaving = asyncio.ensure_future(_disconnect(receive))
     job: asyncio.Future[T] | None = None
     try:
         if not await queue.enter(exchange.deadline, leaving):
             raise CallerGone if leaving.done() else exceeded()
         started = time.perf_counter()
-        exchange.wait_seconds = started - queued
+        exchange.wait_seconds = started - since
         exchange.steps.append(("wait", started))
         job = asyncio.get_running_loop().run_in_executor(queue.pool, run)
-        job.add_done_callback(lambda _: queue.leave(cost, started))
+        job.add_done_callback(lambda _: queue.leave(queued, started))
         await asyncio.wait((job, leaving), return_when=asyncio.FIRST_COMPLETED)
         gone = leaving.done()
         return await job
     finally:
         gone = True  # also where the server cancels the request
-        cost.foretell(0)
+        queued.set_seconds(0)
         leaving.cancel()
         if job is not None:
             job.cancel()  # what has not begun never will, and nobody asks for the rest any more

@@ -16,11 +16,12 @@ from starlette.types import Receive
 
 from lossd.api.compute import in_pool
 from lossd.api.exchange import Exchange
-from lossd.api.queue import Queue, Work
+from lossd.api.queue import Queue
+from lossd.api.queued_call import QueuedCall
 from lossd.api.text_turns import TextTurns
 from lossd.engine import OPERATIONS_PER_SECOND, Checkpoint, CostLimits
 from lossd.engine.batch import refused_work
-from lossd.engine.limits import LIST_BYTES, Cost, refuse_long_text
+from lossd.engine.limits import LIST_BYTES, CallCost, refuse_long_text
 from lossd.errors import LossdError
 from lossd.settings import Settings
 
@@ -64,7 +65,7 @@ class Job(Protocol[A, T_co]):
     def decode(self, checkpoint: Checkpoint) -> int:
         """Read the body, and return how many numbers its arrays have; it may bring the exchange's deadline forward."""
 
-    def prepare(self, limits: CostLimits, checkpoint: Checkpoint) -> Cost:
+    def prepare(self, limits: CostLimits, checkpoint: Checkpoint) -> CallCost:
         """Find out what the job costs, and refuse more than the limits allow; called after `decode`.
 
         Its cost has lists inside others only if its answer is written as nested lists.
@@ -101,21 +102,21 @@ class Dispatcher:
         exchange = job.exchange
         exchange.steps.append(("receive", perf_counter()))
         if job.body_bytes is None or job.body_bytes > self.settings.inline_body_bytes:
-            cost = self.admit(job)
-            return await self._in_pool(job, receive, cost, lambda each: self._answer(job, cost, each))
+            queued = self.admit(job)
+            return await self._in_pool(job, receive, queued, lambda each: self._answer(job, queued, each))
         _decode(job, exchange.check_deadline)
-        estimate = self._prepare(job, exchange.check_deadline)
-        needs = _seconds(job, estimate)
-        if needs * 1000 <= self.settings.inline_milliseconds:
+        cost = self._prepare(job, exchange.check_deadline)
+        seconds = _seconds(job, cost)
+        if seconds * 1000 <= self.settings.inline_milliseconds:
             answer = _compute(job, 1, exchange.check_deadline)
             return _encode(job, answer, exchange.check_deadline)
-        self.queue.check(needs)
-        _reserve(job, estimate)
-        cost = exchange.cost or Work(self.queue)
-        cost.foretell(needs)  # until the pool has ended it
-        return await self._in_pool(job, receive, cost, lambda each: self._finish(job, cost, estimate, each))
+        self.queue.check(seconds)
+        _reserve(job, cost)
+        queued = exchange.queued or QueuedCall(self.queue)
+        queued.set_seconds(seconds)  # until the pool has ended it
+        return await self._in_pool(job, receive, queued, lambda each: self._finish(job, queued, cost, each))
 
-    def admit(self, job: Job[A, T]) -> Work:
+    def admit(self, job: Job[A, T]) -> QueuedCall:
         """Count a job whose body has come, by what it takes to read it; or refuse one that would wait too long.
 
         A small body was let in without a look at the queue, and a packed one by its size before it is unpacked.
@@ -123,48 +124,48 @@ class Dispatcher:
         Raises:
             Overloaded: It would.
         """
-        cost, hidden = job.exchange.cost, job.hidden_seconds
-        if cost is None:
+        queued, hidden = job.exchange.queued, job.hidden_seconds
+        if queued is None:
             self.queue.check(hidden)
-            cost = Work(self.queue)
-        elif self.queue.is_too_long(cost.seconds):
-            raise self.queue.refusal(cost.seconds + hidden)
-        cost.foretell(cost.seconds + hidden)
-        return cost
+            queued = QueuedCall(self.queue)
+        elif self.queue.is_too_long(queued.seconds):
+            raise self.queue.refusal(queued.seconds + hidden)
+        queued.set_seconds(queued.seconds + hidden)
+        return queued
 
     def _in_pool(
-        self, job: Job[A, T], receive: Receive, cost: Work, work: Callable[[Checkpoint], T]
+        self, job: Job[A, T], receive: Receive, queued: QueuedCall, step: Callable[[Checkpoint], T]
     ) -> Awaitable[T]:
-        return in_pool(self.queue, work, exchange=job.exchange, receive=receive, cost=cost)
+        return in_pool(self.queue, step, exchange=job.exchange, receive=receive, queued=queued)
 
-    def _answer(self, job: Job[A, T], cost: Work, checkpoint: Checkpoint) -> T:
+    def _answer(self, job: Job[A, T], queued: QueuedCall, checkpoint: Checkpoint) -> T:
         """Take a job through all of its steps."""
         with self._text.turn(_text_read(job), checkpoint):
             _decode(job, checkpoint)
-        estimate = self._prepare(job, checkpoint)
-        cost.foretell(_seconds(job, estimate))
-        _reserve(job, estimate)
-        return self._finish(job, cost, estimate, checkpoint)
+        cost = self._prepare(job, checkpoint)
+        queued.set_seconds(_seconds(job, cost))
+        _reserve(job, cost)
+        return self._finish(job, queued, cost, checkpoint)
 
-    def _finish(self, job: Job[A, T], cost: Work, estimate: Cost, checkpoint: Checkpoint) -> T:
+    def _finish(self, job: Job[A, T], queued: QueuedCall, cost: CallCost, checkpoint: Checkpoint) -> T:
         """Compute and write the answer to a job that is prepared and has its room."""
-        cost.reserve(_bytes_beside(job, estimate))
+        queued.reserve(_bytes_beside(job, cost))
         answer = _compute(job, self.settings.threads, checkpoint)
-        with self._text.turn(_text_written(job, estimate), checkpoint):
+        with self._text.turn(_text_written(job, cost), checkpoint):
             return _encode(job, answer, checkpoint)
 
-    def _prepare(self, job: Job[A, T], checkpoint: Checkpoint) -> Cost:
+    def _prepare(self, job: Job[A, T], checkpoint: Checkpoint) -> CallCost:
         """Prepare a job that is decoded, and count its work against the caller's limit."""
         try:
-            estimate = job.prepare(self.cost_limits, checkpoint)
-            refuse_long_text(estimate, self.cost_limits)
+            cost = job.prepare(self.cost_limits, checkpoint)
+            refuse_long_text(cost, self.cost_limits)
         except LossdError as error:
             job.exchange.owe_work(refused_work(error))
             raise
         job.exchange.steps.append(("prepare", perf_counter()))
-        job.exchange.work = estimate.work + int(estimate.inner_lists * _LIST_SECONDS * OPERATIONS_PER_SECOND)
+        job.exchange.work = cost.work + int(cost.inner_lists * _LIST_SECONDS * OPERATIONS_PER_SECOND)
         job.exchange.charge(job.exchange.work)
-        return estimate
+        return cost
 
 
 def _decode(job: Job[A, T], checkpoint: Checkpoint) -> None:
@@ -200,22 +201,22 @@ def _text_read(job: Job[A, T]) -> int:
     return max(job.exchange.bytes_in, hidden) if job.reads_text else 0
 
 
-def _seconds(job: Job[A, T], estimate: Cost) -> float:
+def _seconds(job: Job[A, T], cost: CallCost) -> float:
     """Return about how long a job takes with one thread, the writing of its answer included."""
-    arrays = estimate.answer * (_TEXT_SECONDS if job.answers_in_text else _BINARY_SECONDS)
-    return estimate.seconds + arrays + estimate.inner_lists * _LIST_SECONDS
+    arrays = cost.answer * (_TEXT_SECONDS if job.answers_in_text else _BINARY_SECONDS)
+    return cost.seconds + arrays + cost.inner_lists * _LIST_SECONDS
 
 
-def _text_written(job: Job[A, T], estimate: Cost) -> int:
+def _text_written(job: Job[A, T], cost: CallCost) -> int:
     """Return about how many bytes of text the answer holds."""
-    return estimate.answer * _TEXT_BYTES + estimate.inner_lists * LIST_BYTES if job.answers_in_text else 0
+    return cost.answer * _TEXT_BYTES + cost.inner_lists * LIST_BYTES if job.answers_in_text else 0
 
 
-def _bytes_beside(job: Job[A, T], estimate: Cost) -> int:
+def _bytes_beside(job: Job[A, T], cost: CallCost) -> int:
     """Return what a job needs beside its body."""
-    return estimate.workspace + estimate.answer + _text_written(job, estimate)
+    return cost.workspace + cost.answer + _text_written(job, cost)
 
 
-def _reserve(job: Job[A, T], estimate: Cost) -> None:
+def _reserve(job: Job[A, T], cost: CallCost) -> None:
     if job.exchange.holding is not None:
-        job.exchange.holding.take_estimate(_bytes_beside(job, estimate))
+        job.exchange.holding.take_estimate(_bytes_beside(job, cost))

@@ -13,8 +13,8 @@ from random import getrandbits
 from typing import Any
 
 from lossd.access.rate import Account, Rate
-from lossd.api.budget import Holding
-from lossd.api.queue import Work
+from lossd.api.in_flight import Holding
+from lossd.api.queued_call import QueuedCall
 from lossd.errors import DeadlineExceeded, malformed
 
 SCOPE_KEY = "lossd.exchange"
@@ -59,7 +59,7 @@ class Exchange:
         account: Where calls and their work count; None where there is no limit.
         calls_rate, work_rate: The limits on them.
         holding: The bytes that the request holds of those in flight; None where it has no body.
-        cost: What the call adds to the wait for the thread pool; None for a small body whose length is known.
+        queued: What the call adds to the wait for the thread pool; None for a small body whose length is known.
     """
 
     __slots__ = (
@@ -70,7 +70,6 @@ class Exchange:
         "bytes_out",
         "caller",
         "calls_rate",
-        "cost",
         "deadline",
         "elements",
         "format",
@@ -80,6 +79,7 @@ class Exchange:
         "outcomes",
         "problem",
         "problem_kind",
+        "queued",
         "request_id",
         "route",
         "seconds",
@@ -125,7 +125,7 @@ class Exchange:
         self.calls_rate: Rate | None = None
         self.work_rate: Rate | None = None
         self.holding: Holding | None = None
-        self.cost: Work | None = None
+        self.queued: QueuedCall | None = None
 
     def set_deadline(self, longest: float) -> None:
         """End the request after ``longest`` seconds, or sooner if its ``Request-Timeout`` header says so.

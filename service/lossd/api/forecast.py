@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 
-FIRST_PACE = 1e-8
+FIRST_SECONDS = 1e-8
 """Seconds that a byte of a body takes, where nothing is known of it: 100 MB a second."""
 
-_FIRST_NEEDS = 1.0  # bytes for a byte of a body, beside it
-_LEAST_PACE = 1e-9  # what the event loop needs to read it
-_LEAST_NEEDS = 0.1  # from where a few calls are back at what others need
+_FIRST_BYTES = 1.0  # bytes for a byte of a body, beside it
+_LEAST_SECONDS = 1e-9  # what the event loop needs to read it
+_LEAST_BYTES = 0.1  # from where a few calls are back at what others need
 _NEWEST = 0.2  # weight of the last call
 _HALF_LIFE_SECONDS = 5.0
 
@@ -22,26 +22,26 @@ class Forecast:
     """Seconds, and bytes beside its body, that a call needs for each byte of that, by the name of its format."""
 
     def __init__(self) -> None:
-        self._paces: dict[str, _Figure] = {}
-        self._needs: dict[str, _Figure] = {}
+        self._seconds: dict[str, _Figure] = {}
+        self._bytes: dict[str, _Figure] = {}
 
-    def pace(self, format: str) -> float:
+    def seconds_per_byte(self, format: str) -> float:
         """Return the seconds that a byte of a body takes."""
-        figure = self._paces.get(format)
-        return FIRST_PACE if figure is None else figure.value()
+        figure = self._seconds.get(format)
+        return FIRST_SECONDS if figure is None else figure.value()
 
-    def needs(self, format: str) -> float:
+    def bytes_per_byte(self, format: str) -> float:
         """Return the bytes that a call needs for each byte of its body, beside it."""
-        figure = self._needs.get(format)
-        return _FIRST_NEEDS if figure is None else figure.value()
+        figure = self._bytes.get(format)
+        return _FIRST_BYTES if figure is None else figure.value()
 
-    def learn_pace(self, format: str, pace: float) -> None:
+    def learn_seconds_per_byte(self, format: str, seconds: float) -> None:
         """Take what a call took."""
-        self._paces.setdefault(format, _Figure(FIRST_PACE)).follow(max(pace, _LEAST_PACE))
+        self._seconds.setdefault(format, _Figure(FIRST_SECONDS)).follow(max(seconds, _LEAST_SECONDS))
 
-    def learn_needs(self, format: str, needs: float) -> None:
+    def learn_bytes_per_byte(self, format: str, size: float) -> None:
         """Take what a call needed."""
-        self._needs.setdefault(format, _Figure(_FIRST_NEEDS)).follow(max(needs, _LEAST_NEEDS))
+        self._bytes.setdefault(format, _Figure(_FIRST_BYTES)).follow(max(size, _LEAST_BYTES))
 
 
 class _Figure:

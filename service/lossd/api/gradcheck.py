@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from lossd.api.compute import in_pool
 from lossd.api.evaluation import PREFIX, EvaluationEndpoint, EvaluationJob
 from lossd.api.exchange import SCOPE_KEY, Exchange
-from lossd.api.queue import Work
+from lossd.api.queued_call import QueuedCall
 from lossd.api.sending import send_answer
 from lossd.engine import OPERATIONS_PER_SECOND, Checkpoint, check_gradient
 from lossd.losses import find
@@ -75,18 +75,18 @@ class GradcheckEndpoint:
         loss = find(scope["path"][len(PREFIX) : -len(SUFFIX)])
         job = await self.evaluation.read_job(scope, receive, loss)
         dispatcher = self.evaluation.dispatcher
-        cost = dispatcher.admit(job)
+        queued = dispatcher.admit(job)
         check = await in_pool(
             dispatcher.queue,
-            lambda checkpoint: self._check(job, cost, checkpoint),
+            lambda checkpoint: self._check(job, queued, checkpoint),
             exchange=exchange,
             receive=receive,
-            cost=cost,
+            queued=queued,
         )
         body = entry(check).model_dump_json().encode()
         await send_answer(send, exchange, "application/json", [body])
 
-    def _check(self, job: EvaluationJob, cost: Work, checkpoint: Checkpoint) -> GradientCheck:
+    def _check(self, job: EvaluationJob, queued: QueuedCall, checkpoint: Checkpoint) -> GradientCheck:
         limits = self.evaluation.dispatcher.cost_limits
         job.exchange.elements = job.decode(checkpoint)
         checkpoint()
@@ -94,7 +94,7 @@ class GradcheckEndpoint:
         def charge(work: int) -> None:
             job.exchange.work = work
             job.exchange.charge(work)
-            cost.foretell(work / OPERATIONS_PER_SECOND)
+            queued.set_seconds(work / OPERATIONS_PER_SECOND)
 
         holding = job.exchange.holding
         reserve = None if holding is None else holding.take_estimate

@@ -10,7 +10,7 @@ from starlette.types import Receive
 from lossd.api.body import read_arrays, read_text
 from lossd.api.encoding import Unpack, answer_encoding, unpacking
 from lossd.api.exchange import Exchange
-from lossd.api.forecast import FIRST_PACE
+from lossd.api.forecast import FIRST_SECONDS
 from lossd.api.negotiation import FORMATS, Formats
 from lossd.engine import Checkpoint
 from lossd.engine.cost import Estimate
@@ -68,7 +68,7 @@ class Incoming(Generic[C]):
     def hidden_seconds(self) -> float:
         """About how long it takes to unpack and read what the size of the body does not show."""
         inflated = 0 if self.unpack else self._inflated_bytes(self.body)
-        return hidden_seconds(self.body, self.unpack, self.decode_limits) + inflated * FIRST_PACE
+        return hidden_seconds(self.body, self.unpack, self.decode_limits) + inflated * FIRST_SECONDS
 
     def unpacked(self) -> Body:
         """Return the body as its format has it; what is deflated within it is counted before it is inflated.
@@ -109,7 +109,7 @@ def unpacked_bytes(body: Body, unpack: Unpack | None, limits: DecodeLimits) -> i
 
 def hidden_seconds(body: Body, unpack: Unpack | None, limits: DecodeLimits) -> float:
     """Return about how long it takes to unpack and read what the size of a body does not show."""
-    return max(unpacked_bytes(body, unpack, limits) - len(body), 0) * FIRST_PACE
+    return max(unpacked_bytes(body, unpack, limits) - len(body), 0) * FIRST_SECONDS
 
 
 def decode_limits(settings: Settings) -> DecodeLimits:

@@ -25,12 +25,11 @@ from math import ceil, inf
 from threading import Lock
 
 from lossd.api.forecast import Forecast
+from lossd.api.queued_call import QueuedCall
 from lossd.errors import Overloaded
 
 _LONGEST_RETRY = 20.0
-_BELIEVED = 64  # how many times what has arrived of a body
-# How often bodies on their way are looked at, how long one may take to begin, and the bytes a second of a fast one.
-_LOOK_SECONDS, _BEGINNING_SECONDS, _FAST = 0.1, 0.5, 1 << 20
+_LOOK_SECONDS = 0.1  # how often bodies on their way are looked at
 _FEW_ARRIVING = 4  # bodies on their way for each free thread, beside which another one may come
 
 
@@ -50,8 +49,8 @@ class Queue:
         self.pool = pool
         self.free = workers
         self.seconds = 0.0
-        self.arriving: set[Work] = set()
-        self.reserved: set[Work] = set()
+        self.arriving: set[QueuedCall] = set()
+        self.reserved: set[QueuedCall] = set()
         self.forecast = Forecast()
         self._workers = workers
         self._longest_wait = longest_wait
@@ -67,32 +66,32 @@ class Queue:
     @property
     def bytes_to_come(self) -> int:
         """What is still to come of the bodies on their way."""
-        return sum([work.expected - work.size for work in self.arriving])
+        return sum([call.expected - call.size for call in self.arriving])
 
     def bytes_to_reserve(self, format: str, size: int) -> float:
         """Return what the threads will need beside bodies, if those to come are of this format and size."""
-        return (self._workers - len(self.reserved)) * self.forecast.needs(format) * size
+        return (self._workers - len(self.reserved)) * self.forecast.bytes_per_byte(format) * size
 
-    def check(self, needs: float) -> None:
+    def check(self, seconds: float) -> None:
         """Refuse a call if those before it take too long, unless few bodies arrive for each free thread.
 
         Args:
-            needs: Seconds that the call itself takes; they set when it may come back.
+            seconds: What the call itself takes; it sets when it may come back.
 
         Raises:
             Overloaded: They do.
         """
         has_room = len(self.arriving) < self.free * _FEW_ARRIVING
         if not has_room and self.seconds > self._longest_wait:
-            raise self.refusal(needs)
+            raise self.refusal(seconds)
 
-    def refusal(self, needs: float, reason: str = "enough calls wait for a thread") -> Overloaded:
-        """Return the error of a refused call, with the time at which one that needs so many seconds may come back."""
+    def refusal(self, seconds: float, reason: str = "enough calls wait for a thread") -> Overloaded:
+        """Return the error of a refused call, with the time at which one that takes so many seconds may come back."""
         now = time.perf_counter()
         half_empty = now + self.seconds - self._longest_wait / 2
-        self._next_slot = min(max(self._next_slot, half_empty) + needs, now + _LONGEST_RETRY)
-        seconds = max(1, ceil(self._next_slot - now))
-        return Overloaded(f"{reason}; retry in {seconds} s", retry_after=seconds)
+        self._next_slot = min(max(self._next_slot, half_empty) + seconds, now + _LONGEST_RETRY)
+        retry_after = max(1, ceil(self._next_slot - now))
+        return Overloaded(f"{reason}; retry in {retry_after} s", retry_after=retry_after)
 
     def is_too_long(self, own: float) -> bool:
         """Return whether a call whose body was let in would wait far longer than estimated; ``own`` are its seconds."""
@@ -125,24 +124,26 @@ class Queue:
             return False
         return True
 
-    def leave(self, work: Work, started: float) -> None:
+    def leave(self, call: QueuedCall, started: float) -> None:
         """Give the thread of a call to the next one."""
-        self._learn(work, time.perf_counter() - started)
-        work.end_reservation()
+        self._learn(call, time.perf_counter() - started)
+        call.end_reservation()
         self._free_one()
 
     def add(self, seconds: float) -> None:
-        """Count more work, or less."""
+        """Count more seconds, or fewer."""
         with self.lock:
             self.seconds += seconds
 
-    def _learn(self, work: Work, took: float) -> None:
+    def _learn(self, call: QueuedCall, took: float) -> None:
         """Remember what a call took for each byte of its body, beside others that computed."""
-        if not work.format or not work.size:
+        if not call.format or not call.size:
             return
-        self.forecast.learn_pace(work.format, took / max(self._workers - self.free, 1) / work.size)
-        if work in self.reserved:
-            self.forecast.learn_needs(work.format, work.beside / work.size)
+        self.forecast.learn_seconds_per_byte(
+            call.format, took / max(self._workers - self.free, 1) / call.size
+        )
+        if call in self.reserved:
+            self.forecast.learn_bytes_per_byte(call.format, call.beside / call.size)
 
     def _free_one(self) -> None:
         self.free += 1
@@ -156,8 +157,8 @@ class Queue:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             now = time.perf_counter()
-            for work in [work for work in self.arriving if work.is_slow(now)]:
-                work.forget_claim()
+            for call in [call for call in self.arriving if call.is_slow(now)]:
+                call.forget_claim()
 
     def _give_up(self, turn: asyncio.Future[None]) -> None:
         if turn.done():
@@ -165,75 +166,3 @@ class Queue:
             return
         turn.cancel()
         self._waiting.remove(turn)
-
-
-class Work:
-    """What one call adds to the wait of those behind it.
-
-    Attributes:
-        format: Name of its body's format; empty where that tells nothing, as of a packed one.
-        claimed: Bytes that its body is said to have; 0 where nobody says so, or it comes slowly.
-        size: Bytes of its body that have arrived.
-        seconds: What it adds to the wait.
-        beside: Bytes that it needs beside its body.
-    """
-
-    __slots__ = ("_left", "beside", "claimed", "format", "queue", "seconds", "size", "started")
-
-    def __init__(self, queue: Queue, format: str = "", claimed: int = 0) -> None:
-        self.queue = queue
-        self.format = format
-        self.claimed = claimed
-        self.size = 0
-        self.seconds = 0.0
-        self.beside = 0
-        self.started = time.perf_counter()
-        self._left = False
-
-    @property
-    def expected(self) -> int:
-        """Bytes that the body is believed to have."""
-        return max(min(self.claimed, _BELIEVED * self.size), self.size)
-
-    def arrive(self, size: int) -> None:
-        """Count bytes of the body."""
-        self.size += size
-        if self.size < self.claimed:
-            self.queue.arriving.add(self)
-        else:
-            self.queue.arriving.discard(self)
-        self.foretell(self.expected * self.queue.forecast.pace(self.format))
-
-    def is_slow(self, now: float) -> bool:
-        """Return whether the body comes too slowly to keep others out."""
-        passed = now - self.started
-        return passed > _BEGINNING_SECONDS and self.size < passed * _FAST
-
-    def forget_claim(self) -> None:
-        """Count only what has arrived of the body."""
-        self.claimed = 0
-        self.queue.arriving.discard(self)
-        self.foretell(self.size * self.queue.forecast.pace(self.format))
-
-    def foretell(self, seconds: float) -> None:
-        """Count so many seconds from now on."""
-        self.queue.add(seconds - self.seconds)
-        self.seconds = seconds
-
-    def reserve(self, size: int) -> None:
-        """Know in the thread how many bytes it holds beside the body, until that is free again."""
-        self.beside = size
-        with self.queue.lock:
-            if not self._left:  # as a call does whose request was cancelled
-                self.queue.reserved.add(self)
-
-    def end_reservation(self) -> None:
-        """Leave the thread."""
-        with self.queue.lock:
-            self._left = True
-            self.queue.reserved.discard(self)
-
-    def end(self) -> None:
-        """Count nothing any more."""
-        self.queue.arriving.discard(self)
-        self.foretell(0)

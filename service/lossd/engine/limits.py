@@ -15,7 +15,7 @@ LIST_BYTES = 2
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
-class Cost(Protocol):
+class CallCost(Protocol):
     """What a call costs, or several together, by its estimate."""
 
     @property
@@ -67,7 +67,7 @@ def refuse_excess(estimate: Estimate, limits: CostLimits) -> None:
         )
 
 
-def refuse_long_text(cost: Cost, limits: CostLimits) -> None:
+def refuse_long_text(cost: CallCost, limits: CostLimits) -> None:
     """Refuse a job whose answer has more bytes than it may, the brackets of nested lists counted.
 
     Raises:
@@ -82,7 +82,7 @@ def refuse_long_text(cost: Cost, limits: CostLimits) -> None:
         )
 
 
-def excesses(cost: Cost, limits: CostLimits) -> Iterator[tuple[str, str, str]]:
+def excesses(cost: CallCost, limits: CostLimits) -> Iterator[tuple[str, str, str]]:
     """Yield what exceeds its limit: its name, how much it would be, and how much is allowed."""
     costs = (
         (cost.work, limits.work, "work", f"{cost.work:.3g} operations", f"{limits.work:.3g}"),

@@ -1,6 +1,6 @@
 """The bytes that requests hold: bodies as they arrive, workspace, and answers until they are sent.
 
-What a caller claims costs nothing; only what has arrived counts. A part of the budget belongs to the connections, an
+What a caller claims costs nothing; only what has arrived counts. A part of the limit belongs to the connections, an
 equal allowance to each: so a small call always has room, whatever the large ones hold.
 """
 
@@ -12,7 +12,7 @@ from lossd.errors import Overloaded
 from lossd.settings import Settings
 
 
-class Budget:
+class InFlightBytes:
     """Bytes that all requests of a server process may hold beyond their allowances.
 
     Attributes:
@@ -46,12 +46,12 @@ class Budget:
 
 
 class Holding:
-    """What one request holds of the budget."""
+    """What one request holds of them."""
 
-    __slots__ = ("_budget", "_counted", "_total")
+    __slots__ = ("_counted", "_in_flight", "_total")
 
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
+    def __init__(self, in_flight: InFlightBytes) -> None:
+        self._in_flight = in_flight
         self._total = 0
         self._counted = 0  # of these, beyond the allowance
 
@@ -62,9 +62,9 @@ class Holding:
             Overloaded: There is no room for them.
         """
         self._total += size
-        more = self._total - self._budget.allowance - self._counted
+        more = self._total - self._in_flight.allowance - self._counted
         if more > 0:
-            self._budget.take(more)
+            self._in_flight.take(more)
             self._counted += more
 
     def take_estimate(self, size: int) -> None:
@@ -73,11 +73,11 @@ class Holding:
         Raises:
             Overloaded: Others hold too many of them.
         """
-        self.take(min(size, self._budget.most - self._counted))
+        self.take(min(size, self._in_flight.most - self._counted))
 
     def keep(self, size: int) -> None:
         """Hold so many bytes and no others from now on, as a call does whose answer is ready."""
-        counted = max(size - self._budget.allowance, 0)
+        counted = max(size - self._in_flight.allowance, 0)
         if counted != self._counted:
-            self._budget.change(counted - self._counted)
+            self._in_flight.change(counted - self._counted)
         self._total, self._counted = size, counted
