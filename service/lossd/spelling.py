@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 _LONGEST = 48  # no name that is known is longer
 _SHORTEST = 3  # every name of two letters is one edit from many
@@ -39,6 +40,7 @@ def names_near(name: str, known: Names) -> list[str]:
     return [each for each, other in known.items() if len(other) in lengths and _is_one_edit(bare, other)]
 
 
+@lru_cache(2048)  # more than there are known names
 def _bare(name: str) -> str:
     return name.casefold().replace("_", "").replace("-", "")
 

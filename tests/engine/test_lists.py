@@ -14,6 +14,7 @@ from lossd.declaration.result import Result
 from lossd.declaration.role import Role
 from lossd.engine import evaluate
 from lossd.errors import InvalidCall
+from lossd.losses import LOSSES
 from lossd.message import Array, Call
 
 Scores = Annotated[Array, Role("(..., L)")]
@@ -145,3 +146,39 @@ def test_sizes_are_an_array_of_losses_of_lists_alone():
     assert scatter.ragged == "L"
     with pytest.raises(InvalidCall, match="at `mask`"):
         evaluate(scatter, Call({"input": put(X), "target": put(T), "mask": KEPT[:, :-1]}))
+
+
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [((2, 3), (3,)), ((3,), (2, 3)), ((2, 1), (3,)), ((2, 1), (1, 3)), ((1, 1), (2, 3)), ((2, 3), ())],
+    ids=str,
+)
+def test_a_mask_of_items_marks_those_of_the_broadcast_lists(
+    own: tuple[int, ...], other: tuple[int, ...]
+) -> None:
+    rng = np.random.default_rng(7)
+    given = {"input": rng.standard_normal((*own, 4)), "target": rng.standard_normal((*other, 4))}
+    mask = rng.random((2, 3, 4)) < 0.6
+    options = {"reduction": ["none", "sum"], "gradient": ["input", "target"], "broadcast": True}
+    whole = {name: np.broadcast_to(array, mask.shape).copy() for name, array in given.items()}
+    found = evaluate(scatter, Call({**given, "mask": mask}, options))
+    expected = evaluate(scatter, Call({**whole, "mask": mask}, options))
+    np.testing.assert_allclose(found.loss["none"], expected.loss["none"], rtol=1e-14)
+    for name, array in given.items():
+        lead = mask.ndim - array.ndim
+        slope = expected.gradient["sum"][name].sum(axis=tuple(range(lead)))
+        stretched = tuple(axis for axis, size in enumerate(array.shape) if size != slope.shape[axis])
+        np.testing.assert_allclose(
+            found.gradient["sum"][name], slope.sum(axis=stretched, keepdims=True), rtol=1e-13, atol=1e-14
+        )
+
+
+def test_a_wrong_item_of_broadcast_lists_is_named_in_the_callers_own_array() -> None:
+    arrays = {
+        "input": np.zeros((2, 3)),
+        "target": np.array([0, 1, -1]),
+        "mask": np.array([[True, True, False], [False, True, True]]),
+    }
+    with pytest.raises(InvalidCall) as caught:
+        evaluate(LOSSES["rank_ndcg"], Call(arrays, {"broadcast": True}))
+    assert caught.value.errors[0].at == "target[2]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from lossd.declaration.alias import NOT_OFFERED
 from lossd.declaration.loss import Loss
 from lossd.engine import Options, evaluate, request_model, sliders_of
 from lossd.errors import InvalidCall, UnknownLoss
-from lossd.losses import LOSSES, MODULES, find
+from lossd.losses import LOSSES, MODULES, find, near
 from lossd.message import Call
 from tests.losses.cases import CASES, ask
 
@@ -270,3 +271,16 @@ def test_gradient_true_means_what_the_source_differentiates(loss):
     for name, gradient in answer.gradient["sum"].items():
         assert gradient.shape == call.arrays[name].shape
     assert evaluate(loss, example_call(loss)).gradient == {}
+
+
+@pytest.mark.parametrize("name", ["a." * 31_000, "torch.nn." + "A" * 80, "huber" * 17])
+def test_a_name_longer_than_any_is_compared_with_none(name, monkeypatch):
+    """62 KB of "a." kept the event loop for two seconds: each part was looked up as a module."""
+    monkeypatch.setattr(
+        "lossd.losses.suggestions.framework_of", lambda module: pytest.fail("it was compared")
+    )
+    monkeypatch.setattr("lossd.losses.suggestions.plain", lambda each: pytest.fail("it was compared"))
+    with pytest.raises(UnknownLoss) as caught:
+        find(name)
+    assert "did you mean" not in str(caught.value)
+    assert not near(name)

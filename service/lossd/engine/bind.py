@@ -186,7 +186,12 @@ def bind_array(
     if role.shared:
         return BoundArray(argument, role, array, core, None)
     if lists is not None and role.pattern.ragged:
-        return BoundArray(argument, role, array, core, list_rows(array, lists))
+        full = batch + tuple(array.shape[axis] for axis in core)
+        if not lists.axes or array.shape == full:
+            return BoundArray(argument, role, array, core, list_rows(array, lists))
+        return BoundArray(
+            argument, role, array, core, list_rows(_broadcast(array, full, argument), lists), full
+        )
     whole: Shape | None = None
     source, places = array, core
     if role.broadcasts or broadcast:

@@ -149,8 +149,11 @@ def _place(given: BoundArray, row: int, core: list[int], bound: Bound) -> str:
     name = given.argument.name
     if given.starts is not None:
         return _path(name, (int(given.starts[row]) + core[0],))
-    if isinstance(given.rows, ListRows):
+    if isinstance(given.rows, ListRows) and given.broadcast is None:
         return _path(name, _item(given.rows.lists, row, core, bound))
+    if isinstance(given.rows, ListRows):
+        *_, place = _item(given.rows.lists, row, core[:1], bound)
+        core = [place, *core[1:]]
     batch: list[Any] = [int(i) for i in np.unravel_index(row, bound.batch)] if bound.batch else []
     if given.role.flattened:
         lengths = [given.array.shape[place] for place in given.core]

@@ -51,25 +51,39 @@ class Lists:
 
 @dataclass(frozen=True, slots=True)
 class ListRows:
-    """An array whose rows are lists of unequal length; a block holds lists of one."""
+    """An array whose rows are lists of unequal length; a block holds lists of one.
 
-    array: Array  # (items, *rest of the core)
+    Attributes:
+        array: Its items, ``(items, *rest of the core)``; padded, ``(*batch, width, *rest)``, if it is broadcast.
+        lists: Where each list stands.
+        padded: The axes of the items, where it is broadcast: to copy all of it would take its full size.
+    """
+
+    array: Array
     lists: Lists
+    padded: Shape | None = None
 
     period = 1
 
     def read(self, block: Block, dtype: np.dtype[Any] | None) -> Array:
         """Return a contiguous copy."""
-        return np.ascontiguousarray(self.array[self.lists.items(block)], dtype)
+        items: Any = self.lists.items(block)
+        if self.padded is not None:
+            items = np.unravel_index(items, self.padded)
+        return np.ascontiguousarray(self.array[items], dtype)
 
     def write(self, block: Block, values: Array) -> None:
         """Store values."""
+        if self.padded is not None:
+            raise TypeError("a broadcast array is only read")
         self.array[self.lists.items(block)] = rounded(values, self.array.dtype)
 
 
 def list_rows(array: Array, lists: Lists) -> ListRows:
-    """View an array of items by lists: of all items, or padded to ``(*batch, width, ...)``."""
+    """View an array of items by lists: of all items, or padded to ``(*batch, width, ...)``, which may be broadcast."""
     padded, core = array.shape[: lists.axes + 1], array.shape[lists.axes + 1 :]
+    if 0 in array.strides and array.size:
+        return ListRows(array, lists, padded)
     return ListRows(array.reshape(math.prod(padded), *core), lists)
 
 

@@ -225,7 +225,7 @@ def _output(name: str, bound: Bound, plan: Plan) -> tuple[Array, Rows | None]:
         dtype = np.dtype(plan.sum_type)
     shape, core = given.array.shape, given.core
     if isinstance(given.rows, ListRows):
-        array = np.zeros(shape, dtype)
+        array = np.zeros(given.broadcast or shape, dtype)
         return array, list_rows(array, given.rows.lists)
     if given.broadcast is not None:
         shape, core = given.broadcast, tuple(range(len(bound.batch), len(given.broadcast)))

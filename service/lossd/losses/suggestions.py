@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from lossd.declaration.alias import NOT_OFFERED
 from lossd.declaration.loss import Loss
@@ -46,7 +47,8 @@ COMMON_NAMES: Mapping[str, str] = {
 """What people call a loss and no framework does, in lower-case letters, to the loss."""
 
 _MOST = 3
-_LONGEST = 80  # letters of a name that is compared
+_LONGEST = 80  # letters of a name that is compared: no known one is as long
+_KEPT = 2048  # names whose letters are kept: all known ones, and some that callers wrote
 _SHORT = 5  # letters without "loss"; a change of one in fewer letters is often another loss
 _UNTOLD = {"loss", "error"}  # words of many names
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -61,11 +63,13 @@ def suggestions(name: str, named: Mapping[str, Loss]) -> list[str]:
 
     Of a name that is not offered it is the loss that the explanation says to call.
     """
+    if len(name) > _LONGEST:
+        return []
     if explained := explanation(name, named):
         return _CALLED.findall(explained)[:1]
-    module, _, last = name[:_LONGEST].rpartition(".")
+    module, _, last = name.rpartition(".")
     framework = framework_of(module)
-    found = _within(framework, last, named) or _first(name[:_LONGEST], named) or _first(last, named)
+    found = _within(framework, last, named) or _first(name, named) or _first(last, named)
     kept = {named[each].name: each for each in reversed(found)}
     if framework:  # no other framework's name, whose defaults are others
         kept = {loss: each if _is_of(framework, each, named) else loss for loss, each in kept.items()}
@@ -74,7 +78,9 @@ def suggestions(name: str, named: Mapping[str, Loss]) -> list[str]:
 
 def explanation(name: str, named: Mapping[str, Loss]) -> str:
     """Say what a name means that is not offered, also within its framework or spelt otherwise; else nothing."""
-    module, _, last = name[:_LONGEST].rpartition(".")
+    if len(name) > _LONGEST:
+        return ""
+    module, _, last = name.rpartition(".")
     if name in NOT_OFFERED:
         return NOT_OFFERED[name]
     framework = framework_of(module)
@@ -158,14 +164,17 @@ def _with_words(name: str, named: Mapping[str, Loss]) -> list[str]:
     return found if len({named[each].name for each in found}) <= _MOST else []
 
 
-def _words(name: str) -> set[str]:
-    return {word.casefold() for word in _WORD.findall(name)} - _UNTOLD
+@lru_cache(_KEPT)
+def _words(name: str) -> frozenset[str]:
+    return frozenset(word.casefold() for word in _WORD.findall(name)) - _UNTOLD
 
 
+@lru_cache(_KEPT)
 def plain(name: str) -> str:
     """Leave letters and digits: as the search of the pages compares names."""
     return "".join(filter(str.isalnum, name.casefold()))
 
 
+@lru_cache(_KEPT)
 def _stem(name: str) -> str:
     return plain(name).removesuffix("loss") or plain(name)
