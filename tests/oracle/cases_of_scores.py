@@ -92,7 +92,7 @@ def _poisson_nll(rng: np.random.Generator, limits: Any) -> Drawn:
         t = np.minimum(t, 9) if full else t  # of more the digits of the logarithm of the rate have weight
         yield Case(f"counts, full {full}", {"input": x, "target": t}, {"full": full}, kink=True)
         arrays = {"input": abs(x), "target": t}
-        for least in (1e-8, 0.3, 1e-60):
+        for least in (1e-8, 0.3, 1e-60, 1.0, 1.0 + eps):
             settings = {"full": full, "log_input": False, "eps": least}
             yield Case(f"rates, full {full}, eps {least}", arrays, settings, kink=True)
     many = np.exp(rng.uniform(0.1, 1.5, 12))
@@ -194,7 +194,15 @@ ORACLES: dict[str, Oracle] = {
         factor=lambda case: max(case.settings.get("gamma", 2.0), 1.0) ** 2,
         spreads_nan=True,
     ),
-    "poisson_nll": Oracle(likelihoods.poisson_nll, _poisson_nll, bound=4, repair=_counts),
+    "poisson_nll": Oracle(
+        likelihoods.poisson_nll,
+        _poisson_nll,
+        bound=4,
+        repair=_counts,
+        settings={
+            "eps": (1e-8, 1e-8, 0.0, 1.0, 1.0 - 2.0**-20, 0.3, 1e-60, 1e30)
+        },  # next to 1 a logarithm is small
+    ),
     "gaussian_nll": Oracle(likelihoods.gaussian_nll, _gaussian_nll, bound=6),
     "kl_div": Oracle(likelihoods.kl_div, _kl_div, bound=4, repair=_probabilities, far=_outgrown),
 }

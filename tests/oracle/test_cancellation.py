@@ -232,3 +232,30 @@ def test_the_slope_of_a_temperature_that_many_items_share_keeps_its_digits(tempe
     )
     found, true = (each.gradient["mean"]["temperature"] for each in (single, double))
     assert found == pytest.approx(float(true), rel=2e-6)
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "rate", "target", "value", "of_input", "of_target"),
+    [
+        (np.float32, 1e-3, 1.0, 4.9966696e-7, 9.990010e-4, -9.995004e-4),
+        (np.float64, 1e-10, 1.0, 5e-21, 1e-10, -1e-10),
+        (np.float64, 1e-20, 4.0, -3e-20, -3.0, -1e-20),
+    ],
+)
+def test_a_rate_that_eps_swallows_keeps_its_digits(dtype, rate, target, value, of_input, of_target, full):
+    """What is added to the rate is 1, next to which its logarithm is small; the values are by mpmath."""
+    asked = {
+        "log_input": False,
+        "eps": 1.0,
+        "full": full,
+        "reduction": "none",
+        "gradient": ["input", "target"],
+    }
+    answer = ask("poisson_nll", dtype, asked=asked, input=[rate], target=[target])
+    slopes = answer.gradient["none"]
+    assert slopes["input"][0] == pytest.approx(of_input, rel=3e-6)
+    if full and target > 1:  # with Stirling's approximation
+        return
+    assert slopes["target"][0] == pytest.approx(of_target, rel=1e-6)
+    assert answer.loss["none"][0] == pytest.approx(value, rel=1e-3 if dtype is np.float32 else 1e-6)

@@ -110,3 +110,18 @@ def test_the_difference_of_two_distances_may_be_finite_where_they_are_not(dtype)
         answer = ask(anchor, positive, negative, reduction=reduction, gradient=True)
         np.testing.assert_allclose(answer.loss[reduction], 0.2 * top, rtol=1e-5)
         np.testing.assert_allclose(answer.gradient[reduction]["positive"], -0.5 * np.ones((1, 4)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("p", [1e-3, 1e-4, 1e-300, 5e-324])
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_norm_beyond_the_range_is_no_error(p: float, swap: bool) -> None:
+    """The power of the number of dimensions overflowed as a Python float: a 500, and for a whole batch."""
+    arrays = {
+        "anchor": np.array([[1.0, 2, 3], [0, 0, 1]]),
+        "positive": np.array([[2.0, 2, 5], [0, 0, 2]]),
+        "negative": np.array([[0.0, 5, 1], [0, 0, 1]]),
+    }
+    options = {"reduction": "none", "gradient": True, "hessian": True}
+    answer = evaluate(find("triplet_margin"), Call(arrays, {"p": p, "eps": 0.0, "swap": swap, **options}))
+    if p > 1e-323:  # of one dimension every norm is the size
+        assert answer.loss["none"][1] == 2

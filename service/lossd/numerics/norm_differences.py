@@ -82,7 +82,7 @@ def close_rows(one: Measured, other: Measured, between: Array, p: float) -> Arra
     rows = () if squares_are_exact(length) else np.flatnonzero(~exact_squares(length))
     if len(rows):
         length[rows] = np.abs(between[rows]).max(axis=1, initial=0) * dimensions**0.5
-    widest = 2 * dimensions ** max(1 / p - 0.5, 0) * length
+    widest = 2 * np.float64(dimensions) ** max(1 / p - 0.5, 0) * length  # infinite where p is next to 0
     close: Array = (widest < one.norm) & np.isfinite(other.norm)
     return close
 

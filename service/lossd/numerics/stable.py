@@ -132,6 +132,17 @@ def times(factor: Array | float, value: Array) -> Array:
     return product
 
 
+def two_sum(one: Array, other: Array) -> tuple[Array, Array]:
+    """Return a sum, and what it has rounded away, exactly; 0 where the sum is not finite.
+
+    Source: Knuth, The Art of Computer Programming, volume 2, section 4.2.2.
+    """
+    total = one + other
+    of_other = total - one
+    lost = (one - (total - of_other)) + (other - of_other)
+    return total, np.where(np.isfinite(lost), lost, 0)
+
+
 def sums_of_products(factor: Array, value: Array) -> Array:
     """Return the sum of each row of the `times` of two arrays ``(rows, n)``, in float64 if not finite otherwise."""
     sums: Array = np.vecdot(factor, value)

@@ -19,7 +19,7 @@ from lossd.declaration.role import Role
 from lossd.declaration.roles import NonNegative
 from lossd.message import Array
 from lossd.numerics.remainders import expm1_remainder, log1p_remainder
-from lossd.numerics.stable import held, times
+from lossd.numerics.stable import held, times, two_sum
 
 # Typical numbers are rates as well as logarithms of rates.
 LogarithmOrRate = Annotated[Array, Role(domain=Interval(typical=(0.5, 1.5)))]
@@ -93,13 +93,25 @@ def _of_logarithm(input: Array, target: Array, *, full: bool) -> Result:
 
 def _of_rate(input: Array, target: Array, full: bool, eps: float) -> Result:
     shift = held(eps, input.dtype)
-    rate = input + shift
-    value = input - times(target, np.log(rate))
+    rate, lost = two_sum(input, shift)
+    # What a sum next to 1 has rounded away is most of its logarithm.
+    log_rate = np.log(rate) + np.where(lost == 0, 0, lost / rate)
+    value = input - times(target, log_rate)
+
+    def excess() -> Array:
+        """Return rate - t, from the numbers that it is made of."""
+        apart, lost = two_sum(input, -target)
+        above, lost_too = two_sum(apart, shift)
+        return above + (lost + lost_too)
 
     def share() -> Array:
         return np.where(target == 0, 0, target / rate)
 
-    slopes: dict[str, Derivative] = {"input": lambda: 1 - share(), "target": lambda: -np.log(rate)}
+    def of_input() -> Array:
+        apart = excess()
+        return np.where(np.isfinite(apart) & (rate != 0), apart / rate, 1 - share())
+
+    slopes: dict[str, Derivative] = {"input": of_input, "target": lambda: -log_rate}
     curvatures: dict[str, Derivative] = {
         "input": lambda: np.where(target == 0, 0, share() / rate),
         "target": lambda: _nothing(target),
@@ -107,14 +119,14 @@ def _of_rate(input: Array, target: Array, full: bool, eps: float) -> Result:
     if full:
         many, t = _where_many(target)
         # With q = (rate - t) / t the loss is t (q - log1p(q)) - eps + log(2 pi t) / 2, likewise.
-        q = (input - t + shift) / t
+        q = np.where(many, excess(), 0) / t
         close = (q >= -0.5) & (q <= 1)
         q_close = np.where(close, q, 0)
         log_share = np.where(close, np.log1p(q_close), _log_quotient(rate, t))
         near = t * q_close * q_close * log1p_remainder(q_close) - shift
         whole = np.where(close, near, input - t - t * log_share) + 0.5 * (np.log(t) + _LOG_2_PI)
         value = np.where(many, whole, value)
-        slopes["target"] = lambda: np.where(many, 0.5 / t - log_share, -np.log(rate))
+        slopes["target"] = lambda: np.where(many, 0.5 / t - log_share, -log_rate)
         curvatures["target"] = lambda: np.where(many, _curvature_of_stirling(t), 0)
     return Result(_infinite_if(input == np.inf, value), slopes, curvatures)
 
