@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from lossd.api import batch
 from lossd.api.batch import ROOM_FOR_PROBLEMS
 from lossd.api.batch_contract import ANSWER, EXAMPLE
 from lossd.engine.batch import REFUSED_WORK
@@ -445,3 +446,26 @@ def test_a_caller_who_leaves_ends_a_batch() -> None:
     asyncio.run(service.app(scope, receive, send))
     (line,) = service.log()
     assert line["status"] == 499
+
+
+@pytest.mark.parametrize("step", ["prepare", "compute_within"])
+def test_a_fault_in_one_call_leaves_the_others_their_answers(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, calls = InProcess(), []
+    sound = getattr(batch, step)
+
+    def faulty(*arguments: Any, **named: Any) -> Any:
+        calls.append(step)
+        if len(calls) == 2:
+            raise OverflowError("a fault")
+        return sound(*arguments, **named)
+
+    monkeypatch.setattr(batch, step, faulty)
+    results = as_json(service, [TINY, TINY, TINY])
+    assert [result["status"] for result in results] == [200, 500, 200]
+    assert results[0] == results[2]
+    assert "a fault" not in str(results[1])
+    (line,) = service.log()
+    assert (line["level"], line["failed"]) == ("error", 1)
+    assert "OverflowError: a fault" in line["exception"]

@@ -15,7 +15,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from lossd.api.dispatch import Dispatcher
-from lossd.api.exchange import SCOPE_KEY, Exchange
+from lossd.api.exchange import SCOPE_KEY, CallerGone, Exchange
 from lossd.api.incoming import Incoming, as_written, decode_limits, receive_body
 from lossd.api.negotiation import BATCHES
 from lossd.api.problems import problem_of
@@ -50,6 +50,9 @@ PATH = "/v1/batch"
 
 _SHORTEST_CALL = 10  # bytes of one that names a loss, in MessagePack
 
+OF_ALL_CALLS = (LossdError, MemoryError, CallerGone)
+"""Errors of a whole batch, but for those that say what is wrong with one call."""
+
 ROOM_FOR_PROBLEMS = 1 << 20
 """Bytes of problem documents in one answer; those that come after say only what kind they are."""
 
@@ -64,7 +67,7 @@ class Planned(NamedTuple):
     """One call of a batch, and what it takes to compute it; or why it cannot be computed."""
 
     entry: Entry
-    prepared: Prepared | LossdError
+    prepared: Prepared | Exception
 
 
 @dataclass(slots=True)
@@ -113,7 +116,9 @@ class BatchJob:
     def prepare(self, limits: CostLimits, checkpoint: Checkpoint) -> Total:
         """Count the calls, and find out what they cost together; one that is wrong costs what it takes to say so."""
         self.exchange.charge_calls(len(self.entries) - 1)
-        self.planned = [_plan(index, entry, limits, checkpoint) for index, entry in enumerate(self.entries)]
+        self.planned = [
+            _plan(index, entry, limits, checkpoint, self.exchange) for index, entry in enumerate(self.entries)
+        ]
         estimates = [
             as_written(each.prepared.estimate, self.incoming.writes, each.entry.call)
             for each in self.planned
@@ -122,15 +127,16 @@ class BatchJob:
         refused = [each.prepared for each in self.planned if isinstance(each.prepared, LossdError)]
         return total_of(estimates, limits, refused=refused)
 
-    def compute(self, threads: int, checkpoint: Checkpoint) -> list[Answer | LossdError]:
+    def compute(self, threads: int, checkpoint: Checkpoint) -> list[Answer | Exception]:
         """Compute one call after the other."""
         with arithmetic():
             return [
-                _compute(index, each.prepared, threads, checkpoint) for index, each in enumerate(self.planned)
+                _compute(index, each.prepared, threads, checkpoint, self.exchange)
+                for index, each in enumerate(self.planned)
             ]
 
     def encode(
-        self, answers: Sequence[Answer | LossdError], checkpoint: Checkpoint
+        self, answers: Sequence[Answer | Exception], checkpoint: Checkpoint
     ) -> tuple[Parts, str | None]:
         """Return the body of the answer, and its content encoding: it is compressed where that pays."""
         outcomes = list(_outcomes(answers, self.entries))
@@ -175,25 +181,41 @@ class BatchEndpoint:
         await send_answer(send, exchange, media_type, parts, *packing, kept=kept)
 
 
-def _plan(index: int, entry: Entry, limits: CostLimits, checkpoint: Checkpoint) -> Planned:
+def _plan(
+    index: int, entry: Entry, limits: CostLimits, checkpoint: Checkpoint, exchange: Exchange
+) -> Planned:
     checkpoint()
     if not isinstance(entry.call, Call):
         return Planned(entry, entry.call)
     try:
         return Planned(entry, prepare(find(entry.loss), entry.call, limits=limits))
-    except OF_ONE_CALL as error:
-        return Planned(entry, error.within(place_of(index)))
+    except Exception as error:
+        return Planned(entry, _of_one_call(error, index, exchange))
 
 
 def _compute(
-    index: int, prepared: Prepared | LossdError, threads: int, checkpoint: Checkpoint
-) -> Answer | LossdError:
+    index: int, prepared: Prepared | Exception, threads: int, checkpoint: Checkpoint, exchange: Exchange
+) -> Answer | Exception:
     if not isinstance(prepared, Prepared):
         return prepared
     try:
         return compute_within(prepared, threads, checkpoint)
-    except OF_ONE_CALL as error:
+    except Exception as error:
+        return _of_one_call(error, index, exchange)
+
+
+def _of_one_call(error: Exception, index: int, exchange: Exchange) -> Exception:
+    """Return the error of one call; a fault of lossd's is noted for the log, and leaves the other calls alone.
+
+    Raises:
+        Exception: The error itself, where it is one of the whole batch.
+    """
+    if isinstance(error, OF_ONE_CALL):
         return error.within(place_of(index))
+    if isinstance(error, OF_ALL_CALLS):
+        raise error
+    exchange.bug = error
+    return error
 
 
 def _counted(by_name: Mapping[tuple[str, int], int]) -> Counter[tuple[str, int]]:
@@ -204,7 +226,7 @@ def _counted(by_name: Mapping[tuple[str, int], int]) -> Counter[tuple[str, int]]
     return found
 
 
-def _outcomes(answers: Sequence[Answer | LossdError], entries: Sequence[Entry]) -> Iterator[Outcome]:
+def _outcomes(answers: Sequence[Answer | Exception], entries: Sequence[Entry]) -> Iterator[Outcome]:
     """Yield what each call came to, as it is written; of many problems the last ones in brief."""
     room = ROOM_FOR_PROBLEMS
     for answer, entry in zip(answers, entries, strict=True):
@@ -217,7 +239,7 @@ def _outcomes(answers: Sequence[Answer | LossdError], entries: Sequence[Entry]) 
         yield Refused(problem)
 
 
-def _problem(error: LossdError, *, brief: bool) -> Mapping[str, Any]:
+def _problem(error: Exception, *, brief: bool) -> Mapping[str, Any]:
     problem = problem_of(error)
     if brief:
         left_out = problem.left_out + len(problem.errors)

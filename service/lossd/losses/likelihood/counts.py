@@ -102,7 +102,8 @@ def _of_rate(input: Array, target: Array, full: bool, eps: float) -> Result:
         """Return rate - t, from the numbers that it is made of."""
         apart, lost = two_sum(input, -target)
         above, lost_too = two_sum(apart, shift)
-        return above + (lost + lost_too)
+        found: Array = above + (lost + lost_too)
+        return found
 
     def share() -> Array:
         return np.where(target == 0, 0, target / rate)
