@@ -52,7 +52,7 @@ class Table:
             if behind >= len(self._held):
                 self._at += len(self._held)
                 with self._naming_cells(self._at):
-                    self._held = self._matrix(next(self._batches))
+                    self._held = self._rows(next(self._batches))
                 continue
             taken = self._held[behind : behind + len(out) - filled]
             out[filled : filled + len(taken)] = taken
@@ -99,6 +99,33 @@ class Table:
         dataset = import_module("pyarrow.dataset")
         rest = dataset.FileSystemDataset(groups, self.data.schema, self.data.format, self.data.filesystem)
         self._batches, self._at, self._held = self._scan(rest), start, self._held[:0]
+
+    def _rows(self, batch: Any) -> Array:
+        """Return the rows of a batch, of the shape of the first row: each row group may have lists of its own length.
+
+        Raises:
+            UnusableFile: A row is of another shape.
+        """
+        try:
+            rows = self._matrix(batch)
+        except UnusableFile:
+            self._check_each(batch)
+            raise
+        if len(rows) and rows.shape[1:] != self.shape[1:]:
+            self._check_each(batch)
+        return rows
+
+    def _check_each(self, batch: Any) -> None:
+        """Refuse the first row of a batch that has no numbers or another shape."""
+        for place in range(batch.num_rows):
+            at = f", row {self._at + place} from 0"
+            try:
+                shape = self._matrix(batch.slice(place, 1)).shape[1:]
+            except UnusableFile as error:
+                raise UnusableFile(*error.parts[:3], at) from None
+            if shape != self.shape[1:]:
+                expected = f"a row of shape {self.shape[1:]}, as the first one"
+                raise UnusableFile(self.path, expected, f"one of shape {shape}", at)
 
     def _matrix(self, table: Any) -> Array:
         """Return columns as ``(rows, ...)``: one as it is, several side by side."""
