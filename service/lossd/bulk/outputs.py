@@ -23,7 +23,7 @@ _WHAT_CAN_GO_ON = "the output that the journal remembers; remove the journal to 
 
 
 def refuse_overlaps(outputs: Mapping[str, str], inputs: Mapping[str, str]) -> None:
-    """Refuse an output that is an input, by whatever path or link, or that is another output.
+    """Refuse an output that is an input, by whatever path or link, or that is another output or lies in it.
 
     Raises:
         UnusableFile: The error names both.
@@ -34,14 +34,34 @@ def refuse_overlaps(outputs: Mapping[str, str], inputs: Mapping[str, str]) -> No
         for path in files_of(parse_name(text))
         for place in (Path(path), *Path(path).absolute().parents)
     ]
-    others: dict[Path, str] = {}
+    others: dict[str, list[Path]] = {}
     for output, path in outputs.items():
         names = [name for place, name in given if _is_same(place, path) or _is_same(place, unfinished(path))]
         if names:
             text = inputs[names[0]]
             raise UnusableFile(path, f"a file for --out {output} that is no input", f"--{names[0]} {text}")
-        if (other := others.setdefault(Path(path).resolve(), output)) != output:
-            raise UnusableFile(path, f"a file for --out {output} alone", f"that of --out {other}")
+        for other, places in others.items():
+            if any(_overlap(place, taken) for place in _places(path) for taken in places):
+                raise UnusableFile(path, f"a file for --out {output} alone", f"that of --out {other}")
+        others[output] = _places(path)
+
+
+def refuse_journal(journal: str, outputs: Mapping[str, str], inputs: Mapping[str, str]) -> None:
+    """Refuse a journal that is an input or an output, finished or not, or lies in one.
+
+    Raises:
+        UnusableFile: The error names both.
+    """
+    taken = [
+        (Path(path).resolve(), f"--{name} {text}")
+        for name, text in inputs.items()
+        for path in files_of(parse_name(text))
+    ]
+    taken += [(place, f"--out {name}={path}") for name, path in outputs.items() for place in _places(path)]
+    own = Path(journal).resolve()
+    for place, name in taken:
+        if own.is_relative_to(place) or (own.exists() and _is_same(own, str(place))):
+            raise UnusableFile(journal, "a journal that is no input and no output", name)
 
 
 @contextmanager
@@ -52,19 +72,21 @@ def written(job: Job, journal: Journal) -> Iterator[None]:
         UnusableFile: One is missing or was changed since, or its name is taken.
     """
     known, whole = journal.outputs(), len(journal.done()) == job.parts
-    for output, path in job.outputs.items():
-        if output in known:
-            _check_known(path, known[output], whole=whole)
-            continue
-        _check_name(job, output)
-        _make(job, output)
-        journal.remember(output, OutputRecord(os.stat(unfinished(path)).st_ino))
+    made: list[str] = []
     try:
+        for output, path in job.outputs.items():
+            if output in known:
+                _check_known(path, known[output], whole=whole)
+                continue
+            _check_name(job, output)
+            _make(job, output)
+            made.append(unfinished(path))
+            journal.remember(output, OutputRecord(os.stat(unfinished(path)).st_ino))
         yield
     except BaseException:
         if not journal.path:
-            for path in job.outputs.values():
-                _remove(unfinished(path))
+            for place in made:
+                _remove(place)
         raise
     for output, path in job.outputs.items():
         _finish(path)
@@ -102,10 +124,16 @@ def _check_name(job: Job, output: str) -> None:
 def _make(job: Job, output: str) -> None:
     """Make an unfinished output beside one that another job left, which has another inode then."""
     path, layout = unfinished(job.outputs[output]), job.layouts[output]
-    left = f"{path}.left"
+    left = _left(path)
     if os.path.lexists(path):
         os.rename(path, left)
-    create_sink(job.outputs[output], layout.shape, layout.dtype, job.part_rows)
+    try:
+        create_sink(job.outputs[output], layout.shape, layout.dtype, job.part_rows)
+    except BaseException:
+        _remove(path)
+        if os.path.lexists(left):
+            os.rename(left, path)
+        raise
     _remove(left)
 
 
@@ -120,6 +148,21 @@ def _remove(path: str) -> None:
         shutil.rmtree(path)
     elif os.path.lexists(path):
         os.unlink(path)
+
+
+def _left(path: str) -> str:
+    """Return where an unfinished output of another job is, while one is made in its place."""
+    return f"{path}.left"
+
+
+def _places(path: str) -> list[Path]:
+    """Return where an output is at any time."""
+    part = unfinished(path)
+    return [Path(path).resolve(), Path(part), Path(_left(part))]
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def _is_same(place: Path, path: str) -> bool:

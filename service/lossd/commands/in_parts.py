@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from lossd.commands.written_call import Misuse
 
 if TYPE_CHECKING:
     import argparse
@@ -37,19 +39,23 @@ def evaluate_files(
     """Evaluate a loss over files and return the answer as JSON.
 
     Raises:
+        Misuse: An output is given twice.
         UnusableFile: A file cannot be read or written in parts.
         NoScheduler: There is no cluster at the address.
         InvalidCall: The call is wrong, or has no parts.
     """
     from lossd.bulk import cluster, local, progress
     from lossd.bulk.journal import Journal
+    from lossd.bulk.outputs import refuse_journal
     from lossd.bulk.plan import plan
     from lossd.bulk.sources import with_member
     from lossd.wire.json.text import dumps
 
     if arguments.scheduler:
         cluster.check_address(arguments.scheduler)
-    outputs = dict(word.split("=", 1) if "=" in word else (word, "") for word in arguments.out)
+    outputs = _outputs(arguments.out)
+    if arguments.journal:
+        refuse_journal(arguments.journal, outputs, files)
     files = {name: with_member(text, name) for name, text in files.items()}
     job = plan(loss.name, files, options, outputs)
     show = progress.to_standard_error()
@@ -59,3 +65,14 @@ def evaluate_files(
         else:
             found = local.run(job, journal, threads=arguments.threads, show=show)
     return b"".join(dumps(found))
+
+
+def _outputs(words: Sequence[str]) -> dict[str, str]:
+    """Return the files of the outputs, which the words ``WHAT=FILE`` name."""
+    outputs: dict[str, str] = {}
+    for word in words:
+        output, _, path = word.partition("=")
+        if output in outputs:
+            raise Misuse(f"expected each output once, got --out {output} twice")
+        outputs[output] = path
+    return outputs
