@@ -120,7 +120,7 @@ def run_part(job: Job, number: int, threads: int = 1) -> Part:
     for output, path in job.outputs.items():
         values = found.values if output == "loss" else by_name[output.partition(".")[2]]
         assert values is not None
-        open_sink(path).write(first, values)
+        open_sink(path).write(first, values.astype(job.layouts[output].dtype, copy=False))
     return replace(found, values=None, derivatives={})
 
 

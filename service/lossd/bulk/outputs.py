@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from lossd.bulk.errors import UnusableFile
 from lossd.bulk.job import Job
 from lossd.bulk.journal import Journal, OutputRecord
+from lossd.bulk.regions import open_npy
 from lossd.bulk.sinks import create_sink, unfinished
 from lossd.bulk.sources import files_of, parse_name
 
@@ -113,8 +112,8 @@ def _check_name(job: Job, output: str) -> None:
     if Path(path).suffix != ".npy" or Path(path).is_dir():
         raise UnusableFile(path, f"no {Path(path).suffix} of that name; remove it or name another", "one")
     try:
-        found = np.load(path, mmap_mode="r")
-    except (ValueError, EOFError):
+        found = open_npy(path)
+    except UnusableFile:
         raise UnusableFile(path, "an array to write over, or no file", "a file of another kind") from None
     if (found.shape, found.dtype) != (layout.shape, layout.dtype):
         expected = f"{layout.dtype} of shape {layout.shape}, or no file"

@@ -13,7 +13,7 @@ from lossd.bulk.errors import UnusableFile
 from lossd.bulk.job import Job, Layout, read_rows
 from lossd.bulk.kept import source_of, state_of
 from lossd.bulk.outputs import refuse_overlaps
-from lossd.bulk.sinks import format_of
+from lossd.bulk.sinks import stored_dtype
 from lossd.bulk.sources import Source, fingerprint, parse_name
 from lossd.declaration.loss import Loss
 from lossd.engine import Prepared, prepare
@@ -170,7 +170,6 @@ def _layouts(job: Job, sources: Mapping[str, Source], prepared: Prepared) -> dic
     """Return what each output holds."""
     bound, found = prepared.template.bound, {}
     for output, path in job.outputs.items():
-        format_of(path)
         _, _, name = output.partition(".")
         if name and (name not in sources or name in job.shared):
             raise invalid(
@@ -178,5 +177,5 @@ def _layouts(job: Job, sources: Mapping[str, Source], prepared: Prepared) -> dic
             )
         shape = sources[name].shape if name else bound.unreduced
         dtype = bound.storage if name in bound.complex else bound.real
-        found[output] = Layout(tuple(shape), np.dtype(dtype))
+        found[output] = Layout(tuple(shape), stored_dtype(path, np.dtype(dtype)))
     return found

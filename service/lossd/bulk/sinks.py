@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import ml_dtypes
 import numpy as np
 
 from lossd.bulk.errors import UnusableFile
@@ -76,10 +77,19 @@ class ParquetParts:
 
 
 class Format(NamedTuple):
-    """A kind of sink: how it is made before any process writes to it, and how it is opened."""
+    """A kind of sink.
+
+    Attributes:
+        create: Makes it before any process writes to it.
+        open: Opens it for one part.
+        holds: The kinds of the types that it has, by NumPy's letters.
+        library: What writes it.
+    """
 
     create: Callable[[str, tuple[int, ...], np.dtype[Any], int], Any]
     open: Callable[[str], Sink]
+    holds: str
+    library: str
 
 
 def unfinished(path: str) -> str:
@@ -97,6 +107,24 @@ def format_of(path: str) -> Format:
     if suffix not in FORMATS:
         raise UnusableFile(path, f"one of the formats {', '.join(FORMATS)}", suffix or "no suffix")
     return FORMATS[suffix]
+
+
+def stored_dtype(path: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type that rows are written in; bfloat16 is float32, since NumPy, Zarr and Parquet have no such type.
+
+    Raises:
+        UnusableFile: The format does not hold the type, or what writes it is not installed.
+    """
+    kept, chosen = np.dtype(np.float32) if dtype == ml_dtypes.bfloat16 else dtype, format_of(path)
+    if kept.kind not in chosen.holds:
+        others = ", ".join(suffix for suffix, each in FORMATS.items() if kept.kind in each.holds)
+        raise UnusableFile(path, f"a format that holds {kept} ({others})", Path(path).suffix)
+    try:
+        import_module(chosen.library)
+    except ImportError:
+        expected = f"{chosen.library}, which writes it: pip install {chosen.library}"
+        raise UnusableFile(path, expected, "none") from None
+    return kept
 
 
 def create_sink(path: str, shape: tuple[int, ...], dtype: np.dtype[Any], part_rows: int) -> None:
@@ -123,7 +151,7 @@ def _create_folder(path: str, shape: tuple[int, ...], dtype: np.dtype[Any], part
 
 
 FORMATS: Mapping[str, Format] = {
-    ".npy": Format(_create_npy, Npy),
-    ".zarr": Format(_create_zarr, Zarr),
-    ".parquet": Format(_create_folder, ParquetParts),
+    ".npy": Format(_create_npy, Npy, "fc", "numpy"),
+    ".zarr": Format(_create_zarr, Zarr, "fc", "zarr"),
+    ".parquet": Format(_create_folder, ParquetParts, "f", "pyarrow"),
 }
