@@ -1,11 +1,14 @@
-"""``lossd eval --in-parts`` refuses outputs and journals that would overwrite each other before it writes any."""
+"""``lossd eval --in-parts`` says in one line which file is at fault, and leaves no output of a job that fails."""
 
 from __future__ import annotations
 
 import json
 import os
+import sqlite3
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -96,3 +99,70 @@ def test_what_another_job_left_stays_where_an_output_is_refused(run: Run) -> Non
     assert (code, err.count("\n")) == (2, 1), err
     assert Path("l.npy.part").read_bytes() == b"of another job"
     assert _left() == ["l.npy", "l.npy.part"]
+
+
+def _journal(content: str) -> Callable[[Path], object]:
+    """Return what makes an SQLite file."""
+
+    def make(path: Path) -> None:
+        with closing(sqlite3.connect(path)) as base:
+            base.executescript(content)
+
+    return make
+
+
+PART = "create table part (number integer primary key, inputs, document);"
+JOURNALS: Mapping[str, Callable[[Path], object]] = {
+    "nodir/j": lambda path: None,
+    "folder": lambda path: path.mkdir(),
+    "text": lambda path: path.write_text("text" * 1000),
+    "other": _journal("create table job (number)"),
+    "words": _journal("create table job (text); insert into job values ('text')"),
+    "list": _journal("create table job (text); insert into job values ('[1]')"),
+    "parts": _journal("create table part (number)"),
+    "outputs": _journal("create table output (name)"),
+}
+
+
+@pytest.mark.parametrize("name", JOURNALS)
+def test_a_journal_that_is_none_is_named(run: Run, name: str) -> None:
+    JOURNALS[name](Path(name))
+    code, _, err = run("--journal", name, "--out", "loss=l.npy")
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "expected a journal of lossd eval that can be read and written, got" in err
+    assert f"at `{name}`" in err
+    assert not [*Path().glob("l.npy*")]
+
+
+@pytest.mark.parametrize("document", ["text", "{}", "[1]", '{"loss": 5}', None, 7])
+def test_a_journal_whose_part_is_none_is_named(run: Run, document: object) -> None:
+    assert run("--journal", "j")[0] == 0
+    with closing(sqlite3.connect("j", isolation_level=None)) as base:
+        base.execute("update part set document = ?", (document,))
+    code, _, err = run("--journal", "j")
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "at `j`" in err
+
+
+@pytest.mark.parametrize("limit", [64, 1 << 20], ids=["made", "written"])
+def test_a_file_that_cannot_grow_is_named_and_removed(run: Run, limit: int) -> None:
+    np.save("x.npy", np.ones(200_000))
+    np.save("y.npy", np.ones(200_000))
+    code = (
+        "import resource, signal, sys\n"
+        "from lossd.__main__ import main\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["eval", "--loss", "mse", "--input", "x.npy", "--target", "y.npy", "--out", "loss=l.npy"]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "lossd eval: l.npy: File too large\n")
+    assert _left() == []
+
+
+def test_text_in_a_store_is_named(run: Run) -> None:
+    pytest.importorskip("zarr").create_array("s.zarr", shape=(3,), dtype=str)
+    code, _, err = run("--input", "s.zarr", "--target", "y.npy")
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "expected an array of numbers, got one of type StringDType() - at `s.zarr`" in err

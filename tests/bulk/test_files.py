@@ -130,7 +130,7 @@ def test_rows_are_written_in_parts_in_any_order_and_twice(tmp_path: Path, logits
     [
         ("a.npy", b"text", "expected an array in .npy format"),
         ("a.npy", b"", "expected an array in .npy format"),
-        ("a.npz", b"text", "expected arrays in .npz format"),
+        ("a.npz", b"text", "expected an array in .npz format"),
         ("a.safetensors", b"\xff" * 30, "a header that is longer"),
         ("a.safetensors", b"\x02" + b"\0" * 7 + b"{]", "expected a header in JSON"),
         ("a.txt", b"1", "expected a file of one of the formats"),

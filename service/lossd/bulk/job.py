@@ -12,7 +12,7 @@ import numpy as np
 from lossd.bulk.journal import Identity
 from lossd.bulk.kept import memory, source_of, whole
 from lossd.bulk.origins import Origins
-from lossd.bulk.sinks import open_sink
+from lossd.bulk.sinks import write_rows
 from lossd.bulk.sources import Fingerprint, parse_name, place_of
 from lossd.engine.combine import combine
 from lossd.engine.parts import evaluate_part
@@ -120,7 +120,7 @@ def run_part(job: Job, number: int, threads: int = 1) -> Part:
     for output, path in job.outputs.items():
         values = found.values if output == "loss" else by_name[output.partition(".")[2]]
         assert values is not None
-        open_sink(path).write(first, values.astype(job.layouts[output].dtype, copy=False))
+        write_rows(path, first, values.astype(job.layouts[output].dtype, copy=False))
     return replace(found, values=None, derivatives={})
 
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
-from lossd.bulk.errors import UnusableFile
+from lossd.bulk.errors import UnusableFile, naming
+from lossd.errors import LossdError
 from lossd.message import Part
 from lossd.wire.budget import Budget
 from lossd.wire.codec import ANSWER_LIMITS
@@ -17,6 +18,7 @@ from lossd.wire.json.text import dumps
 from lossd.wire.numbers import read_array
 from lossd.wire.part_document import from_document, to_document
 
+_JOURNAL = "a journal of lossd eval that can be read and written"
 _WORDS = {
     "files": "list of files, or number of rows in one",
     "members": "array or column of a file",
@@ -60,27 +62,13 @@ class Journal:
     def __init__(self, path: str, identity: Identity) -> None:
         self.path = path
         self.inputs = identity.inputs
-        self.base = sqlite3.connect(path or ":memory:", isolation_level=None)
+        with naming(path, _JOURNAL, sqlite3.Error):
+            self.base = sqlite3.connect(path or ":memory:", isolation_level=None)
         try:
-            self.base.execute("pragma journal_mode=wal")
-            self.base.execute("create table if not exists job (text)")
-            self.base.execute(
-                "create table if not exists part (number integer primary key, inputs, document)"
-            )
-            self.base.execute("create table if not exists output (name primary key, inode, state)")
-            known = self.base.execute("select text from job").fetchone()
-        except sqlite3.DatabaseError as error:
+            self._begin(_text(identity.job))
+        except BaseException:
             self.base.close()
-            raise UnusableFile(path, "a journal of lossd eval", str(error)) from None
-        text = _text(identity.job)
-        if known is None:
-            self.base.execute("insert into job values (?)", (text,))
-        elif known[0] != text:
-            self.base.close()
-            expected = "the journal of this job; remove it to begin anew"
-            raise UnusableFile(
-                path, expected, f"one of {_difference(orjson.loads(known[0]), orjson.loads(text))}"
-            )
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -90,34 +78,54 @@ class Journal:
 
     def remember(self, output: str, record: OutputRecord) -> None:
         """Remember where an output is."""
-        self.base.execute("insert or replace into output values (?, ?, ?)", (output, *record))
+        self._execute("insert or replace into output values (?, ?, ?)", output, *record)
 
     def outputs(self) -> dict[str, OutputRecord]:
         """Return the outputs that were made, by name."""
-        rows = self.base.execute("select name, inode, state from output")
+        rows = self._execute("select name, inode, state from output")
         return {name: OutputRecord(inode, state) for name, inode, state in rows}
 
     def add(self, number: int, part: Part) -> None:
         """Remember a part whose rows are written."""
         document = b"".join(dumps(with_shapes(to_document(part))))
-        self.base.execute(
-            "insert or replace into part values (?, ?, ?)", (number, _text(self.inputs(number)), document)
+        self._execute(
+            "insert or replace into part values (?, ?, ?)", number, _text(self.inputs(number)), document
         )
 
     def done(self) -> list[int]:
         """Return the numbers of the parts that are done, and whose files are as they were then."""
-        rows = self.base.execute("select number, inputs from part order by number")
+        rows = self._execute("select number, inputs from part order by number")
         return [number for number, inputs in rows if inputs == _text(self.inputs(number))]
 
     def parts(self) -> dict[int, Part]:
         """Return the parts of `done`, by number."""
         done = set(self.done())
-        rows = self.base.execute("select number, document from part order by number")
-        return {
-            number: from_document(orjson.loads(document), f"part {number}", _read)
-            for number, document in rows
-            if number in done
-        }
+        rows = self._execute("select number, document from part order by number")
+        with naming(self.path, _JOURNAL, LossdError):
+            return {
+                number: from_document(orjson.loads(document), f"part {number}", _read)
+                for number, document in rows
+                if number in done
+            }
+
+    def _begin(self, job: str) -> None:
+        """Make the tables where there are none, and compare the job."""
+        self._execute("pragma journal_mode=wal")
+        self._execute("create table if not exists job (text)")
+        self._execute("create table if not exists part (number integer primary key, inputs, document)")
+        self._execute("create table if not exists output (name primary key, inode, state)")
+        known = self._execute("select text from job")
+        if not known:
+            self._execute("insert into job values (?)", job)
+        elif known[0][0] != job:
+            with naming(self.path, _JOURNAL):
+                difference = _difference(orjson.loads(known[0][0]), orjson.loads(job))
+            expected = "the journal of this job; remove it to begin anew"
+            raise UnusableFile(self.path, expected, f"one of {difference}")
+
+    def _execute(self, command: str, *values: object) -> list[Any]:
+        with naming(self.path, _JOURNAL, sqlite3.Error):
+            return self.base.execute(command, values).fetchall()
 
 
 def _text(value: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lossd.bulk.errors import naming
 from lossd.bulk.sources import Fingerprint, Source, open_source, parse_name
 from lossd.message import Array
 
@@ -51,7 +52,8 @@ def _open(text: str, state: str) -> Source:
 
 def _read(text: str, state: str) -> Array:
     source = source_of(text, state)
-    array = np.empty(source.shape, source.dtype)
+    with naming(text, "an array that fits in memory"):
+        array = np.empty(source.shape, source.dtype)
     source.read(0, array)
     return array
 

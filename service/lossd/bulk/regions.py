@@ -15,7 +15,7 @@ from typing import IO, Any
 import ml_dtypes
 import numpy as np
 
-from lossd.bulk.errors import UnusableFile
+from lossd.bulk.errors import MALFORMED, UnusableFile, one_line
 from lossd.bulk.members import bytes_of, chosen
 from lossd.message import Array
 
@@ -67,9 +67,13 @@ class PackedMember:
 
     def __init__(self, path: str, name: str) -> None:
         self.stream = zipfile.ZipFile(path).open(name)  # noqa: SIM115  # read from as long as the source lives
-        self.shape, fortran, self.dtype = _header(path, self.stream)
-        if fortran and len(self.shape) > 1:
-            raise UnusableFile(path, "C order in a packed member", "Fortran order")
+        try:
+            self.shape, fortran, self.dtype = _header(path, self.stream)
+            if fortran and len(self.shape) > 1:
+                raise UnusableFile(path, "C order in a packed member", "Fortran order")
+        except UnusableFile:
+            self.stream.close()
+            raise
         self.start = self.stream.tell()
         self.path = path
         self.row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
@@ -93,12 +97,9 @@ def open_npy(path: str) -> Region | Any:
 
 def open_npz(path: str, member: str) -> Any:
     """Open a member of a .npz file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name.removesuffix(".npy") for name in archive.namelist()]
-            info = archive.getinfo(f"{chosen(names, member, path, 'arrays')}.npy")
-    except zipfile.BadZipFile as error:
-        raise UnusableFile(path, "arrays in .npz format", str(error)) from None
+    with zipfile.ZipFile(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        info = archive.getinfo(f"{chosen(names, member, path, 'arrays')}.npy")
     if info.compress_type != zipfile.ZIP_STORED:
         return PackedMember(path, info.filename)
     with open(path, "rb") as file:
@@ -118,13 +119,32 @@ def open_safetensors(path: str, member: str) -> Region:
             )
         try:
             header = json.loads(file.read(length))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UnusableFile(path, "a header in JSON", str(error)) from None
-    names = [name for name in header if name != "__metadata__"]
-    about = header[chosen(names, member, path, "tensors")]
-    if about["dtype"] not in _DTYPES:
-        raise UnusableFile(path, f"one of the types {', '.join(_DTYPES)}", about["dtype"])
-    return Region(path, 8 + length + about["data_offsets"][0], tuple(about["shape"]), _DTYPES[about["dtype"]])
+    if not isinstance(header, dict):
+        raise UnusableFile(path, "a header that is a JSON object", "a JSON value of another type")
+    name = chosen([name for name in header if name != "__metadata__"], member, path, "tensors")
+    begin, shape, dtype = _tensor(path, name, header[name])
+    return Region(path, 8 + length + begin, shape, dtype)
+
+
+def _tensor(path: str, name: str, about: Any) -> tuple[int, tuple[int, ...], np.dtype[Any]]:
+    """Return where a tensor begins behind the header, its shape and its type."""
+    match about:
+        case {"dtype": str(stated), "shape": [*shape], "data_offsets": [int(begin), int(end)]} if (
+            all(isinstance(size, int) and size >= 0 for size in shape) and begin >= 0
+        ):
+            pass
+        case _:
+            expected = f"dtype, shape and data_offsets of the tensor {name}"
+            raise UnusableFile(path, expected, "a header without them")
+    if stated not in _DTYPES:
+        raise UnusableFile(path, f"one of the types {', '.join(_DTYPES)}", stated)
+    needed = math.prod(shape) * _DTYPES[stated].itemsize
+    if end - begin != needed:
+        expected = f"{needed} bytes of the tensor {name}, as its type and shape say"
+        raise UnusableFile(path, expected, str(end - begin))
+    return begin, tuple(shape), _DTYPES[stated]
 
 
 def _npy_at(path: str, file: IO[bytes], start: int) -> Any:
@@ -141,8 +161,10 @@ def _header(path: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype
         version = np.lib.format.read_magic(file)
         readers = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
         shape, fortran, dtype = readers[version[0]](file)
-    except (ValueError, KeyError) as error:
-        raise UnusableFile(path, "an array in .npy format", str(error).partition("\n")[0]) from None
+    except MALFORMED as error:
+        raise UnusableFile(path, "an array in .npy format", one_line(error)) from None
+    if any(size < 0 for size in shape):
+        raise UnusableFile(path, "sizes >= 0", f"the shape {shape}")
     if dtype.hasobject:
         raise UnusableFile(path, "an array of numbers", "one of Python objects")
     return shape, fortran, dtype

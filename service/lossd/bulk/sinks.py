@@ -15,9 +15,11 @@ from typing import Any, NamedTuple, Protocol
 import ml_dtypes
 import numpy as np
 
-from lossd.bulk.errors import UnusableFile
+from lossd.bulk.errors import UnusableFile, naming
 from lossd.bulk.members import bytes_of
 from lossd.message import Array
+
+_PLACE = "a place that can be written to"
 
 
 class Sink(Protocol):
@@ -129,12 +131,19 @@ def stored_dtype(path: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def create_sink(path: str, shape: tuple[int, ...], dtype: np.dtype[Any], part_rows: int) -> None:
     """Make the unfinished file, store or folder of an output."""
-    format_of(path).create(unfinished(path), shape, dtype, part_rows)
+    with naming(path, _PLACE):
+        format_of(path).create(unfinished(path), shape, dtype, part_rows)
 
 
 def open_sink(path: str) -> Sink:
     """Open what `create_sink` made."""
     return format_of(path).open(unfinished(path))
+
+
+def write_rows(path: str, first: int, values: Array) -> None:
+    """Write rows to what `create_sink` made."""
+    with naming(path, _PLACE):
+        open_sink(path).write(first, values)
 
 
 def _create_npy(path: str, shape: tuple[int, ...], dtype: np.dtype[Any], part_rows: int) -> None:

@@ -10,13 +10,13 @@ import glob
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from lossd.bulk.errors import UnusableFile
+from lossd.bulk.errors import UnusableFile, naming
+from lossd.bulk.indexed import Indexed, open_hdf5, open_zarr
 from lossd.bulk.regions import open_npy, open_npz, open_safetensors
 from lossd.bulk.tables import open_table
 from lossd.message import Array
@@ -153,20 +153,19 @@ class Shards:
         return int(np.searchsorted(self.starts, row, "right")) - 1
 
 
-class Indexed:
-    """Whatever slices like an array: a Zarr array, an HDF5 data set, a memory map."""
+class Named:
+    """The source of one file, which any error in reading it names."""
 
-    def __init__(self, array: Any) -> None:
-        self.array = array
-        self.shape = tuple(array.shape)
-        self.dtype = np.dtype(array.dtype)
+    def __init__(self, path: str, opened: Source) -> None:
+        self.path = path
+        self.opened = opened
+        self.shape = opened.shape
+        self.dtype = opened.dtype
 
     def read(self, first: int, out: Array) -> None:
         """Read rows."""
-        if hasattr(self.array, "read_direct"):  # HDF5, without an array in between
-            self.array.read_direct(out, np.s_[first : first + len(out)])
-        else:
-            out[...] = self.array[first : first + len(out)]
+        with naming(self.path, "a file that can be read to its end"):
+            self.opened.read(first, out)
 
 
 def _state(path: str) -> tuple[int, int]:
@@ -182,10 +181,14 @@ def _open(path: str, member: str) -> Source:
     suffix = Path(path.rstrip("/")).suffix.lower()
     if suffix not in FORMATS:
         raise UnusableFile(path, f"a file of one of the formats {', '.join(FORMATS)}", suffix or "no suffix")
-    opened = FORMATS[suffix](path, member)
+    with naming(path, f"an array in {suffix} format"):
+        opened = FORMATS[suffix](path, member)
+        np.broadcast_to(np.zeros((), opened.dtype), opened.shape)  # raises where no array has this shape
+    if opened.dtype.kind in _TEXT_OR_OBJECTS:
+        raise UnusableFile(path, "an array of numbers", f"one of type {opened.dtype}")
     if not opened.shape:
         raise UnusableFile(path, "an array with rows", "a single number")
-    return opened
+    return Named(path, opened)
 
 
 def _open_npy(path: str, member: str) -> Source:
@@ -195,45 +198,18 @@ def _open_npy(path: str, member: str) -> Source:
     return Indexed(opened) if isinstance(opened, np.memmap) else opened
 
 
-def _open_zarr(path: str, member: str) -> Source:
-    opened = _library("zarr", path).open(path, mode="r")
-    return Indexed(_chosen(opened, member, path) if member or not hasattr(opened, "shape") else opened)
-
-
-def _open_hdf5(path: str, member: str) -> Source:
-    return Indexed(_chosen(_library("h5py", path).File(path, "r"), member, path))
-
-
-def _chosen(group: Any, member: str, path: str) -> Any:
-    """Return an array of a group: the one that is named, or the only one."""
-    names = list(group)
-    if not member and len(names) == 1:
-        member = names[0]
-    if member not in group or not hasattr(group[member], "shape"):
-        raise UnusableFile(
-            path, f"the name of an array, as in {path}:{names[0] if names else 'NAME'}", member or "none"
-        )
-    return group[member]
-
-
-def _library(name: str, path: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError:
-        raise UnusableFile(path, f"{name}, which reads it: pip install {name}", "none") from None
-
-
 FORMATS: Mapping[str, Callable[[str, str], Source]] = {
     ".npy": _open_npy,
     ".npz": open_npz,
     ".safetensors": open_safetensors,
-    ".zarr": _open_zarr,
-    ".h5": _open_hdf5,
-    ".hdf5": _open_hdf5,
+    ".zarr": open_zarr,
+    ".h5": open_hdf5,
+    ".hdf5": open_hdf5,
     ".parquet": open_table,
     ".arrow": open_table,
     ".feather": open_table,
     ".csv": open_table,
 }
+_TEXT_OR_OBJECTS = "OT"  # kinds of types that an engine's array cannot have
 _HOLD_SEVERAL = FORMATS.keys() - {".npy", ".zarr"}
 _NAME = re.compile(rf"(?is)(?P<path>.*(?:{'|'.join(map(re.escape, FORMATS))})/?)(?::(?P<member>.+))?")

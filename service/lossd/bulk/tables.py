@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lossd.bulk.errors import UnusableFile
+from lossd.bulk.errors import UnusableFile, one_line
 from lossd.bulk.text import Header, read_header, wrong_cell
 from lossd.message import Array
 
@@ -155,11 +155,7 @@ def _csv_format(header: Header) -> Any:
 
 
 def _unusable(path: str, error: Exception) -> UnusableFile:
-    return UnusableFile(path, "columns of numbers, each of the type that it begins with", _one_line(error))
-
-
-def _one_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    return UnusableFile(path, "columns of numbers, each of the type that it begins with", one_line(error))
 
 
 def _columns(schema: Any, member: str, path: str) -> Any:

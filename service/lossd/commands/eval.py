@@ -87,7 +87,6 @@ def run(arguments: argparse.Namespace) -> int:
 def reporting(arguments: argparse.Namespace, work: Callable[[argparse.Namespace], int]) -> int:
     """Do what a command does with its call; where the command line makes no sense, say why."""
     from lossd.bulk.errors import NoScheduler, UnusableFile
-    from lossd.commands.files import UnreadableFile
 
     try:
         return work(arguments)
@@ -95,7 +94,7 @@ def reporting(arguments: argparse.Namespace, work: Callable[[argparse.Namespace]
         raise  # what a reader does who has seen enough is no misuse
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}"
-    except (Misuse, UnreadableFile, UnusableFile, NoScheduler) as error:
+    except (Misuse, UnusableFile, NoScheduler) as error:
         reason = str(error)
     print(f"lossd {arguments.command}: {reason}", file=sys.stderr)
     return USAGE

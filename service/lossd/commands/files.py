@@ -18,18 +18,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
 
+from lossd.bulk.errors import UnusableFile, naming
 from lossd.errors import ErrorDetail, LossdError
 from lossd.message import Array
 from lossd.wire.budget import Budget
 from lossd.wire.codec import ANSWER_LIMITS
 from lossd.wire.numbers import read_array
 from lossd.wording import quoted
-
-
-class UnreadableFile(Exception):
-    """A file is not what its suffix says, or does not hold what is asked of it."""
 
 
 class Wanted(NamedTuple):
@@ -45,9 +41,9 @@ class Wanted(NamedTuple):
     name: str | None
     argument: str
 
-    def error(self, expected: str, got: str, place: str = "") -> UnreadableFile:
+    def error(self, expected: str, got: str, place: str = "") -> UnusableFile:
         """Return the error for this file; ``place`` is where in it."""
-        return UnreadableFile(f"{ErrorDetail(str(self.path), expected, got)}{place}")
+        return UnusableFile(str(self.path), expected, got, place)
 
 
 def find_file(word: str, argument: str) -> Wanted | None:
@@ -61,42 +57,35 @@ def read_file(wanted: Wanted) -> Array:
 
     Raises:
         OSError: The file cannot be opened.
-        UnreadableFile: Its content is wrong, or it has no such array.
+        UnusableFile: Its content is wrong, or it has no such array.
     """
-    with wanted.path.open("rb") as file:
-        return READERS[wanted.path.suffix.lower()](wanted, file)
+    reader = READERS[wanted.path.suffix.lower()]
+    with wanted.path.open("rb") as file, naming(str(wanted.path), reader.expected):
+        return reader.read(wanted, file)
 
 
 def _read_npy(wanted: Wanted, file: BinaryIO) -> Array:
     if wanted.name is not None:
         raise wanted.error("no name, since the file holds one array", wanted.name)
-    try:
-        array: Array = np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise wanted.error("an array in .npy format", _one_line(error)) from None
+    array: Array = np.lib.format.read_array(file, allow_pickle=False)
     return array
 
 
 def _read_npz(wanted: Wanted, file: BinaryIO) -> Array:
-    try:
-        with NpzFile(file, allow_pickle=False) as archive:
-            name = _choose(wanted, archive.files)
-            if name is None:
-                names = (
-                    f"one of the arrays {', '.join(archive.files)}, as in {wanted.path}:{archive.files[0]}"
-                )
-                raise wanted.error(names, wanted.name or "no name")
-            array: Array = archive[name]
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise wanted.error("arrays in .npz format", _one_line(error)) from None
+    with zipfile.ZipFile(file) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        name = _choose(wanted, names)
+        if name is None:
+            example = next(iter(names), "NAME")
+            expected = f"one of the arrays {', '.join(names)}, as in {wanted.path}:{example}"
+            raise wanted.error(expected, wanted.name or "no name")
+        with archive.open(f"{name}.npy") as member:
+            array: Array = np.lib.format.read_array(member, allow_pickle=False)
     return array
 
 
 def _read_json(wanted: Wanted, file: BinaryIO) -> Array:
-    try:
-        value = json.loads(file.read())
-    except ValueError as error:
-        raise wanted.error("JSON", _one_line(error)) from None
+    value = json.loads(file.read())
     if wanted.name is not None and not isinstance(value, dict):
         raise wanted.error(f"an object with the member {wanted.name}", "a JSON value of another type")
     if isinstance(value, dict) and (wanted.name is not None or wanted.argument in value):
@@ -107,16 +96,14 @@ def _read_json(wanted: Wanted, file: BinaryIO) -> Array:
     try:
         return read_array(value, str(wanted.path), Budget(ANSWER_LIMITS))
     except LossdError as error:
-        raise UnreadableFile(str(error)) from None
+        detail = next(iter(error.errors), ErrorDetail(str(wanted.path), "an array", str(error)))
+        raise UnusableFile(*detail) from None
 
 
 def _read_csv(wanted: Wanted, file: BinaryIO) -> Array:
-    try:
-        with io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
-            lines = csv.reader(text, skipinitialspace=True)
-            rows = [(lines.line_num, row) for row in lines if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise wanted.error("text in UTF-8, its columns separated by commas", _one_line(error)) from None
+    with io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+        lines = csv.reader(text, skipinitialspace=True)
+        rows = [(lines.line_num, row) for row in lines if row]
     for mark, separator in _OTHER_SEPARATORS.items():
         if rows and all(any(mark in cell for cell in row) for _, row in rows):
             raise wanted.error("columns separated by commas", separator)
@@ -140,22 +127,26 @@ def _read_parquet(wanted: Wanted, file: BinaryIO) -> Array:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise wanted.error("pyarrow, which reads .parquet: pip install pyarrow", "none") from None
-    try:
-        reader = parquet.ParquetFile(file)
-        names = reader.schema_arrow.names
-        chosen = _columns(wanted, {name: name for name in names}, names)
-        columns = reader.read(columns=chosen).columns
-        return _table(np.stack([column.to_numpy() for column in columns], axis=1))
-    except (ValueError, TypeError) as error:  # pyarrow's own errors are of these classes
-        raise wanted.error("columns of numbers in .parquet format", _one_line(error)) from None
+    reader = parquet.ParquetFile(file)
+    names = reader.schema_arrow.names
+    chosen = _columns(wanted, {name: name for name in names}, names)
+    columns = reader.read(columns=chosen).columns
+    return _table(np.stack([column.to_numpy() for column in columns], axis=1))
 
 
-READERS: Mapping[str, Callable[[Wanted, BinaryIO], Array]] = {
-    ".npy": _read_npy,
-    ".npz": _read_npz,
-    ".csv": _read_csv,
-    ".json": _read_json,
-    ".parquet": _read_parquet,
+class Reader(NamedTuple):
+    """What reads the files of a suffix, and what these should be."""
+
+    expected: str
+    read: Callable[[Wanted, BinaryIO], Array]
+
+
+READERS: Mapping[str, Reader] = {
+    ".npy": Reader("an array in .npy format", _read_npy),
+    ".npz": Reader("arrays in .npz format", _read_npz),
+    ".csv": Reader("text in UTF-8, its columns separated by commas", _read_csv),
+    ".json": Reader("JSON", _read_json),
+    ".parquet": Reader("columns of numbers in .parquet format", _read_parquet),
 }
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 _FILE = re.compile(rf"(?is)(?P<path>.*(?:{'|'.join(map(re.escape, READERS))}))(?::(?P<name>.+))?")
@@ -205,7 +196,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _one_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

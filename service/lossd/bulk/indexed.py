@@ -1,0 +1,57 @@
+"""Arrays that slice by rows: those of Zarr and HDF5, which their libraries read, and memory maps."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from lossd.bulk.errors import UnusableFile
+from lossd.message import Array
+
+
+class Indexed:
+    """Whatever slices like an array: a Zarr array, an HDF5 data set, a memory map."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        self.shape = tuple(array.shape)
+        self.dtype = np.dtype(array.dtype)
+
+    def read(self, first: int, out: Array) -> None:
+        """Read rows."""
+        if hasattr(self.array, "read_direct"):  # HDF5, without an array in between
+            self.array.read_direct(out, np.s_[first : first + len(out)])
+        else:
+            out[...] = self.array[first : first + len(out)]
+
+
+def open_zarr(path: str, member: str) -> Indexed:
+    """Open an array of a Zarr store, or the store that is one."""
+    opened = _library("zarr", path).open(path, mode="r")
+    return Indexed(_chosen(opened, member, path) if member or not hasattr(opened, "shape") else opened)
+
+
+def open_hdf5(path: str, member: str) -> Indexed:
+    """Open a data set of an HDF5 file."""
+    return Indexed(_chosen(_library("h5py", path).File(path, "r"), member, path))
+
+
+def _chosen(group: Any, member: str, path: str) -> Any:
+    """Return an array of a group: the one that is named, or the only one."""
+    names = list(group)
+    if not member and len(names) == 1:
+        member = names[0]
+    if member not in group or not hasattr(group[member], "shape"):
+        raise UnusableFile(
+            path, f"the name of an array, as in {path}:{names[0] if names else 'NAME'}", member or "none"
+        )
+    return group[member]
+
+
+def _library(name: str, path: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        raise UnusableFile(path, f"{name}, which reads it: pip install {name}", "none") from None
