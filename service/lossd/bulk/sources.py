@@ -67,12 +67,13 @@ def with_member(text: str, argument: str) -> str:
 
 
 def files_of(name: SourceName) -> list[str]:
-    """Return the files that a name stands for, in order.
+    """Return the files that a name stands for, in order: a path that is there is no pattern.
 
     Raises:
         UnusableFile: There is none.
     """
-    paths = sorted(glob.glob(name.path)) if glob.has_magic(name.path) else [name.path]
+    is_pattern = glob.has_magic(name.path) and not os.path.lexists(name.path)
+    paths = sorted(glob.glob(name.path)) if is_pattern else [name.path]
     missing = [path for path in paths if not os.path.exists(path)]
     if missing or not paths:
         raise UnusableFile(
