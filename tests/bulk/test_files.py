@@ -168,6 +168,16 @@ def test_a_missing_file_and_a_pattern_without_files_are_named(tmp_path: Path) ->
             open_source(parse_name(str(tmp_path / name)))
 
 
+def test_a_file_that_is_there_is_no_pattern(tmp_path: Path) -> None:
+    for name, value in {"a[1].npy": 1.0, "a1.npy": 2.0}.items():
+        np.save(tmp_path / name, np.array([value]))
+    for name, value in {"a[1].npy": 1.0, "a[[]1].npy": 1.0, "a[0-9].npy": 2.0}.items():
+        source = open_source(parse_name(str(tmp_path / name)))
+        out = np.empty(source.shape, source.dtype)
+        source.read(0, out)
+        assert out.tolist() == [value], name
+
+
 def test_shards_without_rows_say_nothing_of_the_others(tmp_path: Path, logits: Array) -> None:
     pytest.importorskip("pyarrow")
     for name, write in {"lists.parquet": _lists_of_any_length, "text.csv": _csv}.items():
@@ -188,6 +198,42 @@ def test_whole_numbers_in_one_shard_of_text_may_be_fractions_in_another(tmp_path
     out = np.empty(source.shape, source.dtype)
     source.read(0, out)
     np.testing.assert_array_equal(out, [1, 2, 1.5, 3, 4, 5], strict=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x,x,y\n1,2,3\n", 'each column named once, got "x" twice - at `x.csv`, row 1'),
+        ('\nx, y,"x"\n1,2,3\n', 'each column named once, got "x" twice - at `x.csv`, row 2'),
+        ("y\n1_0\n", 'a number, got "1_0" - at `x.csv`, row 2, column y'),
+        ("y\n1\n1_0\n", 'a number, got "1_0" - at `x.csv`, row 3, column y'),
+        ("y\n1.5\n1_0\n", 'a number, got "1_0" - at `x.csv`, row 3, column y'),
+        ("y\n1.5\n1_0.5\n", 'a number, got "1_0.5" - at `x.csv`, row 3, column y'),
+        ("1\n1_0\n", 'a number, got "1_0" - at `x.csv`, row 2, column 1'),
+        ("1_0,2\n3,4\n", 'a number, got "1_0" - at `x.csv`, row 1, column 1'),
+        ("y\n\u0663\n", 'a number, got "\u0663" - at `x.csv`, row 2, column y'),
+        ("y\n\u00a05\n", "a number, got"),
+        ("y\n5\f\n", "a number, got"),
+    ],
+)
+def test_text_is_refused_in_parts_as_it_is_refused_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    pytest.importorskip("pyarrow")
+    monkeypatch.chdir(tmp_path)
+    Path("x.csv").write_text(text, encoding="utf-8")
+
+    def read_in_parts() -> None:
+        source = open_source(parse_name("x.csv"))
+        source.read(0, np.empty(source.shape, source.dtype))
+
+    messages = []
+    for read in (read_in_parts, lambda: read_file(Wanted(Path("x.csv"), None, "input"))):
+        with pytest.raises(UnusableFile) as raised:
+            read()
+        messages.append(str(raised.value))
+    assert messages[0] == messages[1]
+    assert f"expected {message}" in messages[0]
 
 
 FAR = "1,2\n" * 400_000  # beyond the first blocks, which open_source reads

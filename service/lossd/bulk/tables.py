@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lossd.bulk.errors import UnusableFile, one_line
-from lossd.bulk.text import Header, read_header, wrong_cell
+from lossd.bulk.text import Header, read_header, read_number, read_whole_number, wrong_cell
 from lossd.message import Array
 
 _KINDS = {".parquet": "parquet", ".arrow": "ipc", ".feather": "ipc", ".csv": "csv"}
@@ -74,7 +74,7 @@ class Table:
         types = import_module("pyarrow").types
         kinds = {name: self.data.schema.field(name).type for name in self.columns}
         return {
-            name: int if types.is_integer(kind) else float
+            name: read_whole_number if types.is_integer(kind) else read_number
             for name, kind in kinds.items()
             if not types.is_boolean(kind)
         }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from lossd.bulk.errors import UnusableFile
@@ -28,6 +30,7 @@ def read_header(path: str) -> Header:
     """Read the names of the columns: a first line that is not all numbers, as where a file is read whole.
 
     Raises:
+        UnusableFile: Two columns have one name.
         ValueError: The file is no text in UTF-8.
         csv.Error: It is no CSV.
     """
@@ -35,7 +38,38 @@ def read_header(path: str) -> Header:
         first: list[str] = next(filter(None, lines), [])
         if all(_is_read(float, cell) for cell in first):
             return Header([str(number) for number in range(1, len(first) + 1)], 0)
-        return Header([cell.strip() for cell in first], lines.line_num)
+        names = [cell.strip() for cell in first]
+        check_names(path, names, f", row {lines.line_num}")
+        return Header(names, lines.line_num)
+
+
+def check_names(path: str, names: Sequence[str], place: str = "") -> None:
+    """Refuse a table of which two columns have one name, of which a caller cannot mean both.
+
+    Raises:
+        UnusableFile: The error has the name, and the place in the file.
+    """
+    name, times = max(Counter(names).items(), key=itemgetter(1), default=("", 0))
+    if times > 1:
+        raise UnusableFile(path, "each column named once", f"{quoted(name)} twice", place)
+
+
+def read_number(cell: str) -> float:
+    """Read a cell as pyarrow does: without the underscores, white space and digits that Python takes besides.
+
+    Raises:
+        ValueError: It is no number.
+    """
+    return float(_plain(cell))
+
+
+def read_whole_number(cell: str) -> int:
+    """Read a cell of a column of whole numbers.
+
+    Raises:
+        ValueError: It is no whole number.
+    """
+    return int(_plain(cell))
 
 
 def wrong_cell(
@@ -46,7 +80,7 @@ def wrong_cell(
     Args:
         path: The file.
         header: Its header.
-        readers: Columns to what reads a cell there: ``int`` or ``float``.
+        readers: Columns to what reads a cell there: `read_whole_number` or `read_number`.
         first: How many rows are known to be well.
     """
     columns = [(name, header.names.index(name), read) for name, read in readers.items()]
@@ -58,10 +92,18 @@ def wrong_cell(
                 return UnusableFile(path, f"{len(header.names)} columns", str(len(row)), at)
             for name, place, read in columns:
                 if not _is_read(read, row[place]):
-                    whole = read is int and _is_read(float, row[place])
+                    whole = read is read_whole_number and _is_read(read_number, row[place])
                     expected = "a whole number, as the column begins with" if whole else "a number"
                     return UnusableFile(path, expected, quoted(row[place]), f"{at}, column {name}")
     return None
+
+
+def _plain(cell: str) -> str:
+    if "_" in cell or not cell.isascii() or cell.strip() != cell.strip(" \t"):
+        raise ValueError(
+            "expected a number in ASCII, with no underscore and no white space but blanks and tabs"
+        )
+    return cell
 
 
 @contextmanager

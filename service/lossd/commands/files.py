@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from lossd.bulk.errors import UnusableFile, naming
+from lossd.bulk.text import check_names, read_number, read_whole_number
 from lossd.errors import ErrorDetail, LossdError
 from lossd.message import Array
 from lossd.wire.budget import Budget
@@ -107,7 +108,8 @@ def _read_csv(wanted: Wanted, file: BinaryIO) -> Array:
     for mark, separator in _OTHER_SEPARATORS.items():
         if rows and all(any(mark in cell for cell in row) for _, row in rows):
             raise wanted.error("columns separated by commas", separator)
-    header = rows.pop(0)[1] if rows and not all(map(_is_number, rows[0][1])) else []
+    heading, header = rows.pop(0) if rows and not all(map(_is_number, rows[0][1])) else (0, [])
+    check_names(str(wanted.path), [name.strip() for name in header], f", row {heading}")
     if not rows:
         raise wanted.error("numbers", "none")
     width = len(header) or len(rows[0][1])
@@ -129,6 +131,7 @@ def _read_parquet(wanted: Wanted, file: BinaryIO) -> Array:
         raise wanted.error("pyarrow, which reads .parquet: pip install pyarrow", "none") from None
     reader = parquet.ParquetFile(file)
     names = reader.schema_arrow.names
+    check_names(str(wanted.path), names)
     chosen = _columns(wanted, {name: name for name in names}, names)
     columns = reader.read(columns=chosen).columns
     return _table(np.stack([column.to_numpy() for column in columns], axis=1))
@@ -181,11 +184,11 @@ def _table(table: Array) -> Array:
 
 def _number(wanted: Wanted, text: str, line: int, column: object) -> float:
     try:
-        return int(text)
+        return read_whole_number(text)
     except ValueError:
         pass
     try:
-        return float(text)
+        return read_number(text)
     except ValueError:
         raise wanted.error("a number", quoted(text), f", row {line}, column {column}") from None
 
