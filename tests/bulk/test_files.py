@@ -203,8 +203,8 @@ def test_whole_numbers_in_one_shard_of_text_may_be_fractions_in_another(tmp_path
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x,x,y\n1,2,3\n", 'each column named once, got "x" twice - at `x.csv`, row 1'),
-        ('\nx, y,"x"\n1,2,3\n', 'each column named once, got "x" twice - at `x.csv`, row 2'),
+        ("x,x,y\n1,2,3\n", 'each name once, got "x" twice - at `x.csv`, row 1'),
+        ('\nx, y,"x"\n1,2,3\n', 'each name once, got "x" twice - at `x.csv`, row 2'),
         ("y\n1_0\n", 'a number, got "1_0" - at `x.csv`, row 2, column y'),
         ("y\n1\n1_0\n", 'a number, got "1_0" - at `x.csv`, row 3, column y'),
         ("y\n1.5\n1_0\n", 'a number, got "1_0" - at `x.csv`, row 3, column y'),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import struct
+import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -64,7 +65,17 @@ def _of_another_name() -> bytes:
     return stream.getvalue()
 
 
+def _archive(names: Sequence[str]) -> bytes:
+    stream, array = io.BytesIO(), io.BytesIO()
+    np.save(array, X)
+    with zipfile.ZipFile(stream, "w") as archive, warnings.catch_warnings(action="ignore"):  # of the name
+        for name in names:
+            archive.writestr(name, array.getvalue())
+    return stream.getvalue()
+
+
 ENTRY = {"dtype": "F64", "shape": [20, 3], "data_offsets": [0, X.nbytes]}
+TWICE = f'{{"x": {json.dumps(ENTRY)}, "x": {json.dumps(ENTRY)}}}'.encode()
 NPY = "{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}"
 CASES: Mapping[str, tuple[str, bytes]] = {
     "a header that is a list": (".safetensors", _safetensors([1])),
@@ -86,6 +97,9 @@ CASES: Mapping[str, tuple[str, bytes]] = {
     "no literal": (".npy", _npy("{'descr'")),
     "a deflated stream that is none": (".npz", _packed_wrongly()),
     "an archive of text": (".npz", _of_another_name()),
+    "two members of one name": (".npz", _archive(["input.npy", "input.npy"])),
+    "two tensors of one name": (".safetensors", _safetensors(TWICE)),
+    "two keys of one name": (".json", b'{"input": [1], "input": [2]}'),
     "an archive under another name": (".npy", _saved(np.savez, x=X)),
     "deep lists": (".json", b"[" * 100_000),
     "a null byte": (".csv", b"x\n1\n\x00\n"),

@@ -16,7 +16,7 @@ import ml_dtypes
 import numpy as np
 
 from lossd.bulk.errors import MALFORMED, UnusableFile, one_line
-from lossd.bulk.members import bytes_of, chosen
+from lossd.bulk.members import bytes_of, check_names, chosen, each_key_once
 from lossd.message import Array
 
 _LONGEST_HEADER = 100_000_000  # bytes: what the format itself allows
@@ -99,6 +99,7 @@ def open_npz(path: str, member: str) -> Any:
     """Open a member of a .npz file."""
     with zipfile.ZipFile(path) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        check_names(path, names)
         info = archive.getinfo(f"{chosen(names, member, path, 'arrays')}.npy")
     if info.compress_type != zipfile.ZIP_STORED:
         return PackedMember(path, info.filename)
@@ -118,7 +119,7 @@ def open_safetensors(path: str, member: str) -> Region:
                 path, "tensors in .safetensors format", "a header that is longer than the format allows"
             )
         try:
-            header = json.loads(file.read(length))
+            header = json.loads(file.read(length), object_pairs_hook=each_key_once)
         except (ValueError, RecursionError) as error:
             raise UnusableFile(path, "a header in JSON", str(error)) from None
     if not isinstance(header, dict):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 from lossd.bulk.errors import UnusableFile
+from lossd.bulk.members import check_names
 from lossd.wording import quoted
 
 
@@ -41,17 +40,6 @@ def read_header(path: str) -> Header:
         names = [cell.strip() for cell in first]
         check_names(path, names, f", row {lines.line_num}")
         return Header(names, lines.line_num)
-
-
-def check_names(path: str, names: Sequence[str], place: str = "") -> None:
-    """Refuse a table of which two columns have one name, of which a caller cannot mean both.
-
-    Raises:
-        UnusableFile: The error has the name, and the place in the file.
-    """
-    name, times = max(Counter(names).items(), key=itemgetter(1), default=("", 0))
-    if times > 1:
-        raise UnusableFile(path, "each column named once", f"{quoted(name)} twice", place)
 
 
 def read_number(cell: str) -> float:

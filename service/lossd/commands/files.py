@@ -20,7 +20,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from lossd.bulk.errors import UnusableFile, naming
-from lossd.bulk.text import check_names, read_number, read_whole_number
+from lossd.bulk.members import check_names, each_key_once
+from lossd.bulk.text import read_number, read_whole_number
 from lossd.errors import ErrorDetail, LossdError
 from lossd.message import Array
 from lossd.wire.budget import Budget
@@ -75,6 +76,7 @@ def _read_npy(wanted: Wanted, file: BinaryIO) -> Array:
 def _read_npz(wanted: Wanted, file: BinaryIO) -> Array:
     with zipfile.ZipFile(file) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        check_names(str(wanted.path), names)
         name = _choose(wanted, names)
         if name is None:
             example = next(iter(names), "NAME")
@@ -86,7 +88,7 @@ def _read_npz(wanted: Wanted, file: BinaryIO) -> Array:
 
 
 def _read_json(wanted: Wanted, file: BinaryIO) -> Array:
-    value = json.loads(file.read())
+    value = json.loads(file.read(), object_pairs_hook=each_key_once)
     if wanted.name is not None and not isinstance(value, dict):
         raise wanted.error(f"an object with the member {wanted.name}", "a JSON value of another type")
     if isinstance(value, dict) and (wanted.name is not None or wanted.argument in value):
