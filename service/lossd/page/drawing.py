@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -53,6 +54,7 @@ def limits(ys: Sequence[float]) -> Range:
     return Range(low, high) if high > low else Range(low - 1, high + 1)
 
 
+@cache  # one for each loss: pages of what does not exist are rendered anew, and show cards
 def card(loss: Loss) -> Markup:
     """Draw the small curve of a loss; where labels say which of two branches holds, both."""
     picture = loss.picture

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -44,11 +45,11 @@ def common_names(loss: str) -> Sequence[str]:
 
 def nearest(name: str) -> Sequence[Name]:
     """Return the losses of which some name is like ``name``, each under that name, as the error suggests them."""
-    known = {each.name: each for each in _every_name()}
-    return [known[each] for each in near(name)]
+    return [_every_name()[each] for each in near(name)]
 
 
-def _every_name() -> Iterator[Name]:
-    """Yield the losses' own names, and then those of frameworks."""
-    yield from (Name(name, name, "") for name in LOSSES)
-    yield from chain.from_iterable(by_framework().values())
+@cache
+def _every_name() -> Mapping[str, Name]:
+    """Return the losses' own names, and then those of frameworks, by name."""
+    own = (Name(name, name, "") for name in LOSSES)
+    return {each.name: each for each in chain(own, *by_framework().values())}
