@@ -906,6 +906,19 @@ def test_the_question_for_a_key_is_wide_enough_to_read(
     assert size["height"] > 150
 
 
+@pytest.mark.parametrize("path", ["/losses/huber", "/compare"])
+def test_a_page_that_is_loaded_again_is_not_sent_again(page: Page, server: Served, path: str) -> None:
+    def statuses() -> list[int]:
+        return [record["status"] for record in server.log() if record.get("path") == path]
+
+    page.open(path)
+    shown_first, before = page.text("main"), len(statuses())
+    page.browser.refresh()
+    page.until(lambda: len(statuses()) > before, "the browser asks again")
+    assert statuses()[before:] == [304]
+    assert page.text("h1") in shown_first
+
+
 def test_pages_work_behind_a_proxy_that_serves_them_under_a_path(browser: WebDriver, server: Served) -> None:
     with under_a_path(server.url, "/some/where") as url:
         page = Page(browser, url).open("/losses/giou")

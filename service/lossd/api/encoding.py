@@ -6,7 +6,9 @@ of it. Nearly every HTTP client says that it accepts gzip, and arrays as bytes h
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from lossd.api.header_cache import HeaderCache
 from lossd.api.negotiation import preferences
@@ -52,12 +54,13 @@ def answer_encoding(accept_encoding: bytes) -> str | None:
     return _ANSWER_ENCODINGS[accept_encoding]
 
 
-def _read_accept_encoding(header: bytes) -> str | None:
-    liked = dict(preferences(header))
+def preferred_encoding(accept_encoding: bytes, possible: Iterable[str]) -> str | None:
+    """Return the possible encoding that the caller prefers; None where it prefers an answer that is not encoded."""
+    liked = dict(preferences(accept_encoding))
     rest = liked.get("*", 0.0)
-    best = max(ENCODINGS, key=lambda name: liked.get(name, rest))  # the first of equals
+    best = max(possible, key=lambda name: liked.get(name, rest))  # the first of equals
     quality = liked.get(best, rest)
     return best if quality > 0 and quality >= liked.get("identity", 0.0) else None
 
 
-_ANSWER_ENCODINGS = HeaderCache(_read_accept_encoding)
+_ANSWER_ENCODINGS = HeaderCache(partial(preferred_encoding, possible=tuple(ENCODINGS)))

@@ -1,15 +1,13 @@
-"""Serves the pages and their files: rendered once, compressed once, and kept.
+"""Serves the pages and their files: each is rendered once, and kept.
 
-A page changes with the server alone, so it may be kept if it is asked about; a file's address changes with its content,
-so it may be kept for good.
+A page changes with the server alone, so a browser may keep it if it asks whether it has changed; a file's address
+changes with its content, so it may be kept for good.
 """
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Awaitable, Callable
-from functools import cache
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache, partial
 from urllib.parse import quote
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -19,6 +17,7 @@ from starlette.exceptions import HTTPException as RouterError
 
 from lossd.api.exchange import SCOPE_KEY, Exchange
 from lossd.api.problems import problem_of
+from lossd.api.resource import Resource, resource, sent
 from lossd.errors import UnknownLoss
 from lossd.losses import LOSSES, find
 from lossd.page import assets, pages
@@ -28,53 +27,41 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+_HEADERS = {"content-security-policy": POLICY, "referrer-policy": "no-referrer"}
 _HTML = "text/html; charset=utf-8"
 _FOR_GOOD = "public, max-age=31536000, immutable"
 _WHILE_UNCHANGED = "no-cache"
-_LEAST_COMPRESSED = 1024
 _LONGEST_NAME = 80
 _DEEPEST = 8  # folders of a path that a page still finds its way out of
 _PROTOCOLS = ("/v1/", "/v2/", "/static/")  # paths that nobody types who wants a page
 
 
-class _Body(NamedTuple):
-    plain: bytes
-    packed: bytes | None
-
-
-def _body(content: bytes, *, compressible: bool = True) -> _Body:
-    packed = compressible and len(content) >= _LEAST_COMPRESSED
-    return _Body(content, gzip.compress(content, 9, mtime=0) if packed else None)
-
-
-_PAGES: dict[str, Callable[..., str]] = {"": pages.home, "try": pages.try_page, "compare": pages.compare_page}
+PAGES: Mapping[str, Callable[..., str]] = {
+    "/": pages.home,
+    "/try": pages.try_page,
+    "/compare": pages.compare_page,
+    **{f"/losses/{name}": partial(pages.loss_page, loss) for name, loss in LOSSES.items()},
+}
+"""Path of every page to what renders it."""
 
 
 @cache
-def _page(name: str, guarded: bool) -> _Body:
-    return _body(_PAGES[name](guarded=guarded).encode())
+def _page(path: str, guarded: bool) -> Resource:
+    return resource(PAGES[path](guarded=guarded).encode(), _HTML, _WHILE_UNCHANGED)
 
 
 @cache
-def _loss_page(name: str, guarded: bool) -> _Body:
-    return _body(pages.loss_page(LOSSES[name], guarded=guarded).encode())
-
-
-@cache
-def _asset(name: str) -> _Body:
+def _file(name: str) -> Resource:
     asset = assets.assets()[name]
-    return _body(asset.content, compressible=asset.compressible)
+    return resource(asset.content, asset.media_type, _FOR_GOOD, compressible=asset.compressible)
 
 
 def add_pages(router: APIRouter, *, guarded: bool) -> None:
     """Add every page, and the files that they refer to; of a guarded server, whose calls need a key, they say so."""
 
-    async def home(request: Request) -> Response:
-        return _sent(request, await run_in_threadpool(_page, "", guarded), _HTML, _WHILE_UNCHANGED)
-
-    async def named(request: Request) -> Response:
-        name = request.url.path.rpartition("/")[2]
-        return _sent(request, await run_in_threadpool(_page, name, guarded), _HTML, _WHILE_UNCHANGED)
+    async def page(request: Request) -> Response:
+        path = "/" + request.url.path.rpartition("/")[2]
+        return sent(request, await run_in_threadpool(_page, path, guarded), _HEADERS)
 
     async def loss(request: Request, name: str) -> Response:
         try:
@@ -85,7 +72,7 @@ def add_pages(router: APIRouter, *, guarded: bool) -> None:
             return await _missing(request, name, error, guarded=guarded)
         if found.name != name:
             return RedirectResponse(found.name)  # an alias; the address is relative
-        return _sent(request, await run_in_threadpool(_loss_page, name, guarded), _HTML, _WHILE_UNCHANGED)
+        return sent(request, await run_in_threadpool(_page, f"/losses/{name}", guarded), _HEADERS)
 
     async def catalogue(request: Request) -> Response:
         return RedirectResponse("../#catalogue" if request.url.path.endswith("/") else "./#catalogue")
@@ -94,15 +81,12 @@ def add_pages(router: APIRouter, *, guarded: bool) -> None:
         return RedirectResponse(f"../{quote(request.url.path.split('/')[-2], safe='')}")
 
     async def static(request: Request, version: str, name: str) -> Response:
-        found = assets.assets().get(name)
-        if found is None or version != assets.version():
+        if name not in assets.assets() or version != assets.version():
             raise HTTPException(404, "expected a file of this version of the pages; load the page again")
-        return _sent(request, _asset(name), found.media_type, _FOR_GOOD)
+        return sent(request, _file(name), _HEADERS)
 
     routes: dict[str, Callable[..., Awaitable[Response]]] = {
-        "/": home,
-        "/try": named,
-        "/compare": named,
+        **dict.fromkeys(("/", "/try", "/compare"), page),
         "/losses": catalogue,
         "/losses/": catalogue,
         "/losses/{name}": loss,
@@ -137,19 +121,5 @@ async def _missing(
     html = await run_in_threadpool(
         pages.missing_page, name[:_LONGEST_NAME], reason, guarded=guarded, root=root
     )
-    return _sent(request, _Body(html.encode(), None), _HTML, _WHILE_UNCHANGED, status=problem.status)
-
-
-def _sent(request: Request, body: _Body, media_type: str, caching: str, *, status: int = 200) -> Response:
-    headers = {
-        "cache-control": caching,
-        "content-security-policy": POLICY,
-        "referrer-policy": "no-referrer",
-    }
-    content = body.plain
-    if body.packed is not None:
-        headers["vary"] = "accept-encoding"
-        if "gzip" in request.headers.get("accept-encoding", ""):
-            content = body.packed
-            headers["content-encoding"] = "gzip"
-    return Response(content, status, headers=headers, media_type=media_type)
+    headers = {**_HEADERS, "cache-control": _WHILE_UNCHANGED}
+    return Response(html, problem.status, headers=headers, media_type=_HTML)
