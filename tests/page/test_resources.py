@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from lossd.access.keys import write_entry
-from lossd.page import assets
+from lossd.api import site
+from lossd.declaration.loss import Loss
+from lossd.engine import evaluate
+from lossd.message import Answer, Call
+from lossd.page import assets, pages, samples
 from tests.api.serving import InProcess
 
 HTML = {"accept": "text/html"}
@@ -111,3 +115,20 @@ def test_a_page_of_nothing_is_always_sent(service: InProcess) -> None:
         assert response.status_code == 404
         assert "etag" not in response.headers
         assert "Not found" in response.text
+
+
+def test_of_visitors_who_come_together_one_has_the_page_rendered(
+    service: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated = []
+
+    def counted(loss: Loss, call: Call) -> Answer:
+        evaluated.append(loss.name)
+        return evaluate(loss, call)
+
+    monkeypatch.setattr(samples, "evaluate", counted)
+    for cached in (site._page, site._rendered):
+        cached.cache_clear()
+    answers = service.together([("GET", "/compare", {})] * 20)
+    assert {answer.status_code for answer in answers} == {200}
+    assert evaluated == [line["loss"] for line in pages.COMPARED]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, partial
+from threading import Lock
 from urllib.parse import quote
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -44,10 +45,24 @@ PAGES: Mapping[str, Callable[..., str]] = {
 }
 """Path of every page to what renders it."""
 
+# Threads that render at the same time take the interpreter from small calls, each for 5 ms at a time.
+_TURN = Lock()
+
 
 @cache
 def _page(path: str, guarded: bool) -> Resource:
+    with _TURN:
+        return _rendered(path, guarded)
+
+
+@cache  # those who waited for their turn find the page of the first
+def _rendered(path: str, guarded: bool) -> Resource:
     return resource(PAGES[path](guarded=guarded).encode(), _HTML, _WHILE_UNCHANGED)
+
+
+def _missing_page(name: str, reason: str, *, guarded: bool, root: str) -> str:
+    with _TURN:
+        return pages.missing_page(name, reason, guarded=guarded, root=root)
 
 
 @cache
@@ -118,8 +133,6 @@ async def _missing(
     problem = problem_of(error)
     exchange.problem, exchange.problem_kind = problem.detail, problem.kind
     reason = str(error) if isinstance(error, UnknownLoss) else problem.detail
-    html = await run_in_threadpool(
-        pages.missing_page, name[:_LONGEST_NAME], reason, guarded=guarded, root=root
-    )
+    html = await run_in_threadpool(_missing_page, name[:_LONGEST_NAME], reason, guarded=guarded, root=root)
     headers = {**_HEADERS, "cache-control": _WHILE_UNCHANGED}
     return Response(html, problem.status, headers=headers, media_type=_HTML)
