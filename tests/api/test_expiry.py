@@ -67,6 +67,14 @@ def test_the_end_of_the_certificate_is_a_metric(tmp_path: Path) -> None:
     assert total(shown, "lossd_tls_certificate_expiry_timestamp_seconds") == ends.timestamp()
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_text_around_a_certificate_may_have_any_encoding(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "server.pem"
+    pem = trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.bytes()
+    file.write_bytes("# Zürich\n".encode(encoding) + pem)  # as `openssl x509 -text` puts it there
+    assert "lossd_tls_certificate_expiry_timestamp_seconds" in metrics(tls_certificate_file=str(file))
+
+
 def test_keys_are_listed_without_their_digests(keys_file: Path) -> None:
     listed = lossd("keys", "list", "--file", str(keys_file))
     assert listed.returncode == 0

@@ -113,11 +113,11 @@ def _end(expires: float) -> str:
 def _append(path: Path, entry: str) -> None:
     """Add an entry to a file, of which a reader sees all or nothing."""
     path = path.resolve()
-    before = path.read_text() if path.exists() else ""
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
     text = f"{before.rstrip()}\n\n{entry}" if before.strip() else entry
     read_keys(text.encode())  # a file that says 'keys = []', say, takes no other entry
     written = path.with_name(f"{path.name}.new")
-    written.write_text(text)
+    written.write_text(text, encoding="utf-8")
     if path.exists():
         written.chmod(path.stat().st_mode & 0o777)
     written.replace(path)

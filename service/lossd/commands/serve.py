@@ -159,8 +159,8 @@ def _open_standard_files() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
         os.set_inheritable(descriptor, True)  # for the server processes
     os.close(descriptor)
-    sys.stdout = sys.stdout or os.fdopen(STANDARD_OUTPUT, "w", closefd=False)
-    sys.stderr = sys.stderr or os.fdopen(STANDARD_ERROR, "w", closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(STANDARD_OUTPUT, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(STANDARD_ERROR, "w", encoding="utf-8", closefd=False)
 
 
 def _complaint(error: Any) -> str:

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 @cache
 def _written() -> Mapping[str, Mapping[str, str]]:
-    text = (files("lossd.page") / "formulas.json").read_text()
+    text = (files("lossd.page") / "formulas.json").read_text(encoding="utf-8")
     found: Mapping[str, Mapping[str, str]] = json.loads(text)
     return found
 

@@ -36,7 +36,8 @@ class Snippet:
 
 @cache
 def _programs() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((files("lossd.page") / "static" / "snippets.json").read_text())
+    text = (files("lossd.page") / "static" / "snippets.json").read_text(encoding="utf-8")
+    found: list[dict[str, Any]] = json.loads(text)
     return found
 
 

@@ -41,9 +41,9 @@ def expiries(settings: Settings, authenticate: object) -> Expiries:
     if isinstance(authenticate, Keys):
         found.append((KEY, lambda: next_expiry(authenticate)))
     if settings.tls_certificate_file is not None:
-        ends = certificate_expiry(
-            Path(settings.tls_certificate_file).read_text()
-        )  # which is served until a restart
+        # What stands around certificates, which are ASCII, may have any encoding; Latin-1 reads every byte.
+        text = Path(settings.tls_certificate_file).read_text(encoding="latin-1")
+        ends = certificate_expiry(text)  # of the file that is served until a restart
         found.append((CERTIFICATE, lambda: ends))
     return found
 
