@@ -43,6 +43,13 @@ def _rounded(number: float, digits: int) -> str:
     return power if long or size < 1e-4 else plain
 
 
+def plain(value: Any) -> Any:
+    """Return a value with whole numbers written as such, as JavaScript writes them."""
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+
+
 def flat(value: Any) -> list[float]:
     """Return the numbers of nested lists."""
     if isinstance(value, list):

@@ -22,10 +22,10 @@ from lossd.page import assets, formulas
 from lossd.page.drawing import Range, card, overlay, still
 from lossd.page.edges import EdgeCall, edge_calls
 from lossd.page.frameworks import by_framework, common_names, nearest
-from lossd.page.numbers import matrix, shade, shown
+from lossd.page.numbers import matrix, plain, shade, shown
 from lossd.page.picture import Control, controls, specification
 from lossd.page.samples import curve, example_call, spaced
-from lossd.page.snippets import Snippet, plain, snippets
+from lossd.page.snippets import Snippet, snippets
 
 SAMPLES = 401
 # What Compare begins with, each under the class of its line: the losses of the tutorial on outliers.

@@ -13,9 +13,8 @@ from lossd.declaration.index_domain import Index
 from lossd.declaration.loss import Loss
 from lossd.declaration.picture import Slider
 from lossd.engine import request_model, sliders_of
-from lossd.page.numbers import depth, flat
+from lossd.page.numbers import depth, flat, plain
 from lossd.page.samples import held_arrays, is_wrapped
-from lossd.page.snippets import plain
 
 _NOT_SHOWN = frozenset({"class_axis", "zero_infinity", "stop_target_gradients"})
 

@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 
 from lossd.declaration.general_names import GENERAL_ARRAYS
 from lossd.declaration.loss import Loss
-from lossd.page.numbers import depth
+from lossd.page.numbers import depth, plain
 
 URL = "http://127.0.0.1:8000"
 _OPEN, _END, _CLOSE = "\x01", "\x02", "\x03"  # around the name and the value of what a slider moves
@@ -120,7 +120,7 @@ def _torch_arrays(call: _Call) -> str:
     lines = []
     for name in call.arrays:
         argument, value = call.loss.by_name[name], call.members[name]
-        more = "" if is_whole(argument.domain, value) else ", dtype=torch.float64"
+        more = "" if _is_whole(argument.domain, value) else ", dtype=torch.float64"
         if name in call.loss.gradient:
             more += ", requires_grad=True"
         lines.append(f"{name} = torch.tensor({_python(plain(value))}{more})")
@@ -146,7 +146,7 @@ def _infer(call: _Call) -> str:
     for name in (*call.arrays, *general):
         value = plain(call.members[name])
         domain = "numbers" if name in general else call.loss.by_name[name].domain
-        kind = "BOOL" if _is_boolean(value) else "INT64" if is_whole(domain, value) else "FP64"
+        kind = "BOOL" if _is_boolean(value) else "INT64" if _is_whole(domain, value) else "FP64"
         shape, data = json.dumps(_shape(value)), json.dumps(_flat(value))
         inputs.append(f'    {{"name": "{name}", "datatype": "{kind}", "shape": {shape}, "data": {data}}}')
     options = ", ".join(f'"{name}": {call.json_of(name)}' for name in call.options if name not in general)
@@ -167,14 +167,7 @@ _FORMS: Mapping[str, Callable[[_Call], str]] = {
 }
 
 
-def plain(value: Any) -> Any:
-    """Return a value with whole numbers written as such, as JavaScript writes them."""
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
-
-
-def is_whole(domain: str, value: Any) -> bool:
+def _is_whole(domain: str, value: Any) -> bool:
     """Return whether an array of this domain, as people read it, is sent as whole numbers."""
     return (
         domain.startswith("whole numbers") and all(isinstance(x, int) for x in _flat(plain(value)))
