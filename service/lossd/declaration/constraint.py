@@ -27,32 +27,6 @@ class Constraint(Protocol):
 
 
 @dataclass(frozen=True)
-class AtMost:
-    """The argument ``low`` nowhere exceeds the argument ``high``."""
-
-    low: str
-    high: str
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        """Both."""
-        return self.low, self.high
-
-    def forbidden(self, arrays: Mapping[str, Array], sizes: Sizes) -> Array | None:
-        """Mark where it exceeds."""
-        wrong: Array = arrays[self.low] > arrays[self.high]
-        return wrong if wrong.any() else None
-
-    def repair(self, arrays: dict[str, Array]) -> None:
-        """Put the lesser of each pair first."""
-        ends = arrays[self.low], arrays[self.high]
-        arrays[self.low], arrays[self.high] = np.minimum(*ends), np.maximum(*ends)
-
-    def __str__(self) -> str:
-        return f"{self.low} <= {self.high}"
-
-
-@dataclass(frozen=True)
 class Corners:
     """Boxes ``(..., 4)`` have their corners in order: x1 <= x2 and y1 <= y2."""
 
