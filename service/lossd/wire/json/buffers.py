@@ -202,7 +202,7 @@ def _count_brackets(value: Any) -> int:
 
 
 def _array(value: Any, shape: tuple[int, ...], first: Any) -> Array | list[Any]:
-    """Read the numbers of ``value``; booleans become a list, which `array` checks."""
+    """Read the numbers of ``value``; booleans become a list, which `numbers.read_array` checks."""
     if type(first) is bool:
         text: Any = value.mini
         if b"{" in text:
@@ -237,7 +237,7 @@ def _to_python_by_item(value: Any) -> Any:
     return [_to_python_by_item(item) for item in value] if type(value) is simdjson.Array else value
 
 
-# The narrowest reading that holds every number, in the order in which `array` tries them.
+# The narrowest reading that holds every number, in the order in which `numbers.read_array` tries them.
 READINGS: dict[type, tuple[tuple[str, type[np.generic]], ...]] = {
     int: (("i", np.int64), ("u", np.uint64), ("d", np.float64)),
     float: (("d", np.float64),),
