@@ -5,7 +5,7 @@ That saves the router, dependency solving and response classes, half of the time
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import NamedTuple
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,9 +25,13 @@ class FastRoute(NamedTuple):
         """The route as documentation writes it."""
         return f"{self.prefix}{{name}}{self.suffix}"
 
-    def answers(self, path: str) -> bool:
-        """Return whether a POST to ``path`` takes this route."""
-        return path.startswith(self.prefix) and path.endswith(self.suffix)
+
+def fast_route(routes: Iterable[FastRoute], path: str) -> FastRoute | None:
+    """Return the route that a POST to ``path`` takes; None if that is for the router."""
+    for route in routes:
+        if path.startswith(route.prefix) and path.endswith(route.suffix):
+            return route
+    return None
 
 
 class FastRoutes:
@@ -35,14 +39,13 @@ class FastRoutes:
 
     def __init__(self, app: ASGIApp, *, routes: Sequence[FastRoute]) -> None:
         self.app = app
-        self.routes = [(route, route.path) for route in routes]
+        self.routes = routes
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Let one or the other answer."""
         if scope["type"] == "http" and scope["method"] == "POST":
-            path = scope["path"]
-            for (prefix, suffix, app), name in self.routes:
-                if path.startswith(prefix) and path.endswith(suffix):
-                    scope[SCOPE_KEY].route = name
-                    return app(scope, receive, send)
+            route = fast_route(self.routes, scope["path"])
+            if route is not None:
+                scope[SCOPE_KEY].route = route.path
+                return route.app(scope, receive, send)
         return self.app(scope, receive, send)

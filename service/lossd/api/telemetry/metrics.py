@@ -11,7 +11,7 @@ from typing import NamedTuple
 from starlette.types import Scope
 
 from lossd.api.exchange import Exchange
-from lossd.api.fast_routes import FastRoute
+from lossd.api.fast_routes import FastRoute, fast_route
 from lossd.api.telemetry.layout import BYTES, METHODS, NONE, OPERATIONS, OTHER, SECONDS, Layout
 from lossd.api.telemetry.rows import Row, Table
 
@@ -87,7 +87,7 @@ class Metrics:
         """Return the path of the route that the router found; before it, only calls are told from the rest."""
         found = scope.get("route")
         if found is None and scope["method"] == "POST":
-            found = next((route for route in self._calls if route.answers(scope["path"])), None)
+            found = fast_route(self._calls, scope["path"])
         path: str = getattr(found, "path", OTHER)
         return path
 
