@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from lossd.api.dispatch import Dispatcher
 from lossd.api.exchange import SCOPE_KEY, CallerGone, Exchange
-from lossd.api.incoming import Incoming, as_written, decode_limits, receive_body
+from lossd.api.incoming import IncomingJob, as_written, decode_limits, receive_body
 from lossd.api.negotiation import BATCHES
 from lossd.api.problems import problem_of
 from lossd.api.sending import retained, send_answer
@@ -71,27 +71,11 @@ class Planned(NamedTuple):
 
 
 @dataclass(slots=True)
-class BatchJob:
+class BatchJob(IncomingJob[BatchCodec]):
     """The calls of one batch."""
 
-    incoming: Incoming[BatchCodec]
     entries: list[Entry] = field(default_factory=list)
     planned: list[Planned] = field(init=False)
-
-    @property
-    def exchange(self) -> Exchange:
-        """The request."""
-        return self.incoming.exchange
-
-    @property
-    def reads_text(self) -> bool:
-        """Whether the body is text."""
-        return self.incoming.reads.is_text
-
-    @property
-    def answers_in_text(self) -> bool:
-        """Whether the answer is text."""
-        return self.incoming.writes.is_text
 
     @property
     def body_bytes(self) -> None:

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from lossd.api.dispatch import Dispatcher
 from lossd.api.evaluation import PREFIX
 from lossd.api.exchange import SCOPE_KEY, Exchange
-from lossd.api.incoming import Incoming, as_written, decode_limits, receive_body
+from lossd.api.incoming import IncomingJob, as_written, decode_limits, receive_body
 from lossd.api.negotiation import COMBINATIONS
 from lossd.api.sending import send_answer
 from lossd.declaration.loss import Loss
@@ -30,38 +30,12 @@ SUFFIX = "/combine"
 
 
 @dataclass(slots=True)
-class CombineJob:
+class CombineJob(IncomingJob[CombinationCodec]):
     """One request to put parts together, in the formats that its headers name."""
 
     loss: Loss
-    incoming: Incoming[CombinationCodec]
     query: bytes
     combination: Combination = field(init=False)
-
-    @property
-    def exchange(self) -> Exchange:
-        """The request."""
-        return self.incoming.exchange
-
-    @property
-    def reads_text(self) -> bool:
-        """Whether the body is text."""
-        return self.incoming.reads.is_text
-
-    @property
-    def answers_in_text(self) -> bool:
-        """Whether the answer is text."""
-        return self.incoming.writes.is_text
-
-    @property
-    def body_bytes(self) -> int | None:
-        """Size of the body; None if it is compressed."""
-        return self.incoming.body_bytes
-
-    @property
-    def hidden_seconds(self) -> float:
-        """About how long it takes to read what the size of the body does not show."""
-        return self.incoming.hidden_seconds
 
     def decode(self, checkpoint: Checkpoint) -> int:
         """Read the parts; return how many numbers they add to what rows share.
@@ -110,7 +84,7 @@ class CombineEndpoint:
         loss = find(scope["path"][len(PREFIX) : -len(SUFFIX)])
         exchange.loss = loss.name
         incoming = await receive_body(exchange, receive, COMBINATIONS, self.decode_limits, self.settings)
-        job = CombineJob(loss, incoming, scope["query_string"])
+        job = CombineJob(incoming, loss, scope["query_string"])
         parts, encoding = await self.dispatcher.dispatch(job, receive)
         packing = () if encoding is None else ((b"content-encoding", encoding.encode()),)
         await send_answer(send, exchange, incoming.writes.media_type, parts, *packing)

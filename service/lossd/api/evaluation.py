@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from lossd.api.dispatch import Dispatcher
 from lossd.api.exchange import SCOPE_KEY, Exchange
-from lossd.api.incoming import Incoming, as_written, decode_limits, receive_body
+from lossd.api.incoming import IncomingJob, as_written, decode_limits, receive_body
 from lossd.api.negotiation import CALLS
 from lossd.api.sending import retained, send_answer
 from lossd.declaration.loss import Loss
@@ -38,39 +38,13 @@ PREFIX = "/v1/losses/"
 
 
 @dataclass(slots=True)
-class EvaluationJob:
+class EvaluationJob(IncomingJob[Codec]):
     """One call in the formats that its headers name."""
 
     loss: Loss
-    incoming: Incoming[Codec]
     query: bytes
     call: Call = field(init=False)
     prepared: Prepared | PreparedPart = field(init=False)
-
-    @property
-    def exchange(self) -> Exchange:
-        """The request."""
-        return self.incoming.exchange
-
-    @property
-    def reads_text(self) -> bool:
-        """Whether the body is text."""
-        return self.incoming.reads.is_text
-
-    @property
-    def answers_in_text(self) -> bool:
-        """Whether the answer is text."""
-        return self.incoming.writes.is_text
-
-    @property
-    def body_bytes(self) -> int | None:
-        """Size of the body; None if it is compressed."""
-        return self.incoming.body_bytes
-
-    @property
-    def hidden_seconds(self) -> float:
-        """About how long it takes to read what the size of the body does not show."""
-        return self.incoming.hidden_seconds
 
     def decode(self, checkpoint: Checkpoint) -> int:
         """Read the call from its body and its query; return how many numbers its arrays have."""
@@ -129,4 +103,4 @@ class EvaluationEndpoint:
         exchange: Exchange = scope[SCOPE_KEY]
         exchange.loss = loss.name
         incoming = await receive_body(exchange, receive, CALLS, self.decode_limits, self.settings)
-        return EvaluationJob(loss, incoming, scope["query_string"])
+        return EvaluationJob(incoming, loss, scope["query_string"])

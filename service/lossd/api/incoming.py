@@ -94,6 +94,38 @@ class Incoming(Generic[C]):
         return (parts, None) if encoding is None else (compress(parts, encoding, checkpoint), encoding)
 
 
+@dataclass(slots=True)
+class IncomingJob(Generic[C]):
+    """What the dispatcher asks of a job that follows from how its request came."""
+
+    incoming: Incoming[C]
+
+    @property
+    def exchange(self) -> Exchange:
+        """The request."""
+        return self.incoming.exchange
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether the body is text."""
+        return self.incoming.reads.is_text
+
+    @property
+    def answers_in_text(self) -> bool:
+        """Whether the answer is text."""
+        return self.incoming.writes.is_text
+
+    @property
+    def body_bytes(self) -> int | None:
+        """Size of the body; None if it is compressed."""
+        return self.incoming.body_bytes
+
+    @property
+    def hidden_seconds(self) -> float:
+        """About how long it takes to read what the size of the body does not show."""
+        return self.incoming.hidden_seconds
+
+
 def as_written(estimate: Estimate, writes: Format, call: Call | LossdError) -> Estimate:
     """Return what a call costs whose answer is written so: only text has nested lists, and not as base64."""
     if not estimate.inner_lists:
