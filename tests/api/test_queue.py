@@ -35,10 +35,10 @@ from tests.api.test_socket import PATH, connect
 Steps = Callable[[Queue], Coroutine[Any, Any, None]]
 
 
-def with_queue(steps: Steps, *, workers: int = 1) -> None:
+def with_queue(steps: Steps, *, workers: int = 1, inline_bytes: int = 0) -> None:
     """Run the steps with a queue that lets nobody wait for longer than a second."""
     with ThreadPoolExecutor(workers) as pool:
-        queue = Queue(pool, workers=workers, longest_wait=1.0)
+        queue = Queue(pool, workers=workers, longest_wait=1.0, inline_bytes=inline_bytes)
         asyncio.run(steps(queue))
         assert (queue.free, queue.waiting) == (workers, 0)
         assert queue.seconds == pytest.approx(0)
@@ -113,33 +113,67 @@ def test_a_byte_costs_what_it_took_of_late_in_its_format() -> None:
         next_one.arrive(500)
         next_one.arrive(500)
         assert next_one.seconds == pytest.approx(2, rel=0.05)
-        assert queue.forecast.seconds_per_byte("npz") < 1e-6
+        assert queue.forecast.seconds("npz", 1000) < 1e-3
         next_one.set_seconds(0)
 
     with_queue(steps)
 
 
-@pytest.mark.parametrize("learned", ["seconds_per_byte", "bytes_per_byte"])
+@pytest.mark.parametrize("learned", ["seconds", "bytes_beside"])
 def test_no_call_speaks_for_all_of_its_format_and_what_none_confirms_is_forgotten(
     learned: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One call of 122 bytes that needed 40 MB kept all others of its format out, whose calls would have mended it."""
     now = 0.0
     monkeypatch.setattr(time, "perf_counter", lambda: now)
+    forecast, size = Forecast(), 1000
+    learn, read = getattr(forecast, f"learn_{learned}"), getattr(forecast, learned)
+    first = read("json", size)
+    learn("json", size, 1e6 * first)
+    assert read("json", size) == 2 * first
+    for _ in range(30):
+        learn("json", size, 1e6 * first)
+    assert read("json", size) == pytest.approx(1e6 * first, rel=0.1)
+    assert read("npz", size) == first
+    now = 200.0
+    assert read("json", size) == pytest.approx(first)
+    for _ in range(100):
+        learn("json", size, 0.5 * first)
+    assert read("json", size) == pytest.approx(0.5 * first, rel=0.01)
+
+
+@pytest.mark.parametrize("learned", ["seconds", "bytes_beside"])
+@pytest.mark.parametrize(("size", "other"), [(20_000, 11 << 20), (11 << 20, 20_000)])
+def test_a_call_says_nothing_of_calls_of_another_size(learned: str, size: int, other: int) -> None:
+    """Calls of 1 KB that compute for long said so of each byte: one of 33 KB was taken for 30 times as long."""
     forecast = Forecast()
     learn, read = getattr(forecast, f"learn_{learned}"), getattr(forecast, learned)
-    first = read("json")
-    learn("json", 1e6 * first)
-    assert read("json") == 2 * first
+    first, first_of_other = read("json", size), read("json", other)
     for _ in range(30):
-        learn("json", 1e6 * first)
-    assert read("json") == pytest.approx(1e6 * first, rel=0.1)
-    assert read("npz") == first
-    now = 200.0
-    assert read("json") == pytest.approx(first)
-    for _ in range(100):
-        learn("json", 0.5 * first)
-    assert read("json") == pytest.approx(0.5 * first, rel=0.01)
+        learn("json", size, 1e6 * first)
+    assert read("json", other) == first_of_other
+    assert read("json", size) > 1e5 * first
+
+
+@pytest.mark.parametrize(("size", "teaches"), [(1022, False), (16 * 1024, False), (16 * 1024 + 1, True)])
+def test_no_call_whose_body_is_small_raises_a_forecast(size: int, teaches: bool) -> None:
+    """In chunks it may be large by its head; with its length the queue would not have looked at it."""
+
+    async def steps(queue: Queue) -> None:
+        before = [queue.forecast.seconds("json", each) for each in (size, 33_000, 11 << 20)]
+        room = queue.bytes_to_reserve("json", size)
+        for _ in range(50):
+            assert await queue.enter(float("inf"), asyncio.get_running_loop().create_future())
+            done = QueuedCall(queue, "json")
+            done.arrive(size)
+            done.reserve(1 << 24)
+            queue.leave(done, time.perf_counter() - 2)
+            done.set_seconds(0)
+        after = [queue.forecast.seconds("json", each) for each in (size, 33_000, 11 << 20)]
+        assert (after != before) == teaches
+        assert (queue.bytes_to_reserve("json", size) > room) == teaches
+
+    with_queue(steps, inline_bytes=16 * 1024)
 
 
 def test_a_call_that_leaves_before_it_computes_reserves_nothing() -> None:
@@ -160,7 +194,7 @@ def test_a_body_on_its_way_counts_with_its_claim_once_some_of_it_has_come() -> N
         assert queue.bytes_to_come == 63 << 10
         work.arrive(1 << 20)
         assert work.expected == 1 << 26
-        assert queue.seconds == pytest.approx((1 << 26) * queue.forecast.seconds_per_byte(""))
+        assert queue.seconds == pytest.approx(queue.forecast.seconds("", 1 << 26))
         work.arrive((1 << 26) - work.size)
         assert (queue.arriving, queue.bytes_to_come) == (set(), 0)
         work.end()
@@ -170,17 +204,17 @@ def test_a_body_on_its_way_counts_with_its_claim_once_some_of_it_has_come() -> N
 
 def test_room_is_reserved_for_as_many_calls_as_there_are_threads() -> None:
     async def steps(queue: Queue) -> None:
-        assert queue.bytes_to_reserve("json", 10) == pytest.approx(2 * 10)
+        assert queue.bytes_to_reserve("json", 100) == pytest.approx(2 * 100)
         for _ in range(50):
             work = QueuedCall(queue, "json")
             work.arrive(100)
             assert await queue.enter(float("inf"), asyncio.get_running_loop().create_future())
             work.reserve(300)
-            assert queue.bytes_to_reserve("json", 10) <= 30
+            assert queue.bytes_to_reserve("json", 100) <= 300
             queue.leave(work, time.perf_counter())
             work.end()
-        assert queue.bytes_to_reserve("json", 10) == pytest.approx(2 * 30, rel=0.05)
-        assert queue.bytes_to_reserve("npz", 10) == 2 * 10
+        assert queue.bytes_to_reserve("json", 100) == pytest.approx(2 * 300, rel=0.05)
+        assert queue.bytes_to_reserve("npz", 100) == 2 * 100
 
     with_queue(steps, workers=2)
 
@@ -342,6 +376,47 @@ def test_a_heavy_call_in_few_bytes_and_a_slow_claim_keep_no_others_out(tmp_path:
         while any(caller.is_alive() for caller in callers):
             open_ones.enter_context(connect(server)).sendall(claim)
             time.sleep(0.1)
+    assert statuses == {200: 60}
+
+
+def test_small_calls_in_chunks_that_compute_for_long_keep_no_others_out(tmp_path: Path) -> None:
+    """Three connections with them had two of three calls of 33 KB beside them refused, and some long after."""
+    cost = [[abs(i - j) / 4 for j in range(12)] for i in range(12)]
+    shares = {"input": [1 / 12] * 12, "target": [1 / 12] * 12, "cost": cost}
+    heavy = json.dumps({**shares, "iterations": 700}).encode()
+    body = json.dumps({"input": [0.1234567] * 2200, "target": [0.0] * 2200}).encode()
+    statuses: Counter[int] = Counter()
+    ended = threading.Event()
+
+    def in_chunks() -> Iterator[bytes]:
+        yield heavy
+
+    def compute_for_long() -> None:
+        with httpx.Client(timeout=60) as client:
+            while not ended.is_set():
+                client.post(f"{server.url}/v1/losses/sinkhorn", content=in_chunks())
+
+    def keep_calling() -> None:
+        with httpx.Client(timeout=60) as client:
+            for _ in range(20):
+                statuses[client.post(server.url + PATH, content=body).status_code] += 1
+                time.sleep(0.01)
+
+    with serve(tmp_path) as server:
+        heavy_callers = [threading.Thread(target=compute_for_long) for _ in range(3)]
+        for caller in heavy_callers:
+            caller.start()
+        time.sleep(1.5)  # in which the forecast would learn
+        callers = [threading.Thread(target=keep_calling) for _ in range(3)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+        ended.set()
+        for caller in heavy_callers:
+            caller.join()
+        lines = [line for line in server.log() if line.get("loss") == "sinkhorn"]
+    assert {line["status"] for line in lines} == {200}
     assert statuses == {200: 60}
 
 

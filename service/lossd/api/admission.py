@@ -64,7 +64,7 @@ class AdmissionControl:
             Overloaded: It would.
         """
         queue, in_flight = self.queue, self.in_flight
-        seconds = claimed * queue.forecast.seconds_per_byte(format)
+        seconds = queue.forecast.seconds(format, claimed)
         queue.check(seconds)
         reserved = min(queue.bytes_to_reserve(format, claimed), in_flight.most * _MOST_RESERVED)
         expected = claimed + queue.bytes_to_come + reserved

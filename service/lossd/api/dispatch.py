@@ -83,7 +83,12 @@ class Dispatcher:
 
     def __init__(self, settings: Settings, pool: ThreadPoolExecutor) -> None:
         self.settings = settings
-        self.queue = Queue(pool, workers=settings.compute_workers, longest_wait=settings.max_wait_seconds)
+        self.queue = Queue(
+            pool,
+            workers=settings.compute_workers,
+            longest_wait=settings.max_wait_seconds,
+            inline_bytes=settings.inline_body_bytes,
+        )
         self._text = TextTurns()
         in_flight = max(settings.max_in_flight_bytes, _ALWAYS_ALLOWED)  # more would never be admitted
         self.cost_limits = CostLimits(

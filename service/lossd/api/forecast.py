@@ -1,7 +1,10 @@
-"""What a call takes, as far as its head tells: by its format and size, and by the calls of that format before it.
+"""What a call takes, as far as its head tells: by its format and size, and by calls that were like it in both.
+
+A call of a kilobyte may compute for as long as one of megabytes. What it took for a byte says nothing of the other, so
+that each range of sizes has figures of its own.
 
 One call may take a thousand times as long as others of its size, so that each raises a figure by a factor of 2 at most.
-And a figure fades where no call of its format ends any more: those whom it keeps out could never mend it.
+And a figure fades where no call like it ends any more: those whom it keeps out could never mend it.
 """
 
 from __future__ import annotations
@@ -16,32 +19,43 @@ _LEAST_SECONDS = 1e-9  # what the event loop needs to read it
 _LEAST_BYTES = 0.1  # from where a few calls are back at what others need
 _NEWEST = 0.2  # weight of the last call
 _HALF_LIFE_SECONDS = 5.0
+_BITS = 3  # of a size, within which calls are alike: up to a factor of 8
+
+_Like = tuple[str, int]
+"""Format, and range of sizes."""
 
 
 class Forecast:
-    """Seconds, and bytes beside its body, that a call needs for each byte of that, by the name of its format."""
+    """Seconds, and bytes beside its body, that a call needs, by the name of its format and the size of its body."""
 
     def __init__(self) -> None:
-        self._seconds: dict[str, _Figure] = {}
-        self._bytes: dict[str, _Figure] = {}
+        self._seconds: dict[_Like, _Figure] = {}
+        self._bytes: dict[_Like, _Figure] = {}
 
-    def seconds_per_byte(self, format: str) -> float:
-        """Return the seconds that a byte of a body takes."""
-        figure = self._seconds.get(format)
-        return FIRST_SECONDS if figure is None else figure.value()
+    def seconds(self, format: str, size: int) -> float:
+        """Return the seconds that a call takes."""
+        figure = self._seconds.get(_like(format, size))
+        return size * (FIRST_SECONDS if figure is None else figure.value())
 
-    def bytes_per_byte(self, format: str) -> float:
-        """Return the bytes that a call needs for each byte of its body, beside it."""
-        figure = self._bytes.get(format)
-        return _FIRST_BYTES if figure is None else figure.value()
+    def bytes_beside(self, format: str, size: int) -> float:
+        """Return the bytes that a call needs beside its body."""
+        figure = self._bytes.get(_like(format, size))
+        return size * (_FIRST_BYTES if figure is None else figure.value())
 
-    def learn_seconds_per_byte(self, format: str, seconds: float) -> None:
+    def learn_seconds(self, format: str, size: int, seconds: float) -> None:
         """Take what a call took."""
-        self._seconds.setdefault(format, _Figure(FIRST_SECONDS)).follow(max(seconds, _LEAST_SECONDS))
+        figure = self._seconds.setdefault(_like(format, size), _Figure(FIRST_SECONDS))
+        figure.follow(max(seconds / size, _LEAST_SECONDS))
 
-    def learn_bytes_per_byte(self, format: str, size: float) -> None:
+    def learn_bytes_beside(self, format: str, size: int, beside: float) -> None:
         """Take what a call needed."""
-        self._bytes.setdefault(format, _Figure(_FIRST_BYTES)).follow(max(size, _LEAST_BYTES))
+        figure = self._bytes.setdefault(_like(format, size), _Figure(_FIRST_BYTES))
+        figure.follow(max(beside / size, _LEAST_BYTES))
+
+
+def _like(format: str, size: int) -> _Like:
+    """Return what calls of this format and about this size have in common."""
+    return format, size.bit_length() // _BITS
 
 
 class _Figure:

@@ -1,9 +1,10 @@
 """The queue in front of the thread pool: first come, first served, and no longer than a wait is of use.
 
-The wait of a call is estimated in seconds: from the bytes of bodies that are not decoded, by what a byte of their
-format took recently, and from the estimates of calls that are. A call that would wait too long is refused by its
-headers, before its body is read: to read a body that is then refused costs what the calls inside need. Refused callers
-are given slots one after the other, as if they queued outside; Retry-After rounds them up to whole seconds.
+The wait of a call is estimated in seconds: from the sizes of bodies that are not decoded, by what others of their
+format and about their size took recently, and from the estimates of calls that are. A call that would wait too long is
+refused by its headers, before its body is read: to read a body that is then refused costs what the calls inside need.
+Refused callers are given slots one after the other, as if they queued outside; Retry-After rounds them up to whole
+seconds.
 
 A call is also refused by its headers where its body would leave the threads no room for workspace and answers: these
 are known only once it is read, and to refuse it then throws away the most.
@@ -43,9 +44,16 @@ class Queue:
         arriving: Calls whose large bodies are on their way, and not slowly.
         reserved: Calls in a thread that hold all that they need.
         forecast: What calls took so far.
+
+    Args:
+        workers: How many threads the pool has.
+        longest_wait: Seconds.
+        inline_bytes: Largest body that is read on the event loop.
     """
 
-    def __init__(self, pool: ThreadPoolExecutor, *, workers: int, longest_wait: float) -> None:
+    def __init__(
+        self, pool: ThreadPoolExecutor, *, workers: int, longest_wait: float, inline_bytes: int
+    ) -> None:
         self.pool = pool
         self.free = workers
         self.seconds = 0.0
@@ -54,6 +62,7 @@ class Queue:
         self.forecast = Forecast()
         self._workers = workers
         self._longest_wait = longest_wait
+        self._inline_bytes = inline_bytes
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._next_slot = 0.0  # when the last of those who were refused may come back
         self.lock = Lock()  # what a call needs is known in a thread of the pool
@@ -70,7 +79,7 @@ class Queue:
 
     def bytes_to_reserve(self, format: str, size: int) -> float:
         """Return what the threads will need beside bodies, if those to come are of this format and size."""
-        return (self._workers - len(self.reserved)) * self.forecast.bytes_per_byte(format) * size
+        return (self._workers - len(self.reserved)) * self.forecast.bytes_beside(format, size)
 
     def check(self, seconds: float) -> None:
         """Refuse a call if those before it take too long, unless few bodies arrive for each free thread.
@@ -136,14 +145,16 @@ class Queue:
             self.seconds += seconds
 
     def _learn(self, call: QueuedCall, took: float) -> None:
-        """Remember what a call took for each byte of its body, beside others that computed."""
-        if not call.format or not call.size:
+        """Remember what a call took by the size of its body, beside others that computed.
+
+        A small body is read before its call comes here: what is left does not depend on its size.
+        """
+        if not call.format or call.size <= self._inline_bytes:
             return
-        self.forecast.learn_seconds_per_byte(
-            call.format, took / max(self._workers - self.free, 1) / call.size
-        )
+        took /= max(self._workers - self.free, 1)
+        self.forecast.learn_seconds(call.format, call.size, took)
         if call in self.reserved:
-            self.forecast.learn_bytes_per_byte(call.format, call.beside / call.size)
+            self.forecast.learn_bytes_beside(call.format, call.size, call.beside)
 
     def _free_one(self) -> None:
         self.free += 1

@@ -48,7 +48,7 @@ class QueuedCall:
             self.queue.arriving.add(self)
         else:
             self.queue.arriving.discard(self)
-        self.set_seconds(self.expected * self.queue.forecast.seconds_per_byte(self.format))
+        self.set_seconds(self.queue.forecast.seconds(self.format, self.expected))
 
     def is_slow(self, now: float) -> bool:
         """Return whether the body comes too slowly to keep others out."""
@@ -59,7 +59,7 @@ class QueuedCall:
         """Count only what has arrived of the body."""
         self.claimed = 0
         self.queue.arriving.discard(self)
-        self.set_seconds(self.size * self.queue.forecast.seconds_per_byte(self.format))
+        self.set_seconds(self.queue.forecast.seconds(self.format, self.size))
 
     def set_seconds(self, seconds: float) -> None:
         """Count so many seconds from now on."""
