@@ -142,16 +142,16 @@ class Settings(BaseSettings):
     """Longest time from the first byte of a head to its last, then a 408; and from connecting to the first byte."""
 
     max_connections: int = Field(1000, ge=1)
-    """Open connections; one more closes the one without a request for longest, or gets a 503 if each has one."""
+    """Open connections; one more closes those nearest to their time-outs, or gets a 503 if each has a call."""
 
     max_pipelined: int = Field(16, ge=0)
     """Requests that may wait on a connection for the answer to the one before; one more gets a 503."""
 
     send_timeout_seconds: float = Field(10.0, gt=0)
-    """Longest stall while an answer is sent; then the connection closes."""
+    """Longest stall while an answer is sent, and longest time behind the least rate; then the connection closes."""
 
     min_transfer_rate: int = Field(16 * 1024, ge=0)
-    """Bytes a second at which a body must arrive and an answer must leave, once the time-out for each has passed."""
+    """Bytes a second at which a body must arrive once its time-out has passed, and at which an answer must leave."""
 
     keep_alive_seconds: float = Field(75.0, gt=0)
     """How long an idle connection stays open; keep it above the idle limit of the balancer in front."""

@@ -7,6 +7,7 @@ import json
 import resource
 import select
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,21 +155,50 @@ def test_a_newcomer_takes_the_place_of_the_longest_idle(crowded: Served) -> None
 
 
 def test_a_newcomer_is_a_503_while_every_connection_has_a_call(crowded: Served) -> None:
+    padding, pieces = 32 * 1024, 100
+    length = {"Content_Length": str(len(BODY) + pieces * padding)}
     with contextlib.ExitStack() as stack:
         connections = [stack.enter_context(connect(crowded)) for _ in range(4)]
         for connection in connections:
-            connection.sendall(raw_request(PATH, BODY[:10], **LENGTH))
-        time.sleep(0.5)
-        for _ in range(3):
-            response = httpx.post(crowded.url + PATH, json=GOOD)
-            assert response.status_code == 503
-            assert response.json()["type"] == "/problems/overloaded"
-            assert int(response.headers["retry-after"]) >= 1
+            connection.sendall(raw_request(PATH, b"", **length))
+        refused = threading.Thread(target=assert_newcomers_are_refused, args=(crowded,))
+        for piece in range(pieces):
+            for connection in connections:
+                connection.sendall(b" " * padding)
+            if piece == 5:
+                refused.start()
+            time.sleep(0.03)
+        refused.join()
         for connection in connections:
-            connection.sendall(BODY[10:])
+            connection.sendall(BODY)
             assert read_response(connection)[0] == 200
         assert_unharmed(crowded)
     assert [line["status"] for line in crowded.log() if "status" in line].count(503) == 3
+
+
+def assert_newcomers_are_refused(server: Served) -> None:
+    for _ in range(3):
+        response = httpx.post(server.url + PATH, json=GOOD)
+        assert response.status_code == 503
+        assert response.json()["type"] == "/problems/overloaded"
+        assert int(response.headers["retry-after"]) >= 1
+
+
+def test_a_newcomer_takes_the_place_of_a_body_that_has_stopped_before_that_of_an_idle_connection(
+    crowded: Served,
+) -> None:
+    with contextlib.ExitStack() as stack:
+        idle, stopped, *others = [stack.enter_context(connect(crowded)) for _ in range(4)]
+        for connection in (idle, *others):
+            connection.sendall(WHOLE_HEAD)
+            assert read_response(connection)[0] == 200
+        stopped.sendall(raw_request(PATH, BODY[:10], **LENGTH))
+        time.sleep(1.5)
+        assert_unharmed(crowded)
+        assert wait_until_closed(stopped) == b""
+        for connection in (idle, *others):
+            connection.sendall(WHOLE_HEAD)
+            assert read_response(connection)[0] == 200
 
 
 def test_requests_that_wait_on_one_connection_are_counted(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from lossd.api.connections.head import (
 from lossd.api.connections.reading import HEAD_BYTES, OF_BODY, OF_CHUNKS, OF_HEAD, Reader
 from lossd.api.connections.refusal import refused_cycle
 from lossd.api.connections.upgrade import Parser
-from lossd.api.connections.watch import STATE_KEY, UNREAD_SECONDS, Phase, Watch
+from lossd.api.connections.watch import IN_CALL, STATE_KEY, UNREAD_SECONDS, Phase, Watch, paid_until
 from lossd.errors import LossdError, Overloaded
 
 # What each piece of a body may have around it at no account: a chunk's size and line ends, and a signature.
@@ -63,6 +63,7 @@ class Connection(HttpToolsProtocol):
         self._running: RequestResponseCycle | None = None
         self._ended = HalfClose.NO
         self._unsent = 0  # bytes of an answer when it was last looked at
+        self._late = 0.0  # seconds by which its caller was behind when the last of it was written
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Put the gathering transport between the protocol and the socket, unless there is no room for one more."""
@@ -124,7 +125,7 @@ class Connection(HttpToolsProtocol):
         self._pieces_of_head = self._piece
         self.buffer = OF_HEAD
         self._chunks = 0
-        if self.phase is not Phase.CALL:
+        if self.phase not in IN_CALL:
             self._enter(Phase.HEAD)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -153,7 +154,8 @@ class Connection(HttpToolsProtocol):
             raise Overloaded(f"expected at most {self.limits.max_pipelined} requests that wait, got more")
         super().on_headers_complete()  # which only prepares the request: it starts at the loop's next turn
         self._in_head = False
-        self.phase = Phase.CALL
+        if self._running is self.cycle:  # it does not wait for another
+            self._enter(Phase.BODY)
         if error := error_of_head(self.scope["http_version"], self.headers):
             raise error
         self.headers = []  # for trailers, which are not headers of the request
@@ -162,6 +164,8 @@ class Connection(HttpToolsProtocol):
         """Hand on what came as it is while it is all there is: uvicorn would copy it into a buffer and out again."""
         self._framing = max(0, self._framing - len(body) - _BYTES_AROUND_CHUNK)
         self._chunks += 1
+        if self.phase is Phase.BODY:
+            self._pay(len(body))
         cycle: Any = self.cycle  # uvicorn has its body as a bytearray, and takes bytes as well
         if cycle.response_complete:
             return
@@ -179,6 +183,8 @@ class Connection(HttpToolsProtocol):
         """Pass over an end that is none."""
         if not self.parser.body_is_to_come():
             self._framing = 0
+            if self.phase is Phase.BODY:
+                self.phase = Phase.CALL
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -190,29 +196,46 @@ class Connection(HttpToolsProtocol):
         if self.pipeline:
             cycle, _ = self.pipeline.pop()
             self._start_asgi_task(cycle, self._app_unless_reset)
+            if self.phase is not Phase.SEND:  # the answer before has left
+                self._enter(Phase.BODY if cycle.more_body else Phase.CALL)
             return
         self._enter(Phase.HEAD if self._in_head else Phase.IDLE)
 
     def pause_writing(self) -> None:
-        """Remember from when on the caller has to read."""
+        """Remember from when on the caller has to read, and how much."""
         super().pause_writing()
-        self._unsent, self.since = unsent(self.transport), self.watch.now
+        if self.phase in (Phase.BODY, Phase.CALL):
+            self.phase, self.since = Phase.SEND, self.watch.now - self._late
+        self._unsent = unsent(self.transport)
+
+    def resume_writing(self) -> None:
+        """Count what the caller has read."""
+        super().resume_writing()
+        if self.phase is Phase.SEND:
+            self._count_sent()
+            self.phase, self._late = Phase.CALL, self.watch.now - self.since
 
     def check_transfer(self, now: float) -> None:
-        """Close if too little of an answer has left lately, or let a refused caller send the rest."""
+        """Close if an answer leaves too slowly, or let a refused caller send the rest."""
         if self._ended is not HalfClose.NO:
             self._ended = look_for_caller(self.transport, self._running, self._ended)
         if self.phase is Phase.LINGER:
             if self.flow.read_paused:
                 self._end_lingering(now - self.since)
             return
-        waited = now - self.since
-        if not self.flow.write_paused or waited < self.limits.send_timeout_seconds:
+        if self.phase is not Phase.SEND:
             return
-        left = unsent(self.transport)
-        if self._unsent - left < self.limits.min_transfer_rate * waited:
+        self._count_sent()
+        if now - self.since > self.limits.send_timeout_seconds:
             self.transport.abort()
-        self._unsent, self.since = left, now
+
+    def _count_sent(self) -> None:
+        before, self._unsent = self._unsent, unsent(self.transport)
+        self._pay(max(before - self._unsent, 0))
+
+    def _pay(self, size: int) -> None:
+        """Count bytes that came, or left, against the least rate."""
+        self.since = paid_until(self.since, self.watch.now, size, self.limits.min_transfer_rate)
 
     def _end_lingering(self, waited: float) -> None:
         """Let a refused caller, which has had time to read, send the rest of its body, or give it up.
@@ -267,7 +290,7 @@ class Connection(HttpToolsProtocol):
         self.transport.abort()
 
     def _enter(self, phase: Phase) -> None:
-        self.phase, self.since = phase, self.watch.now
+        self.phase, self.since, self._late = phase, self.watch.now, 0.0
 
     def _is_too_large(self) -> bool:
         """Return whether what frames a body is, or a head that has not ended.
@@ -283,7 +306,8 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, error: LossdError) -> None:
         """Answer with an error, after the answers that are still due, and close the connection."""
         self._refused = True
-        self.phase = Phase.CALL
+        if self.phase is not Phase.SEND:
+            self.phase = Phase.CALL
         cycle: Any = self.cycle
         if cycle is None or cycle.scope is not self.scope or not cycle.more_body:
             self._start(self._begin_refused(error))
@@ -299,7 +323,6 @@ class Connection(HttpToolsProtocol):
     def _begin_refused(self, error: LossdError) -> RequestResponseCycle:
         if self.scope is None or "method" in self.scope:  # nothing is known of the next request
             self.on_message_begin()
-            self.phase = Phase.CALL
         return refused_cycle(self, error)
 
     def _start(self, cycle: RequestResponseCycle) -> None:
