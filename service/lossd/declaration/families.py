@@ -218,7 +218,7 @@ def pair_loss(
                     slope = times(weight, evaluated(rows.slope))
                     turned[here] += slope @ found.unit
                     turned += slope.T @ found.unit[here]
-                return found.vjp(turned)
+                return found.vjp(turned, dtype=upstream.dtype)
 
             def of_setting(name: str) -> Array:
                 parts = [evaluated(rows.settings[name]) for _, rows in kept or by_tiles()]

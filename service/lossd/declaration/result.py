@@ -19,7 +19,8 @@ class Pullback:
 
     Attributes:
         vjp: From the gradient with respect to each value, in the values' shape, to that with respect to the argument,
-            in the shape in which the kernel sees the argument.
+            in the shape in which the kernel sees the argument. It is linear, so that the engine may pass the former
+            divided by a power of 2, in long double where weights and denominator leave float64 together.
     """
 
     vjp: Callable[[Array], Array]

@@ -90,8 +90,10 @@ def diagonal(name: str, result: Result, arguments: Arguments, bound: Bound, plan
         raise invalid("hessian", expected, math.prod(shape))
 
     def of_upstream(upstream: Array | None) -> Array:
-        found = np.zeros(
-            array.shape if upstream is not None else (*result.value.shape, *shape), bound.computing
+        found = (
+            np.zeros((*result.value.shape, *shape), bound.computing)
+            if upstream is None
+            else np.zeros(array.shape, np.result_type(bound.computing, upstream))
         )
         for element in np.ndindex(shape):
             pause()

@@ -17,7 +17,7 @@ from lossd.engine.check import CheckedNames
 from lossd.engine.dtypes import real_numbers
 from lossd.engine.factors import Factors, factors_of, reduction_inputs
 from lossd.engine.normalizer import has_normalizer, normalizer_of
-from lossd.engine.precision import WIDE, keeps_digits
+from lossd.engine.precision import WIDE, keeps_digits, pullback_exponent
 from lossd.engine.reductions import REDUCTIONS, ReductionInputs, denominator
 from lossd.engine.request import Request
 from lossd.engine.selection import Selection
@@ -68,6 +68,14 @@ class Plan:
     def divided_by(self) -> frozenset[str]:
         """Arguments that the mean's denominator depends on."""
         return frozenset(self.normalizer.gradient) if self.normalizer is not None else frozenset()
+
+    @cached_property
+    def exponents(self) -> Mapping[str, int]:
+        """Reduction to the `pullback_exponent` of its factors: one for all blocks, wherever these are cut."""
+        return {
+            name: pullback_exponent(each.derivative) if self.extended else 0
+            for name, each in self.factors.items()
+        }
 
     @property
     def sum_type(self) -> type[Any]:

@@ -78,6 +78,18 @@ def _lies_within(part: Array, low: float, high: float) -> bool:
     return not (((size < low) & (size != 0)) | (size > high)).any()
 
 
+def pullback_exponent(factor: Any) -> int:
+    """Return the exponent of the power of 2 to divide factors by before a pullback, which may round them to float64.
+
+    It brings the largest into float64's plain exponents by the shortest way. Of factors that lie further apart than
+    float64's range, those are lost that are smaller than the largest by about 1e-458.
+    """
+    size = np.abs(factor)
+    largest = np.max(size, where=np.isfinite(size), initial=0)
+    most, exponent = _PLAIN_EXPONENT["d"], int(np.frexp(largest)[1])
+    return max(exponent - most, 0) + min(exponent + most, 0)
+
+
 def is_heavy(factors: Sequence[Any], dtype: np.dtype[Any]) -> bool:
     """Return whether a factor is so large that what underflowed in ``dtype`` would matter in a product with it."""
     most = _HEAVY[dtype.char]

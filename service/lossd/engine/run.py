@@ -182,7 +182,14 @@ def _run_block(bound: Bound, plan: Plan, outputs: Outputs, block: Block) -> Bloc
         for name, factor in weights.items():
             key = (kind, name, argument)
             by_rows = key in outputs.rows
-            values = vjp(once, factor, result.value.shape, by_rows=by_rows, extended=plan.extended)
+            values = vjp(
+                once,
+                factor,
+                result.value.shape,
+                by_rows=by_rows,
+                extended=plan.extended,
+                exponent=plan.exponents[name],
+            )
             if by_rows:
                 outputs.rows[key].write(block, values)
             else:

@@ -13,7 +13,13 @@ from lossd.message import Array
 
 
 def vjp(
-    derivative: Derivative, factor: Number | Array, values: Shape, *, by_rows: bool, extended: bool
+    derivative: Derivative,
+    factor: Number | Array,
+    values: Shape,
+    *,
+    by_rows: bool,
+    extended: bool,
+    exponent: int = 0,
 ) -> Array:
     """Multiply each value's derivative by its factor, and sum over the values where they share the argument.
 
@@ -23,9 +29,10 @@ def vjp(
         values: The shape of a block's values.
         by_rows: Whether the argument has the values' rows.
         extended: Whether factors need the extended range of `WIDE`.
+        exponent: Of the power of 2 by which a pullback takes such factors divided; see `pullback_exponent`.
     """
     if isinstance(derivative, Pullback):
-        return derivative.vjp(np.broadcast_to(np.asarray(factor, np.float64), values))
+        return _pulled(derivative, factor, values, extended=extended, exponent=exponent)
     slope = evaluated(derivative)
     if by_rows:
         column = _column(factor, slope, extended=extended)
@@ -38,6 +45,17 @@ def vjp(
         return total
     total = np.add.reduce(slope, axis=summed, dtype=exact) * factor
     return total
+
+
+def _pulled(
+    derivative: Pullback, factor: Number | Array, values: Shape, *, extended: bool, exponent: int
+) -> Array:
+    """Apply a pullback, which is linear: what a power of 2 divides its factors by is multiplied back exactly."""
+    if not extended:
+        return derivative.vjp(np.broadcast_to(np.asarray(factor, np.float64), values))
+    upstream = np.ldexp(np.asarray(factor, WIDE), -exponent)
+    pulled: Array = derivative.vjp(np.broadcast_to(upstream, values)) * np.ldexp(WIDE(1), exponent)
+    return pulled
 
 
 def zero_without_weight(product: Array, factor: Any) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,14 +23,16 @@ class Directions(NamedTuple):
     norm: Array
     exponent: Array
 
-    def vjp(self, slope: Array, power: int = 0) -> Array:
+    def vjp(self, slope: Array, power: int = 0, dtype: np.dtype[Any] | None = None) -> Array:
         """Return the gradient with respect to the vectors of what has this gradient with respect to ``unit``.
 
         It is multiplied with 2 to the ``power`` together with the lengths' own powers of two, as alone that may leave
-        the range. A vector of zeros has no direction: its gradient is 0.
+        the range: in ``dtype`` where that is the wider one. A vector of zeros has no direction: its gradient is 0.
         """
         along = tangent(self.unit, slope)
         slopes = np.divide(along, self.norm, out=np.zeros_like(along), where=self.norm != 0)
+        if dtype is not None:
+            slopes = slopes.astype(np.result_type(slopes, dtype), copy=False)
         pulled: Array = np.ldexp(slopes, power - self.exponent)
         return pulled
 

@@ -115,7 +115,7 @@ def arcface(
         turned = times(weight, others).T @ units
         drawn = times(times(weight, lacking[:, None]), angle.own_drawn)
         np.add.at(turned, labels, -drawn)
-        return classes.vjp(turned, power)
+        return classes.vjp(turned, power, upstream.dtype)
 
     return Result(
         0 - found.log[rows, labels],

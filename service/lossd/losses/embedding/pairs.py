@@ -126,7 +126,7 @@ def nt_xent(
         return turned
 
     def of_embeddings(upstream: Array) -> Array:
-        return vectors.vjp(turn(upstream))
+        return vectors.vjp(turn(upstream), dtype=upstream.dtype)
 
     def of_temperature(upstream: Array) -> Array:
         total = sum(dot(row.slope(upstream).ravel(), row.similarity.ravel()) for row in rows())
@@ -139,7 +139,8 @@ def nt_xent(
         turning = -sums_of_others(unit**2) * np.vecdot(unit, turned)[:, None] - 2 * unit * across
         moving = curvature_of_pairs(unit, rows(), upstream)
         length = np.where(norm == 0, 1, norm)  # a vector of zeros has no direction, and moves nothing
-        diagonal: Array = np.ldexp((moving / tau / tau + turning) / length / length, -2 * exponent)
+        curved = (moving / tau / tau + turning) / length / length
+        diagonal: Array = np.ldexp(curved.astype(np.result_type(curved, upstream), copy=False), -2 * exponent)
         diagonal[norm[:, 0] == 0] = 0
         return diagonal
 

@@ -70,7 +70,7 @@ def barlow_twins(z1: Items, z2: Items, *, lambd: Lambda = 0.0051) -> Result:
         others, turned = second.found.unit, np.zeros_like(first.found.unit)
         for here, cross in _between(first, second):
             turned[here] = lambd * (cross @ others) - lacking[here, None] * others[here]
-        return times(2 * upstream.astype(turned.dtype), first.vjp(turned))
+        return times(2 * upstream.astype(turned.dtype), first.vjp(turned, upstream.dtype))
 
     return Result(
         _squares(lacking, kind) + lambd * between,
@@ -97,9 +97,10 @@ class _Dimensions(NamedTuple):
     farthest: Array
     apart: Array
 
-    def vjp(self, slope: Array) -> Array:
+    def vjp(self, slope: Array, dtype: np.dtype[Any]) -> Array:
         """Return the gradient with respect to the view, ``(N, D)``, of what has this one with respect to ``found``.
 
+        Its scale is multiplied in ``dtype`` where that is the wider one.
         Both slopes and directions are of dimensions less their means, so those of the means are 0. As neither a shift
         nor a scale of a dimension changes a correlation, its slopes g add up to 0, and so do their products with the
         items. That of an item f far from all others is small, and follows from theirs: with m the others' mean,
@@ -113,7 +114,8 @@ class _Dimensions(NamedTuple):
         reach = np.take_along_axis(self.apart, self.farthest, axis=1)
         of_farthest = np.divide(-across, reach, out=np.zeros_like(across), where=reach != 0)
         np.put_along_axis(slopes, self.farthest, of_farthest, axis=1)
-        return np.ldexp(slopes, -self.exponent).T
+        scaled: Array = np.ldexp(slopes.astype(np.result_type(slopes, dtype), copy=False), -self.exponent)
+        return scaled.T
 
 
 def _are_on_a_line(view: Array) -> bool:
