@@ -120,6 +120,63 @@ def test_a_class_that_outweighs_the_others(name, light, dtype):
     assert_close(found, slopes_of(surprise, np.bincount(target), w))
 
 
+@TYPES
+@LIGHT
+@pytest.mark.parametrize("heavy", [-1.25, [-1.25, 0.5], [-1.25, 1e-4, 0.75]], ids=["one", "two", "several"])
+@pytest.mark.parametrize("reduction", ["mean", "weighted_mean"])
+@pytest.mark.parametrize("name", ["mse", "l1"])
+def test_a_negative_row_that_outweighs_the_others(name, reduction, heavy, light, dtype):
+    x, t = X.astype(dtype), T.astype(dtype)
+    w = weights(dtype, light, X.shape, (slice(np.size(heavy)), 1))
+    w[: np.size(heavy), 1] = heavy
+    sample = np.linspace(0.5, 2, x.size).reshape(x.shape)
+    losses = exact(x) - exact(t)
+    losses = losses**2 if name == "mse" else abs(losses)
+    found = gradient(
+        name, {"input": x, "target": t, "weight": w, "sample_weight": sample}, reduction=reduction
+    )
+    ones = np.ones(x.size) if reduction == "mean" else sample.ravel()
+    assert_close(found, slopes_of((losses * exact(sample)).ravel(), ones, w.ravel()))
+
+
+@TYPES
+@LIGHT
+def test_along_an_axis_a_negative_weight_may_be_the_heaviest_of_one_result(light, dtype):
+    x, t, w = X.astype(dtype), T.astype(dtype), weights(dtype, light, X.shape, ([0, 3], [1, 2]))
+    w[0, 1] = -w[0, 1]
+    w[1, 0] = -w[1, 0]
+    found = gradient("mse", {"input": x, "target": t, "weight": w}, axis=0)
+    losses = (exact(x) - exact(t)) ** 2
+    for column in range(3):
+        expected = slopes_of(losses[:, column], np.ones(4), w[:, column])
+        assert_close(found[:, column], expected)
+
+
+@TYPES
+@LIGHT
+@pytest.mark.parametrize("name", ["nll", "cross_entropy"])
+def test_a_negative_class_that_outweighs_the_others(name, light, dtype):
+    x, w, target = X.astype(dtype), weights(dtype, light, (3,), 2), np.array([2, 0, 2, 1])
+    w[2] = -w[2]
+    found = gradient(name, {"input": x, "target": target, "weight": w})
+    logits = exact(x)
+    if name == "cross_entropy":
+        logits = logits - np.array([[MP.log(MP.fsum(MP.exp(v) for v in row))] for row in logits])
+    surprise = [-MP.fsum(row[c] for row, t in zip(logits, target, strict=True) if t == c) for c in range(3)]
+    assert_close(found, slopes_of(surprise, np.bincount(target), w))
+
+
+def test_the_only_label_of_a_batch_may_weigh_less_than_nothing() -> None:
+    """Smoothing gives the other classes losses, and no part in the denominator."""
+    x, w, smoothing = np.array([[0.5, 1.0, 2.0]]), np.array([1.0, -1e12, 3.0]), 0.1
+    arrays = {"input": x, "target": np.array([1]), "weight": w}
+    found = gradient("cross_entropy", arrays, label_smoothing=smoothing)
+    surprise = [MP.log(MP.fsum(MP.exp(MP.mpf(v)) for v in x[0])) - MP.mpf(v) for v in x[0]]
+    part = MP.mpf(smoothing) / 3
+    a = [part * surprise[0], (1 - MP.mpf(smoothing) + part) * surprise[1], part * surprise[2]]
+    assert_close(found, slopes_of(a, [0.0, 1.0, 0.0], w))
+
+
 def test_an_infinite_mean_leaves_rows_that_take_no_part_alone():
     arrays = {"input": np.array([np.inf, 1.0, 2.0]), "target": np.zeros(3), "weight": np.ones(3)}
     found = gradient("mse", {**arrays, "mask": np.array([True, True, False])})

@@ -1,4 +1,4 @@
-"""The slope of a weight that makes most of what a mean divides by."""
+"""The slope of a weight that makes most of what a mean divides by, whatever its sign."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ def correct_heaviest(
     """Compute the slope of a weight that makes most of its mean's denominator from the other weights alone.
 
     Its own loss is nearly the mean, so the difference of the two has few digits. With G = dN/dw / D and r = dD/dw,
-    ``G_t - L r_t / D = (G_t sum_k w_k r_k - r_t sum_k w_k G_k) / D``, where the terms of k = t cancel.
+    ``G_t - L r_t / D = (G_t sum_k w_k r_k - r_t sum_k w_k G_k) / D``, where the terms of k = t cancel. Beside weights
+    of both signs several may exceed half of D: the slopes of all but the heaviest are as ill-conditioned as the mean.
     """
     shares = rate * weight
-    least_divisor = divisor.min(initial=np.inf) if isinstance(divisor, np.ndarray) else divisor
-    if not slope.size or np.maximum.reduce(shares, axis=None) <= least_divisor / 2:  # as in most calls
+    half = np.abs(divisor) / 2
+    least = half.min(initial=np.inf) if isinstance(half, np.ndarray) else half
+    if not slope.size or _lie_within(shares, least):  # as in most calls
         return
-    shares, divisors = _by_result(shares, inputs), np.reshape(divisor, -1)
-    np.copyto(shares, 0, where=np.isnan(shares))  # perhaps of one that takes no part
-    heaviest = shares.argmax(axis=1)
-    most = np.flatnonzero(np.maximum.reduce(shares, axis=1) > divisors / 2)
+    sizes, divisors = _by_result(np.abs(shares), inputs), np.reshape(divisor, -1)
+    np.copyto(sizes, 0, where=np.isnan(sizes))  # perhaps of one that takes no part
+    heaviest = sizes.argmax(axis=1)
+    most = np.flatnonzero(np.maximum.reduce(sizes, axis=1) > np.reshape(half, -1))
     top = np.arange(len(most)), heaviest[most]
     slopes, rates, others = (_by_result(of, inputs)[most] for of in (array, rate, weight))
     others = others.astype(array.dtype)
@@ -39,6 +41,13 @@ def correct_heaviest(
     place = _by_result(np.arange(slope.size).reshape(slope.shape), inputs)[most, heaviest[most]]
     flat = slope.reshape(-1)
     flat[place] = np.where(np.isfinite(exact), exact, flat[place])
+
+
+def _lie_within(shares: Array, most: Number) -> bool:
+    """Return whether no share is larger than ``most``, of either sign; not where one is NaN."""
+    return bool(
+        np.maximum.reduce(shares, axis=None) <= most and np.minimum.reduce(shares, axis=None) >= -most
+    )
 
 
 def _by_result(values: Array, inputs: ReductionInputs) -> Array:
