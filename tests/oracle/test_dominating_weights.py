@@ -166,6 +166,14 @@ def test_a_negative_class_that_outweighs_the_others(name, light, dtype):
     assert_close(found, slopes_of(surprise, np.bincount(target), w))
 
 
+@TYPES
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_a_mean_of_one_value_is_that_value_whatever_it_weighs(shape, dtype):
+    x, w = np.full(shape, 0.1, dtype), np.full(shape, 1.7, dtype)
+    found = gradient("mse", {"input": x, "target": np.zeros_like(x), "weight": w})
+    assert found == 0
+
+
 def test_the_only_label_of_a_batch_may_weigh_less_than_nothing() -> None:
     """Smoothing gives the other classes losses, and no part in the denominator."""
     x, w, smoothing = np.array([[0.5, 1.0, 2.0]]), np.array([1.0, -1e12, 3.0]), 0.1

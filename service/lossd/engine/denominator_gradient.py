@@ -43,7 +43,9 @@ def through_denominator(
         part = rate * (value / divided_by)
         if not np.isfinite(value / divided_by):  # an infinite mean is nothing to those that take no part
             part = times(rate / divided_by, np.asarray(value))
-        slope: Array = array - part
+        slope = np.asarray(
+            array - part
+        )  # of arrays without an axis it is a number, which cannot be written to
     else:
         per_value_part = _per_value(np.asarray(value), inputs) * (share / _per_value(divided_by, inputs))
         slope = array - _denominator_slope(per_value_part, name, bound, plan)
