@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lossd.declaration.domain import Interval
+from lossd.declaration.domain import WEIGHT, Interval
 from lossd.losses import LOSSES
 from tests.oracle.case import Case
 from tests.oracle.condition import Exact, Results, exact_inputs
@@ -42,6 +42,9 @@ class Expected(NamedTuple):
 def corrupt(name: str, case: Case, rng: np.random.Generator) -> tuple[Case, str, tuple[int, ...]] | None:
     """Put NaN or an infinity in one place of one argument, if any may hold it."""
     arguments = {a.name: a.role for a in LOSSES[name].arguments}
+    # Infinite parts of both signs have a limit together where their weights differ, and no sum in floats.
+    if any(arguments[key].domain == WEIGHT and (array < 0).any() for key, array in case.arrays.items()):
+        return None
     open_to = [
         key
         for key, array in case.arrays.items()

@@ -92,6 +92,14 @@ def weights(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.
     return usual if rng.random() < 0.8 else np.asarray(np.exp2(rng.uniform(-60, 60, shape)))
 
 
+def signed_weights(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Draw factors of which the largest may be negative, and outweigh the others."""
+    found = weights(rng, shape, dtype)
+    if found.size and rng.random() < 0.2:
+        found.reshape(-1)[found.argmax()] *= -np.exp2(rng.integers(0, 40))
+    return found
+
+
 def distributions(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Draw probabilities of all classes, the last axis: soft, nearly certain, and certain ones."""
     soft = rng.dirichlet(np.full(shape[-1], rng.choice([0.05, 0.5, 5.0])), shape[:-1])

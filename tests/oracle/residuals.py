@@ -75,7 +75,7 @@ def draw_call(name: str, rng: np.random.Generator, dtype: Any) -> Call:
                 COMPLEX[np.dtype(dtype)]
             )
     if "weight" in LOSSES[name].array_names and _coin(rng, 0.4):
-        arrays["weight"] = abs(magnitudes(rng, dtype, shape))
+        arrays["weight"] = _weights(rng, dtype, shape)
     if _coin(rng, 0.4):
         arrays["sample_weight"] = abs(magnitudes(rng, rng.choice([np.float32, np.float64]), shape))
     if _coin(rng, 0.3):
@@ -92,6 +92,14 @@ def draw_call(name: str, rng: np.random.Generator, dtype: Any) -> Call:
     if "none" not in modes:
         arrays.pop("upstream", None)  # nothing else takes it
     return Call(arrays, {**options, "reduction": modes, "gradient": named, "empty": "zero"})
+
+
+def _weights(rng: np.random.Generator, dtype: Any, shape: Any) -> Any:
+    """Draw weights, of which the heaviest may be negative."""
+    found = abs(magnitudes(rng, dtype, shape))
+    if found.size and _coin(rng, 0.3):
+        found.reshape(-1)[found.argmax()] *= -1
+    return found
 
 
 def _draw_setting(rng: np.random.Generator, input: Any) -> float:
@@ -153,12 +161,12 @@ def truths(name: str, call: Call, answer: Answer) -> Iterator[Found]:
         divisor, share = _divisor(
             mode, normalizer, sample, taken, given["input"].shape, options.get("denominator")
         )
-        if not divisor:
+        if not divisor or _cancels(divisor, normalizer, share, taken):
             continue
         factor = [s / divisor * t for s, t in zip(sample, taken, strict=True)]
         weighed = [(row, w * f) for row, w, f in zip(rows, weight, factor, strict=True)]
         values = [row.value * f for row, f in weighed]
-        sizes = [row.value_size * f for row, f in weighed]
+        sizes = [row.value_size * abs(f) for row, f in weighed]
         whole = MP.fsum(values)
         if mode == "none":
             yield from _each("value", loss, values, sizes)
@@ -173,12 +181,8 @@ def truths(name: str, call: Call, answer: Answer) -> Iterator[Found]:
                 yield where, found, true, MP.fsum(row.by_setting_size * abs(f) for row, f in weighed)
             elif key == "weight":
                 dense = share if share and LOSSES[name].normalizer else [MP.mpf(0)] * len(rows)
-                owed = [whole * s / divisor * t for s, t in zip(dense, taken, strict=True)]
-                by = [row.value * f for row, f in zip(rows, factor, strict=True)]
-                sizes = [
-                    4 * (row.value_size * abs(f) + o) for row, f, o in zip(rows, factor, owed, strict=True)
-                ]
-                yield from _each(where, found, [b - o for b, o in zip(by, owed, strict=True)], sizes)
+                rates = [s / divisor * t for s, t in zip(dense, taken, strict=True)]
+                yield from _each(where, found, *_by_weight(rows, factor, weight, rates))
             else:
                 sign = 1 if key == "input" else -1
                 by = [sign * row.slope * row.direction * f for row, f in weighed]
@@ -193,6 +197,28 @@ def truths(name: str, call: Call, answer: Answer) -> Iterator[Found]:
                         yield f"{mode} {kind}", got, row.curvature * along, row.curvature_size * abs(along)
 
 
+def _by_weight(
+    rows: list[Row], factor: list[Number], weight: list[Number], rates: list[Number]
+) -> tuple[list[Number], list[Number]]:
+    """Return the gradient of a mean with respect to the weights, and the sizes of its addends.
+
+    With f the factors and r the denominator's rates, both divided by it, ``f_i l_i - r_i sum_k w_k f_k l_k``. Where
+    the denominator is the weights' sum, ``sum_k w_k r_k = 1`` makes that ``sum_k w_k (f_i l_i r_k - r_i f_k l_k)``, of
+    which the addend of k = i is 0.
+    """
+    values = [row.value * f for row, f in zip(rows, factor, strict=True)]
+    sizes = [row.value_size * abs(f) for row, f in zip(rows, factor, strict=True)]
+    if not any(rates):
+        return values, [4 * size for size in sizes]
+    every = list(zip(values, sizes, weight, rates, strict=True))
+    found, held = [], []
+    for place, (value, size, _, rate) in enumerate(every):
+        others = every[:place] + every[place + 1 :]
+        found.append(MP.fsum(w * (value * r - rate * v) for v, _, w, r in others))
+        held.append(4 * MP.fsum(abs(w) * (size * abs(r) + abs(rate) * s) for _, s, w, r in others))
+    return found, held
+
+
 def _divisor(
     mode: str, normalizer: Any, sample: Any, taken: Any, shape: Any, own: float | None
 ) -> tuple[Number, Any]:
@@ -205,6 +231,12 @@ def _divisor(
         return MP.mpf(shape[0] if shape else 1), None
     share = sample if mode == "weighted_mean" else [MP.mpf(1)] * len(normalizer)
     return MP.fsum(m * s for m, s, t in zip(normalizer, share, taken, strict=True) if t), share
+
+
+def _cancels(divisor: Number, normalizer: list[Number], share: Any, taken: list[bool]) -> bool:
+    """Return whether weights of both signs leave a denominator few of their digits."""
+    parts = zip(normalizer, share or [0] * len(taken), taken, strict=True)
+    return bool(MP.fsum(abs(m * s) for m, s, t in parts if t) > MP.mpf(1.25) * abs(divisor))
 
 
 def _each(where: str, found: Any, values: list[Any], sizes: list[Number]) -> Iterator[Found]:

@@ -30,6 +30,7 @@ from tests.oracle.profiles import (
     one_scale,
     ordinary,
     scaled_rows,
+    signed_weights,
     tied,
     weights,
 )
@@ -109,7 +110,7 @@ def _array(
     if isinstance(domain, Distribution):
         values = distributions(rng, shape, dtype)
     elif isinstance(domain, Interval) and domain.typical is not None and not _is_free(role):
-        values = weights(rng, shape, dtype)
+        values = (signed_weights if domain.unbounded else weights)(rng, shape, dtype)
     elif _bounded(role):
         values = fractions(rng, shape, dtype)
     else:
