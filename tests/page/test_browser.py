@@ -6,7 +6,7 @@ import contextlib
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,8 +19,6 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.wait import WebDriverWait
 
 from lossd.access.keys import write_entry
 from lossd.losses import LOSSES
@@ -28,8 +26,9 @@ from lossd.losses.suggestions import COMMON_NAMES
 from lossd.page.numbers import shown
 from lossd.page.pages import posted
 from lossd.page.snippets import snippets
-from tests.api.browser import WIDE, barriers, browse, shown_as
+from tests.api.browser import WIDE, barriers, shown_as
 from tests.api.serving import PATIENCE_SECONDS, Served, serve
+from tests.page.open_page import Page
 
 pytestmark = pytest.mark.slow
 
@@ -62,18 +61,6 @@ PASTE = """
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serve(tmp_path_factory.mktemp("server")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[WebDriver]:
-    with browse() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Return a server that knows one key."""
     folder = tmp_path_factory.mktemp("guarded")
@@ -88,71 +75,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Return a server that takes few numbers at a time: those of the example of `mse`, and two more."""
     with serve(tmp_path_factory.mktemp("small"), LOSSD_MAX_ELEMENTS="10") as running:
         yield running
-
-
-@pytest.fixture
-def page(browser: WebDriver, server: Served) -> Page:
-    browser.execute_cdp_cmd("Network.enable", {})
-    browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["https://*", "http://*.*.com*"]})
-    browser.get_log("browser")
-    return Page(browser, server.url)
-
-
-class Page:
-    """A page that is open: what stands on it, and what is done to it."""
-
-    def __init__(self, browser: WebDriver, url: str) -> None:
-        self.browser = browser
-        self.url = url
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-    def open(self, path: str) -> Page:
-        self.browser.get("about:blank")
-        self.browser.get(self.url + path)
-        return self
-
-    def resize(self, width: int) -> None:
-        metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
-        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-
-    def one(self, selector: str) -> WebElement:
-        return self.browser.find_element(By.CSS_SELECTOR, selector)
-
-    def all(self, selector: str) -> list[WebElement]:
-        return self.browser.find_elements(By.CSS_SELECTOR, selector)
-
-    def text(self, selector: str) -> str:
-        return str(
-            self.browser.execute_script("return document.querySelector(arguments[0])?.textContent", selector)
-        )
-
-    def number(self, selector: str) -> float:
-        return float(self.text(selector).replace("−", "-").replace("∞", "inf"))
-
-    def until(self, fact: Callable[[], object], what: str) -> None:
-        WebDriverWait(self.browser, PATIENCE_SECONDS, 0.05).until(lambda _: fact(), what)
-
-    def set(self, selector: str, value: object) -> None:
-        """Move a slider, or type into a field."""
-        self.browser.execute_script(
-            "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
-            "e.dispatchEvent(new Event('input', {bubbles: true}))",
-            selector,
-            value,
-        )
-
-    def press(self, *keys: str) -> None:
-        ActionChains(self.browser).send_keys(*keys).perform()
-
-    def focused(self) -> str:
-        return str(
-            self.browser.execute_script(
-                "return document.activeElement.ariaLabel ?? document.activeElement.id"
-            )
-        )
-
-    def severe(self) -> list[str]:
-        return [entry["message"] for entry in self.browser.get_log("browser") if entry["level"] == "SEVERE"]
 
 
 def drawn(page: Page) -> bool:
