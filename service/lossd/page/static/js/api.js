@@ -111,8 +111,6 @@ export async function attempt(name, body, signal) {
 
 /** JSON has no NaN and no infinity: the service writes them as strings, and `Number` reads those. */
 export const numbers = (value) => (Array.isArray(value) ? value.map(numbers) : Number(value));
-export const flat = (value) => [value].flat(Infinity);
-export const shape = (value) => (Array.isArray(value) ? [value.length, ...(value.length ? shape(value[0]) : [])] : []);
 
 const DIGITS = 4;
 const MORE_DIGITS = 7;

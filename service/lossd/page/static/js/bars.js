@@ -1,5 +1,6 @@
 // A row of numbers beside their gradients: logits, scores, pixels, risks, values of steps.
-import { attempt, latest, make, numbers, shape, show, teller } from "./api.js";
+import { attempt, latest, make, numbers, show, teller } from "./api.js";
+import { shape } from "./arrays.js";
 
 export default function bars(host, spec, { settings, onSlide, read, live, hint }) {
   const { argument, low, high, columns, ranked, each, start } = spec;

@@ -9,10 +9,32 @@ export function cell(text) {
   return word !== "" && Number.isFinite(Number(word)) ? Number(word) : word;
 }
 
+/** What was typed into a setting: a list, or else as a cell is. */
+export function typed(text) {
+  if (!text.trim().startsWith("[")) return cell(text);
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text; // still being typed: for the service to refuse
+  }
+}
+
+/**
+ * What was typed into an array, among its other cells. Where those are booleans, 0 and 1 are such too; what is of another
+ * kind than they are goes as text: the service then names this cell, not the others that differ from it.
+ */
+export function cellAmong(text, others) {
+  const value = cell(text);
+  const kinds = new Set(others.map((other) => typeof other));
+  if (kinds.has("boolean") && !kinds.has("number")) return value === 0 || value === 1 ? value === 1 : typeof value === "boolean" ? value : text;
+  return kinds.has("number") && !kinds.has("boolean") && typeof value === "boolean" ? text : value;
+}
+
 const isNumber = (value) => typeof value !== "string" || /^(-?Infinity|NaN)$/.test(value);
 
 /** An array from text. */
 export function parse(text) {
+  if (text.trim().startsWith("{")) return JSON.parse(text);
   if (text.includes("[")) {
     const inner = text.slice(text.indexOf("["), text.lastIndexOf("]") + 1).replace(/\bnan\b/gi, '"NaN"').replace(/(-?)\binf\b/gi, '"$1Infinity"').replace(/\bTrue\b/g, "true").replace(/\bFalse\b/g, "false");
     return JSON.parse(inner.replace(/(\d)\.(?=[\s,\]])/g, "$1.0").replace(/([\d"\]e])\s+(?=[-\d"[tf])/g, "$1, "));

@@ -1,5 +1,6 @@
 // Scores of symbols over time, and beside them what the labels make of them: the posterior of each symbol at each step.
-import { call, latest, make, numbers, shape, show, teller } from "./api.js";
+import { call, latest, make, numbers, show, teller } from "./api.js";
+import { shape } from "./arrays.js";
 
 export default function lattice(host, spec, { settings, onSlide, read, live, hint }) {
   const { argument, labels, aligned, start, low, high } = spec;

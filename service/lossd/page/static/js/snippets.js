@@ -1,9 +1,9 @@
 // The same call in several languages. `lossd/page/snippets.py` fills in the same programs where a page is read without scripts.
-import { flat, origin, shape } from "./api.js";
+import { origin } from "./api.js";
+import { flat, shape } from "./arrays.js";
+import { GENERAL } from "./changes.js";
 
 const programs = fetch(new URL("../snippets.json", import.meta.url)).then((response) => response.json());
-/** Arrays that go with every loss. */
-export const GENERAL = ["sample_weight", "mask", "upstream", "hvp"];
 const WORDS = { NaN: 'float("nan")', Infinity: 'float("inf")', "-Infinity": 'float("-inf")', true: "True", false: "False", null: "None" };
 
 const list = (value) => (Array.isArray(value) ? `[${value.map(list).join(", ")}]` : JSON.stringify(value));
