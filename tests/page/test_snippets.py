@@ -9,6 +9,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,6 +141,41 @@ def output(how: Toolchain, file: Path, **variables: str) -> str:
         done = run([part.format(file=file.name) for part in command], file.parent, **variables)
         assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("more", "reduction"),
+    [
+        ({"hessian": True, "convention": "gbm"}, "mean"),
+        ({"reduction": ["none", "sum", "mean"], "upstream": [1, 1, 1, 1], "encoding": "base64"}, "sum"),
+        ({"reduction": "none", "hvp": [1, 1, 1, 1], "sample_weight": [1, 2, 1, 1]}, "none"),
+    ],
+)
+def test_options_that_are_not_of_the_bridge_are_left_out(
+    server: Served, more: dict[str, Any], reduction: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = {"input": [1, 2, 3, 4], "target": [0, 0, 0, 9], "gradient": True, **more}
+    shown = {each.language: each for each in snippets(LOSSES["mse"], call, url=server.url)}
+    exec(Markup(shown["PyTorch"].code).unescape(), {"__name__": "__main__"})
+    arrays = {name: np.asarray(call[name], float) for name in ("input", "target")}
+    weight = np.asarray(call.get("sample_weight", 1.0))
+    squares = weight * np.square(arrays["input"] - arrays["target"])
+    printed = capsys.readouterr().out
+    for expected in {"mean": [squares.mean()], "sum": [squares.sum()], "none": squares}[reduction]:
+        assert_prints(printed, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["curl", "Open Inference"])
+def test_a_call_too_long_for_an_argument_runs(server: Served, tmp_path: Path, language: str) -> None:
+    numbers = [x / 7 for x in range(10_000)]
+    call = {"input": numbers, "target": [0.0] * len(numbers)}
+    shown = {each.language: each for each in snippets(LOSSES["mse"], call, url=server.url)}
+    (tmp_path / shown[language].file).write_text(Markup(shown[language].code).unescape())
+    printed = output(_CURL, tmp_path / shown[language].file)
+    assert_prints(printed, float(np.mean(np.square(numbers))), digits=6)
 
 
 def test_what_a_slider_moves_is_marked() -> None:

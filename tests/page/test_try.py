@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -10,10 +12,13 @@ import httpx
 import numpy as np
 import pybase64
 import pytest
+from markupsafe import Markup
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from lossd.losses import LOSSES
+from lossd.page.snippets import snippets
+from tests.api.serving import PATIENCE_SECONDS
 from tests.page.open_page import Page
 
 pytestmark = pytest.mark.slow
@@ -239,7 +244,7 @@ def test_a_cell_of_another_kind_than_its_neighbours_is_the_one_that_is_named(
     assert page.text("[data-problem]").startswith(problem)
 
 
-def test_long_arrays_are_cut_behind_a_number_and_say_so(page: Page) -> None:
+def test_long_arrays_are_cut_behind_a_number_and_say_so(page: Page, tmp_path: Path) -> None:
     many = [round(x, 6) for x in np.random.default_rng(1).normal(size=10_000).tolist()]
     tried(page, "mse", {"input": many, "target": many[::-1]})
     area = page.one(".results textarea")
@@ -251,3 +256,34 @@ def test_long_arrays_are_cut_behind_a_number_and_say_so(page: Page) -> None:
         [(a - b) ** 2 for a, b in zip(many, many[::-1], strict=True)][: len(values)]
     )
     assert caption == f"loss: the first {len(values)} of 10000 numbers"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"hessian": True, "convention": "gbm"},
+        {"reduction": ["none", "sum"], "mask": [[True, False, True], [True, True, True]]},
+        {"reduction": "none", "upstream": ROWS["input"], "encoding": "base64"},
+        {"axis": 1, "hvp.input": ROWS["input"]},
+    ],
+)
+def test_programs_of_a_call_with_options_are_those_of_the_server(page: Page, more: dict[str, Any]) -> None:
+    tried(page, "huber", {**ROWS, **more}, ".results figcaption")
+    for snippet in snippets(LOSSES["huber"], {**ROWS, **more}, url=page.url):
+        written = Markup(snippet.code).unescape()
+        place = f'[data-code="{snippet.language}"]'
+        page.until(lambda w=written, p=place: page.text(p) == w, written)
+
+
+@pytest.mark.parametrize("language", ["curl", "Open Inference"])
+def test_a_copied_curl_of_long_arrays_runs(page: Page, tmp_path: Path, language: str) -> None:
+    many = [round(x, 6) for x in np.random.default_rng(1).normal(size=10_000).tolist()]
+    tried(page, "mse", {"input": many, "target": [0] * len(many)})
+    file = tmp_path / "call.sh"
+    file.write_text(page.text(f'[data-code="{language}"]'))
+    assert file.stat().st_size > 100_000
+    done = subprocess.run(["sh", file], capture_output=True, check=False, timeout=PATIENCE_SECONDS)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    mean = answer["loss"]["mean"] if language == "curl" else answer["outputs"][0]["data"][0]
+    assert mean == pytest.approx(np.mean(np.square(many)))

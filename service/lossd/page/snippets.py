@@ -22,6 +22,11 @@ from lossd.page.numbers import depth, plain
 URL = "http://127.0.0.1:8000"
 _OPEN, _END, _CLOSE = "\x01", "\x02", "\x03"  # around the name and the value of what a slider moves
 _GUARDED = "{{guarded}}"  # begins a line that sends a key
+_LONGEST_ARGUMENT = 100_000  # characters; Linux takes 131,072 bytes in one
+# What `lossd.client.torch` decides itself, and how JSON is written.
+_NOT_OF_THE_BRIDGE = frozenset(
+    {"gradient", "upstream", "hessian", "hvp", "convention", "partial", "encoding"}
+)
 _WORDS = {"NaN": 'float("nan")', "Infinity": 'float("inf")', "-Infinity": 'float("-inf")'}
 
 
@@ -128,15 +133,40 @@ def _torch_arrays(call: _Call) -> str:
 
 
 def _torch_settings(call: _Call) -> str:
-    return "".join(f", {name}={call.python_of(name)}" for name in call.options if name != "gradient")
+    written = {name: call.python_of(name) for name in call.options if _is_bridged(name)}
+    if "reduction" in written:
+        written["reduction"] = _python(_reduction(call))
+    return "".join(f", {name}={value}" for name, value in written.items())
+
+
+def _is_bridged(name: str) -> bool:
+    return name not in _NOT_OF_THE_BRIDGE and not name.startswith("hvp.")
+
+
+def _reduction(call: _Call) -> Any:
+    """Return the one reduction that PyTorch's bridge takes: of several the first that gives one number."""
+    chosen = call.members.get("reduction", "mean")
+    several = chosen if isinstance(chosen, list) else [chosen]
+    return next((name for name in several if name != "none"), "none")
 
 
 def _torch_arguments(call: _Call) -> str:
     return ", ".join(f"{name}={name}" for name in call.arrays)
 
 
-def _torch_gradient(call: _Call) -> str:
-    return next(name for name in call.arrays if name in call.loss.gradient) + ".grad"
+def _torch_backward(call: _Call) -> str:
+    gradient = next(name for name in call.arrays if name in call.loss.gradient) + ".grad"
+    if _reduction(call) == "none" or call.members.get("axis") is not None:
+        return f"loss.sum().backward()\nprint(loss, {gradient})"
+    return f"loss.backward()\nprint(loss.item(), {gradient})"
+
+
+def _curl_data(body: str) -> str:
+    """Write a body as curl takes it: as an argument, or from its input where it is too long for one."""
+    if len(body) > _LONGEST_ARGUMENT:
+        return f"--data-binary @- <<'JSON'\n{body}\nJSON"
+    quoted = body.replace("'", "'\\''")
+    return f"-d '{quoted}'"
 
 
 def _infer(call: _Call) -> str:
@@ -155,15 +185,15 @@ def _infer(call: _Call) -> str:
 
 _FORMS: Mapping[str, Callable[[_Call], str]] = {
     "json": _json,
-    "shell": lambda call: _json(call).replace("'", "'\\''"),
+    "shell_data": lambda call: _curl_data(_json(call)),
     "line": _line,
     "c": _c_lines,
     "keywords": _keywords,
     "torch_arrays": _torch_arrays,
     "torch_settings": _torch_settings,
     "torch_arguments": _torch_arguments,
-    "torch_gradient": _torch_gradient,
-    "infer": lambda call: _infer(call).replace("'", "'\\''"),
+    "torch_backward": _torch_backward,
+    "infer_data": lambda call: _curl_data(_infer(call)),
 }
 
 

@@ -8,6 +8,21 @@ const WORDS = { NaN: 'float("nan")', Infinity: 'float("inf")', "-Infinity": 'flo
 
 const list = (value) => (Array.isArray(value) ? `[${value.map(list).join(", ")}]` : JSON.stringify(value));
 const python = (value) => (Array.isArray(value) ? `[${value.map(python).join(", ")}]` : (WORDS[value] ?? JSON.stringify(value)));
+// What `lossd.client.torch` decides itself, and the reductions of which it takes one.
+const OF_AUTOGRAD = ["gradient", "upstream", "hessian", "hvp", "convention", "partial", "encoding"];
+const LONGEST_ARGUMENT = 100_000; // characters; Linux takes 131,072 bytes in one
+
+/** The body of a request as curl takes it: as an argument, or from its input where it is too long for one. */
+const curlData = (body) => (body.length > LONGEST_ARGUMENT ? `--data-binary @- <<'JSON'\n${body}\nJSON` : `-d '${body.replaceAll("'", `'\\''`)}'`);
+
+/** The options of a call that PyTorch's bridge takes: of several reductions the first that gives one number. */
+function torchOptions(call, options) {
+  const { reduction } = call;
+  const one = [reduction ?? []].flat().find((each) => each !== "none") ?? reduction;
+  const taken = options.filter((name) => !OF_AUTOGRAD.includes(name) && !name.startsWith("hvp."));
+  return Object.fromEntries(taken.map((name) => [name, name === "reduction" ? [one].flat()[0] : call[name]]));
+}
+
 const isBoolean = (value) => flat(value).every((x) => typeof x === "boolean");
 const isWhole = (values, value) => isBoolean(value) || (values.startsWith("whole numbers") && flat(value).every(Number.isInteger));
 
@@ -20,7 +35,9 @@ export async function snippets(entry, call) {
   const grows = entry.gradient;
   const members = names.map((name) => `"${name}": ${list(call[name])}`);
   const json = `{\n${members.map((member) => `  ${member}`).join(",\n")}\n}`;
-  const quoted = (text) => text.replaceAll("'", `'\\''`);
+  const bridged = torchOptions(call, options);
+  const isNumber = bridged.reduction !== "none" && bridged.axis == null;
+  const differentiated = `${arrays.find((name) => grows.includes(name)) ?? arrays[0]}.grad`;
   const infer = () => {
     const inputs = [...arrays, ...options.filter((name) => GENERAL.includes(name))].map((name) => {
       const value = call[name];
@@ -34,17 +51,17 @@ export async function snippets(entry, call) {
     url: origin,
     loss: entry.name,
     json,
-    shell: quoted(json),
+    shell_data: curlData(json),
     line: `{${members.join(", ")}}`,
     c: ends.map((part, i) => `"${(part + (i + 1 < ends.length ? ", " : "}")).replaceAll('"', '\\"')}"`).join("\n        "),
     keywords: names.map((name) => `    ${name}=${python(call[name])},\n`).join(""),
     torch_arrays: arrays
       .map((name) => `${name} = torch.tensor(${python(call[name])}${isWhole(known[name].values, call[name]) ? "" : ", dtype=torch.float64"}${grows.includes(name) ? ", requires_grad=True" : ""})`)
       .join("\n"),
-    torch_settings: options.filter((name) => name !== "gradient").map((name) => `, ${name}=${python(call[name])}`).join(""),
+    torch_settings: Object.entries(bridged).map(([name, value]) => `, ${name}=${python(value)}`).join(""),
     torch_arguments: arrays.map((name) => `${name}=${name}`).join(", "),
-    torch_gradient: `${arrays.find((name) => grows.includes(name)) ?? arrays[0]}.grad`,
-    infer: quoted(infer()),
+    torch_backward: isNumber ? `loss.backward()\nprint(loss.item(), ${differentiated})` : `loss.sum().backward()\nprint(loss, ${differentiated})`,
+    infer_data: curlData(infer()),
   };
   const written = await programs;
   // Lines that begin with this mark are for servers that ask for a key.
