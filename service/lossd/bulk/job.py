@@ -33,7 +33,7 @@ class Job:
     """A loss over files.
 
     Attributes:
-        loss: Its name.
+        loss: Its name, or the alias that it is asked by.
         files: Argument to the name of its rows' source.
         shared: Argument to the source of an array that all rows share, which is read whole.
         options: Settings and options, with the ``denominator`` that the derivatives need.
@@ -115,7 +115,9 @@ def run_part(job: Job, number: int, threads: int = 1) -> Part:
     except InvalidCall as error:
         raise InvalidCall(errors=[_of_file(job, first, detail) for detail in error.errors]) from None
     by_name = {
-        name: array for (_, reduction, name), array in found.derivatives.items() if reduction != "none"
+        name: array  # the convention gbm adds a Hessian
+        for (kind, reduction, name), array in found.derivatives.items()
+        if kind == "gradient" and reduction != "none"
     }
     for output, path in job.outputs.items():
         values = found.values if output == "loss" else by_name[output.partition(".")[2]]
@@ -128,8 +130,9 @@ def answer(job: Job, parts: Mapping[int, Part]) -> dict[str, Any]:
     """Put the parts of a job together: the answer as one call has it, without what belongs to each row."""
     found = combine([*parts.values()], job.options.get("empty", "error"))
     gradient: dict[str, dict[str, Array]] = {}
-    for (_, reduction, name), array in found.shared.items():
-        gradient.setdefault(reduction, {})[name] = array
+    for (kind, reduction, name), array in found.shared.items():
+        if kind == "gradient":
+            gradient.setdefault(reduction, {})[name] = array
     divided = next(iter(found.denominators.values()), job.options.get("denominator", job.denominator))
     answer = {"loss": dict(found.loss), "gradient": gradient, "count": found.count, "denominator": divided}
     return {name: value for name, value in answer.items() if value != {}}

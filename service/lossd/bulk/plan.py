@@ -27,6 +27,7 @@ from lossd.message import Call
 
 PART_BYTES = 16 << 20
 _WEIGHED_ROWS = 1 << 16
+_OLD_REDUCTIONS = ("size_average", "reduce")  # PyTorch's, which would take the place of the reductions
 
 
 def plan(loss: str, files: Mapping[str, str], options: Mapping[str, Any], outputs: Mapping[str, str]) -> Job:
@@ -44,10 +45,11 @@ def plan(loss: str, files: Mapping[str, str], options: Mapping[str, Any], output
     """
     declared = find(loss)
     refuse_overlaps(outputs, files)
-    wanted = _options(options, outputs)
+    names = _differentiated(options, outputs)
     fingerprints = {text: fingerprint(parse_name(text)) for text in files.values()}
     states = {text: state_of(found) for text, found in fingerprints.items()}
     sources = {name: source_of(text, states[text]) for name, text in files.items()}
+    wanted = _options(declared, sources, options=options, outputs=outputs, names=names)
     prepared = prepare(declared, _zeros(sources, {**wanted, "denominator": 1.0}))
     shared = {name for name in files if _is_shared(name, prepared)}
     rows = _count_rows(
@@ -60,7 +62,7 @@ def plan(loss: str, files: Mapping[str, str], options: Mapping[str, Any], output
         if name not in shared
     )
     job = Job(
-        declared.name,
+        declared.known_name,
         {name: text for name, text in files.items() if name not in shared},
         {name: text for name, text in files.items() if name in shared},
         wanted,
@@ -73,8 +75,8 @@ def plan(loss: str, files: Mapping[str, str], options: Mapping[str, Any], output
     return _weighed(replace(job, layouts=_layouts(job, sources, prepared)), declared)
 
 
-def _options(options: Mapping[str, Any], outputs: Mapping[str, str]) -> dict[str, Any]:
-    """Return the options of the parts: with what the outputs ask for.
+def _differentiated(options: Mapping[str, Any], outputs: Mapping[str, str]) -> list[str]:
+    """Return what has a gradient: what the outputs ask for, and what all rows share.
 
     Raises:
         InvalidCall: An output is none that belongs to rows, or a kind of derivative has no output.
@@ -96,16 +98,36 @@ def _options(options: Mapping[str, Any], outputs: Mapping[str, str]) -> dict[str
             "--out gradient.NAME=FILE, as in --out gradient.input=FILE",
             "true",
         )
-    names += [asked] if isinstance(asked, str) else list(asked or [])
-    reductions = options.get("reduction", "mean")
-    reductions = [reductions] if isinstance(reductions, str) else list(reductions)
-    if "none" in reductions:
+    return list(dict.fromkeys([*names, *([asked] if isinstance(asked, str) else asked or [])]))
+
+
+def _options(
+    loss: Loss,
+    sources: Mapping[str, Source],
+    *,
+    options: Mapping[str, Any],
+    outputs: Mapping[str, str],
+    names: list[str],
+) -> dict[str, Any]:
+    """Return the options of the parts: with the reductions of the whole call, and what the outputs ask for.
+
+    Raises:
+        InvalidCall: A reduction has no output, or the losses of rows are none of this call's.
+    """
+    asked = {**options, "gradient": False, "denominator": 1.0}
+    template = prepare(loss, _zeros(sources, asked)).template
+    reductions = list(template.wanted.reductions)
+    if "none" in reductions and "loss" not in outputs:
         raise invalid("reduction", "reductions to a number; rows have theirs by --out loss=FILE", "none")
-    if len(reductions) > 1 and names:
-        raise invalid("reduction", "one reduction, where gradients are asked for", str(reductions))
+    if names and (len(reductions) > 1 or "none" in reductions):
+        expected = "one reduction to a number, where gradients are asked for"
+        raise invalid("reduction", expected, ", ".join(reductions))
+    if "loss" in outputs and template.request.options.convention == "gbm":
+        raise invalid("out loss", "another convention, whose rows have losses of their own", "gbm")
     if "loss" in outputs:
-        reductions.append("none")
-    return {**options, "reduction": reductions, "gradient": list(dict.fromkeys(names)) or False}
+        reductions = list(dict.fromkeys([*reductions, "none"]))
+    kept = {name: value for name, value in options.items() if name not in _OLD_REDUCTIONS}
+    return {**kept, "reduction": reductions, "gradient": names or False}
 
 
 def _zeros(sources: Mapping[str, Source], options: Mapping[str, Any]) -> Call:
@@ -144,7 +166,6 @@ def _weighed(job: Job, loss: Loss) -> Job:
     """Find whether some rows take no part, and what the derivatives divide by: a pass over what is narrow."""
     averages = [name for name in job.options["reduction"] if REDUCTIONS[name].divisor is not None]
     needs_denominator = "denominator" not in job.options and (job.options["gradient"] or not averages)
-    weighed = job.options if averages else {**job.options, "reduction": ["mean"]}
     through = [name for name in job.options["gradient"] or () if name in loss.normalized_by]
     if averages and needs_denominator and through:
         expected = f"a sum, or a denominator: {averages[0]} divides by what depends on {through[0]}"
@@ -156,7 +177,7 @@ def _weighed(job: Job, loss: Loss) -> Job:
     parts = []
     for first in range(0, max(job.rows, 1), step):
         arrays = read_rows(job, first, min(first + step, job.rows), narrow)
-        parts.append(weigh_part(loss, Call(arrays, weighed), first=first))
+        parts.append(weigh_part(loss, Call(arrays, job.options), first=first))
     found = combine(parts, "nan")
     if not needs_denominator:
         return replace(job, selected=found.selected)

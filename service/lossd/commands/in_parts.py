@@ -57,7 +57,7 @@ def evaluate_files(
     if arguments.journal:
         refuse_journal(arguments.journal, outputs, files)
     files = {name: with_member(text, name) for name, text in files.items()}
-    job = plan(loss.name, files, options, outputs)
+    job = plan(loss.known_name, files, options, outputs)
     show = progress.to_standard_error()
     with Journal(arguments.journal or "", job.identity()) as journal:
         if arguments.scheduler:

@@ -145,6 +145,11 @@ class Loss:
             name for setting, names in self.stop_gradient.items() if settings[setting] for name in names
         )
 
+    @property
+    def known_name(self) -> str:
+        """The name by which it is found as it is: that of its alias, where it has one."""
+        return self.name if self.alias is None else self.alias.name
+
     def known_as(self, alias: Alias) -> Loss:
         """Return the loss as the framework of ``alias`` means it."""
         return self if alias.is_plain else replace(self, alias=alias)
