@@ -17,7 +17,7 @@ from lossd.settings import Settings, variable
 from tests.api.serving import InProcess
 
 KUBERNETES = Path(__file__).parents[2] / "deploy" / "kubernetes"
-OVERLAYS = sorted(path.name for path in (KUBERNETES / "overlays").iterdir())
+OVERLAYS = sorted(f"overlays/{path.name}" for path in (KUBERNETES / "overlays").iterdir())
 # Kinds of other projects, whose schemas are not Kubernetes' own.
 OTHERS = {"HTTPRoute", "ScaledObject", "ServiceMonitor"}
 Manifest = dict[str, Any]
@@ -28,8 +28,8 @@ pytestmark = pytest.mark.skipif(
 
 
 @cache
-def _rendered(overlay: str) -> list[Manifest]:
-    path = KUBERNETES / "overlays" / overlay
+def _rendered(folder: str) -> list[Manifest]:
+    path = KUBERNETES / folder
     done = subprocess.run(["kubectl", "kustomize", str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
@@ -105,7 +105,7 @@ def _drain_for_longer_than_the_grace(manifests: list[Manifest]) -> None:
     ],
 )
 def test_what_is_easily_done_wrong_is_found(corrupt: Callable[[list[Manifest]], None], defect: str) -> None:
-    manifests = copy.deepcopy(_rendered("production"))
+    manifests = copy.deepcopy(_rendered("overlays/production"))
     corrupt(manifests)
     found = _defects(manifests)
     assert len(found) == 1
@@ -133,10 +133,23 @@ def test_every_selector_finds_the_pods(overlay: str) -> None:
     labels = deployment["spec"]["template"]["metadata"]["labels"].items()
     (service,), (policy,) = _of_kind(manifests, "Service"), _of_kind(manifests, "NetworkPolicy")
     assert service["spec"]["selector"].items() <= labels
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= labels
     assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels
     assert {each["metadata"]["namespace"] for each in (deployment, service, policy)} == {
         next(_of_kind(manifests, "Namespace"))["metadata"]["name"]
     }
+
+
+@pytest.mark.parametrize("folder", ["base", *OVERLAYS])
+def test_the_label_of_a_client_is_all_that_it_takes_to_be_let_in(folder: str) -> None:
+    """Kustomize may write lossd's own labels into every selector, which no client has."""
+    client = {"lossd.example.org/client": "true"}
+    (policy,) = _of_kind(_rendered(folder), "NetworkPolicy")
+    (rule,) = policy["spec"]["ingress"]
+    assert rule["from"] == [
+        {"podSelector": {"matchLabels": client}},
+        {"namespaceSelector": {"matchLabels": client}},
+    ]
 
 
 def test_the_runtime_of_kserve_has_settings_and_routes_of_lossd() -> None:
