@@ -11,10 +11,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
+from pathlib import Path
 
 import httpx
 import pytest
 
+from benchmarks import proxies
 from benchmarks.proxies import CONFIGURATIONS, PROXIES, installed, running
 from lossd.errors import LossdError
 from tests.operations.proxy import free_ports
@@ -137,6 +139,33 @@ def test_haproxy_itself_answers_by_problems(status: int, sent: bytes) -> None:
     assert (answer.status, problem["status"]) == (status, status)
     assert answer.headers["content-type"] == "application/problem+json"
     assert {"type", "title", "detail", "errors"} < problem.keys()
+
+
+def _killing_its_replica(url: str) -> int:
+    """Call twice over one connection, the second time with a body that kills; return the status of that answer."""
+    with contextlib.closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)) as caller:
+        for body in ("x", "poison"):
+            caller.request("POST", "/v1/losses/mse", body)
+            answer = caller.getresponse()
+            answer.read()
+    return answer.status
+
+
+def test_haproxy_answers_a_later_call_of_a_connection_only_if_told_to_close_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/how-to/behind-a-proxy.md says: without httpclose it ends the connection, so that the caller repeats."""
+    ports = free_ports(3)
+    with replicas(ports), balanced("haproxy", ports) as url, pytest.raises(http.client.RemoteDisconnected):
+        _killing_its_replica(url)
+    text = (CONFIGURATIONS / "haproxy.cfg").read_text()
+    (tmp_path / "haproxy.cfg").write_text(
+        text.replace("    mode http\n", "    mode http\n    option httpclose\n")
+    )
+    monkeypatch.setattr(proxies, "CONFIGURATIONS", tmp_path)
+    ports = free_ports(3)
+    with replicas(ports), balanced("haproxy", ports) as url:
+        assert _killing_its_replica(url) == 502
 
 
 def test_haproxy_has_a_problem_for_each_of_its_answers() -> None:
