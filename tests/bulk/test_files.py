@@ -112,12 +112,12 @@ def test_rows_are_written_in_parts_in_any_order_and_twice(tmp_path: Path, logits
     if name != "g.npy":
         pytest.importorskip({"g.zarr": "zarr", "g.parquet": "pyarrow"}[name])
     path = str(tmp_path / name)
-    create_sink(path, logits.shape, logits.dtype, 4096)
-    sink = open_sink(path)
+    create_sink(path, "token", shape=logits.shape, dtype=logits.dtype, part_rows=4096)
+    sink = open_sink(path, "token")
     firsts = list(range(0, len(logits), 4096))
     for first in [*reversed(firsts), firsts[1]]:
         sink.write(first, logits[first : first + 4096])
-    Path(unfinished(path)).rename(path)
+    Path(unfinished(path, "token")).rename(path)
     pattern = f"{path}/*.parquet:value" if name == "g.parquet" else path
     source = open_source(parse_name(pattern))
     out = np.empty(logits.shape, source.dtype)

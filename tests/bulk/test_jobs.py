@@ -155,7 +155,7 @@ def test_threads_of_one_worker_read_parts_of_their_own(
     gradient = str(tmp_path / "gradient.npy")
     job = plan("cross_entropy", files, {}, {"gradient.input": gradient})
 
-    with Journal("", job.identity()) as journal, ThreadPoolExecutor(4) as pool, written(job, journal):
+    with Journal("", job.identity()) as journal, ThreadPoolExecutor(4) as pool, written(job, journal) as job:
         parts = [*pool.map(lambda number: run_part(job, number), range(job.parts))]
     whole = _whole("cross_entropy", {"input": logits, "target": labels}, gradient=True)
     np.testing.assert_array_equal(np.load(gradient), whole.gradient["mean"]["input"])

@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lossd.bulk import local
+from lossd.bulk import local, outputs
 from lossd.bulk.errors import UnusableFile
 from lossd.bulk.job import Job, run_part
 from lossd.bulk.journal import Journal
+from lossd.bulk.outputs import written
 from lossd.bulk.plan import plan
-from lossd.errors import InvalidCall
-from lossd.message import Array, Part
+from lossd.engine import evaluate
+from lossd.errors import InvalidCall, invalid
+from lossd.losses import find
+from lossd.message import Array, Call, Part
 
 
 @pytest.fixture
@@ -95,7 +98,7 @@ def test_an_output_has_its_name_when_it_is_whole(
     pytest.importorskip({"q.zarr": "zarr", "q.parquet": "pyarrow"}.get(name, "numpy"))
     outputs, journal = {"gradient.input": str(tmp_path / name)}, str(tmp_path / "journal")
     _interrupt(monkeypatch, files, outputs, journal)
-    assert sorted(path.name for path in tmp_path.glob("q*")) == [f"{name}.part"]
+    assert len([*tmp_path.glob(f"{name}.*.part")]) == len([*tmp_path.glob("q*")]) == 1
     for _ in range(2):  # the rest, and what is finished once more
         _run(files, outputs, journal)
         assert sorted(path.name for path in tmp_path.glob("q*")) == [name]
@@ -116,19 +119,21 @@ def test_an_output_that_is_missing_is_named(
 ) -> None:
     outputs, journal = {"gradient.input": str(tmp_path / "q.npy")}, str(tmp_path / "journal")
     _interrupt(monkeypatch, files, outputs, journal)
-    (tmp_path / "q.npy.part").unlink()
+    next(tmp_path.glob("q.npy.*.part")).unlink()
     with pytest.raises(UnusableFile, match=r"the output that the journal remembers.* got no file .*q\.npy"):
         _run(files, outputs, journal)
 
 
-def test_an_unfinished_output_of_another_job_is_not_gone_on_with(
+def test_each_journal_goes_on_with_an_unfinished_output_of_its_own(
     tmp_path: Path, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outputs, journal = {"gradient.input": str(tmp_path / "q.npy")}, str(tmp_path / "journal")
     _interrupt(monkeypatch, files, outputs, journal)
     _interrupt(monkeypatch, files, outputs, str(tmp_path / "another"))
-    with pytest.raises(UnusableFile, match="the output that the journal remembers"):
-        _run(files, outputs, journal)
+    assert len([*tmp_path.glob("q.npy.*.part")]) == 2
+    for each in (journal, str(tmp_path / "another")):
+        _run(files, outputs, each)
+    assert [path.name for path in tmp_path.glob("q*")] == ["q.npy"]
 
 
 def test_a_finished_output_that_was_changed_is_noticed(tmp_path: Path, files: dict[str, str]) -> None:
@@ -159,3 +164,110 @@ def test_a_file_of_the_same_shape_is_replaced_and_others_are_kept(
     with pytest.raises(UnusableFile, match="a file of another kind"):
         _run(files, {"loss": str(path)})
     assert path.read_bytes() == b"text"
+
+
+def _jobs(files: dict[str, str], path: str) -> list[Job]:
+    """Return two jobs of unequal settings with one output."""
+    return [
+        plan("cross_entropy", files, {"label_smoothing": smoothing}, {"gradient.input": path})
+        for smoothing in (0.0, 0.5)
+    ]
+
+
+def _gradient(logits: Array, labels: Array, job: Job) -> Array:
+    options = {"label_smoothing": job.options["label_smoothing"], "gradient": True}
+    call = Call({"input": logits, "target": labels}, options)
+    return evaluate(find("cross_entropy"), call).gradient["mean"]["input"]
+
+
+def test_two_runs_with_one_output_each_give_it_a_whole_file(
+    tmp_path: Path, files: dict[str, str], logits: Array, labels: Array
+) -> None:
+    path = str(tmp_path / "q.npy")
+    one, other = _jobs(files, path)
+    with Journal("", one.identity()) as journal, written(one, journal) as one:
+        run_part(one, 0)
+        with Journal("", other.identity()) as later, written(other, later) as other:
+            for number in range(other.parts):
+                run_part(other, number)
+        np.testing.assert_array_equal(np.load(path), _gradient(logits, labels, other))
+        for number in range(1, one.parts):
+            run_part(one, number)
+    np.testing.assert_array_equal(np.load(path), _gradient(logits, labels, one))
+    assert not [*tmp_path.glob("*.part*")]
+
+
+def test_a_task_of_a_dead_run_does_not_write_into_the_output_of_the_next(
+    tmp_path: Path, files: dict[str, str], logits: Array, labels: Array
+) -> None:
+    """A worker that was stopped goes on when its job has no client any more and another has the same output."""
+    path = str(tmp_path / "q.npy")
+    dead, alive = _jobs(files, path)
+    with (
+        Journal("", dead.identity()) as journal,
+        pytest.raises(KeyboardInterrupt),
+        written(dead, journal) as dead,
+    ):
+        raise KeyboardInterrupt
+    with Journal("", alive.identity()) as journal, written(alive, journal) as alive:
+        for number in range(alive.parts):
+            run_part(alive, number)
+        with pytest.raises(FileNotFoundError, match=r"q\.npy"):
+            run_part(dead, 2)
+    np.testing.assert_array_equal(np.load(path), _gradient(logits, labels, alive))
+
+
+def _make_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "other").write_bytes(b"")
+
+
+@pytest.mark.parametrize("name", ["q.zarr", "q.parquet"])
+def test_a_folder_that_appears_while_a_run_goes_on_is_kept(
+    tmp_path: Path, files: dict[str, str], name: str
+) -> None:
+    pytest.importorskip({"q.zarr": "zarr", "q.parquet": "pyarrow"}[name])
+    job = plan("cross_entropy", files, {}, {"loss": str(tmp_path / name)})
+    with (
+        Journal("", job.identity()) as journal,
+        pytest.raises(UnusableFile, match="of that name"),
+        written(job, journal),
+    ):
+        _make_folder(tmp_path / name)
+    assert [path.name for path in tmp_path.glob("q*")] == [name]
+    assert [path.name for path in (tmp_path / name).iterdir()] == ["other"]
+
+
+def test_an_output_that_is_removed_while_a_run_goes_on_is_named(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    job = plan("cross_entropy", files, {}, {"loss": str(tmp_path / "q.npy")})
+    with (
+        Journal("", job.identity()) as journal,
+        pytest.raises(UnusableFile, match=r"none: it was removed meanwhile - at `.*q\.npy`"),
+        written(job, journal),
+    ):
+        next(tmp_path.glob("q.npy.*.part")).unlink()
+
+
+def test_a_failed_run_removes_a_folder_that_workers_still_write_to(
+    tmp_path: Path, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of another part made the folder not empty, and the error of the row was lost."""
+    pytest.importorskip("pyarrow")
+    job = plan("cross_entropy", files, {}, {"loss": str(tmp_path / "q.parquet")})
+    late, rmtree = iter([True, False]), outputs.shutil.rmtree
+
+    def remove(path: str, **options: bool) -> None:
+        rmtree(path, **options)
+        if next(late):
+            (Path(path) / "part-of-a-worker").parent.mkdir()
+
+    monkeypatch.setattr(outputs.shutil, "rmtree", remove)
+    with (
+        Journal("", job.identity()) as journal,
+        pytest.raises(InvalidCall, match="a wrong row"),
+        written(job, journal),
+    ):
+        raise invalid("target[3]", "a wrong row", "one")
+    assert not [*tmp_path.glob("q*")]

@@ -37,13 +37,13 @@ def run(job: Job, journal: Journal, scheduler: str, *, show: Show = nothing) -> 
         show: How progress is shown.
     """
     parts = journal.parts()
-    sent = replace(job, fingerprints={})  # these name every shard
     waiting = iter([number for number in range(job.parts) if number not in parts])
     with (
         _client(scheduler) as client,
-        written(job, journal),
+        written(job, journal) as job,
         show(job, job.rows_in(parts)) as progress,
     ):
+        sent = replace(job, fingerprints={})  # these name every shard
 
         def send(number: int) -> Any:
             return client.submit(_part, sent, number, pure=False, retries=_RETRIES)

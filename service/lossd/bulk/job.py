@@ -46,6 +46,7 @@ class Job:
         fingerprints: The names of the sources to paths, sizes and times of their files, taken before these are opened:
             a journal must not keep parts of a file as if they were of one that replaces it meanwhile.
         states: The names of the sources to digests of these, which are all that a worker needs.
+        token: What the unfinished outputs of this run have in their names, and those of no other.
     """
 
     loss: str
@@ -60,6 +61,7 @@ class Job:
     layouts: Mapping[str, Layout] = field(default_factory=dict)
     fingerprints: Mapping[str, Fingerprint] = field(default_factory=dict)
     states: Mapping[str, str] = field(default_factory=dict)
+    token: str = ""
 
     @property
     def parts(self) -> int:
@@ -122,7 +124,7 @@ def run_part(job: Job, number: int, threads: int = 1) -> Part:
     for output, path in job.outputs.items():
         values = found.values if output == "loss" else by_name[output.partition(".")[2]]
         assert values is not None
-        write_rows(path, first, values.astype(job.layouts[output].dtype, copy=False))
+        write_rows(path, job.token, first, values.astype(job.layouts[output].dtype, copy=False))
     return replace(found, values=None, derivatives={})
 
 

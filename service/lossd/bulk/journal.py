@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Self
@@ -76,6 +77,11 @@ class Journal:
     def __exit__(self, *reason: object) -> None:
         self.base.close()
 
+    def token(self) -> str:
+        """Return what the unfinished outputs of this run have in their names: drawn once, kept from then on."""
+        self._execute("insert into run select ? where not exists (select * from run)", secrets.token_hex(4))
+        return str(self._execute("select token from run")[0][0])
+
     def remember(self, output: str, record: OutputRecord) -> None:
         """Remember where an output is."""
         self._execute("insert or replace into output values (?, ?, ?)", output, *record)
@@ -114,6 +120,7 @@ class Journal:
         self._execute("create table if not exists job (text)")
         self._execute("create table if not exists part (number integer primary key, inputs, document)")
         self._execute("create table if not exists output (name primary key, inode, state)")
+        self._execute("create table if not exists run (token)")
         known = self._execute("select text from job")
         if not known:
             self._execute("insert into job values (?)", job)

@@ -20,7 +20,7 @@ def run(job: Job, journal: Journal, *, threads: int = 1, show: Show = nothing) -
         show: How progress is shown.
     """
     parts = journal.parts()
-    with written(job, journal), show(job, job.rows_in(parts)) as progress:
+    with written(job, journal) as job, show(job, job.rows_in(parts)) as progress:
         for number in range(job.parts):
             if number not in parts:
                 parts[number] = run_part(job, number, threads)

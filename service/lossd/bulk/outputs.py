@@ -1,6 +1,7 @@
-"""The files of a job's results: written as ``NAME.part``, renamed when they are whole.
+"""The files of a job's results: written as ``NAME.TOKEN.part``, renamed when they are whole.
 
 So a file under its own name has all its rows, and a job that fails leaves none. What a journal can go on with stays.
+Each run has a token of its own, so that two with one output, or a task of a dead one, never write to the same file.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from lossd.bulk.errors import UnusableFile
@@ -18,6 +20,7 @@ from lossd.bulk.regions import open_npy
 from lossd.bulk.sinks import create_sink, unfinished
 from lossd.bulk.sources import files_of, parse_name
 
+_REMOVALS = 5  # of a folder that others are still writing to
 _WHAT_CAN_GO_ON = "the output that the journal remembers; remove the journal to begin anew"
 
 
@@ -33,20 +36,21 @@ def refuse_overlaps(outputs: Mapping[str, str], inputs: Mapping[str, str]) -> No
         for path in files_of(parse_name(text))
         for place in (Path(path), *Path(path).absolute().parents)
     ]
-    others: dict[str, list[Path]] = {}
+    others: dict[str, Path] = {}
     for output, path in outputs.items():
-        names = [name for place, name in given if _is_same(place, path) or _is_same(place, unfinished(path))]
+        names = [name for place, name in given if _is_same(place, path)]
         if names:
             text = inputs[names[0]]
             raise UnusableFile(path, f"a file for --out {output} that is no input", f"--{names[0]} {text}")
-        for other, places in others.items():
-            if any(_overlap(place, taken) for place in _places(path) for taken in places):
+        own = Path(path).resolve()
+        for other, taken in others.items():
+            if own.is_relative_to(taken) or taken.is_relative_to(own):
                 raise UnusableFile(path, f"a file for --out {output} alone", f"that of --out {other}")
-        others[output] = _places(path)
+        others[output] = own
 
 
 def refuse_journal(journal: str, outputs: Mapping[str, str], inputs: Mapping[str, str]) -> None:
-    """Refuse a journal that is an input or an output, finished or not, or lies in one.
+    """Refuse a journal that is an input or an output, or lies in one.
 
     Raises:
         UnusableFile: The error names both.
@@ -56,7 +60,7 @@ def refuse_journal(journal: str, outputs: Mapping[str, str], inputs: Mapping[str
         for name, text in inputs.items()
         for path in files_of(parse_name(text))
     ]
-    taken += [(place, f"--out {name}={path}") for name, path in outputs.items() for place in _places(path)]
+    taken += [(Path(path).resolve(), f"--out {name}={path}") for name, path in outputs.items()]
     own = Path(journal).resolve()
     for place, name in taken:
         if own.is_relative_to(place) or (own.exists() and _is_same(own, str(place))):
@@ -64,37 +68,40 @@ def refuse_journal(journal: str, outputs: Mapping[str, str], inputs: Mapping[str
 
 
 @contextmanager
-def written(job: Job, journal: Journal) -> Iterator[None]:
+def written(job: Job, journal: Journal) -> Iterator[Job]:
     """Make a job's outputs, or find those that its journal goes on with; give them their names at the end.
+
+    Yields the job with the token of this run, by which its parts find the outputs.
 
     Raises:
         UnusableFile: One is missing or was changed since, or its name is taken.
     """
-    known, whole = journal.outputs(), len(journal.done()) == job.parts
+    job, whole = replace(job, token=journal.token()), len(journal.done()) == job.parts
     made: list[str] = []
     try:
         for output, path in job.outputs.items():
-            if output in known:
-                _check_known(path, known[output], whole=whole)
+            if output in journal.outputs():
+                _check_known(job, output, journal.outputs()[output], whole=whole)
                 continue
             _check_name(job, output)
+            made.append(unfinished(path, job.token))
             _make(job, output)
-            made.append(unfinished(path))
-            journal.remember(output, OutputRecord(os.stat(unfinished(path)).st_ino))
-        yield
+            journal.remember(output, OutputRecord(os.stat(made[-1]).st_ino))
+        yield job
+        for output, path in job.outputs.items():
+            _finish(job, output, journal.outputs()[output])
+            journal.remember(output, OutputRecord(os.stat(path).st_ino, _state(path)))
     except BaseException:
         if not journal.path:
             for place in made:
                 _remove(place)
         raise
-    for output, path in job.outputs.items():
-        _finish(path)
-        journal.remember(output, OutputRecord(os.stat(path).st_ino, _state(path)))
 
 
-def _check_known(path: str, record: OutputRecord, *, whole: bool) -> None:
+def _check_known(job: Job, output: str, record: OutputRecord, *, whole: bool) -> None:
     """Check that what a journal remembers is there: unfinished, or under its own name if all parts are done."""
-    if _is_file(unfinished(path), record.inode):
+    path = job.outputs[output]
+    if _is_file(unfinished(path, job.token), record.inode):
         return
     if not os.path.exists(path):
         raise UnusableFile(path, _WHAT_CAN_GO_ON, "no file")
@@ -121,47 +128,41 @@ def _check_name(job: Job, output: str) -> None:
 
 
 def _make(job: Job, output: str) -> None:
-    """Make an unfinished output beside one that another job left, which has another inode then."""
-    path, layout = unfinished(job.outputs[output]), job.layouts[output]
-    left = _left(path)
-    if os.path.lexists(path):
-        os.rename(path, left)
-    try:
-        create_sink(job.outputs[output], layout.shape, layout.dtype, job.part_rows)
-    except BaseException:
-        _remove(path)
-        if os.path.lexists(left):
-            os.rename(left, path)
-        raise
-    _remove(left)
+    layout = job.layouts[output]
+    create_sink(
+        job.outputs[output], job.token, shape=layout.shape, dtype=layout.dtype, part_rows=job.part_rows
+    )
 
 
-def _finish(path: str) -> None:
-    """Give an output its name; it has it where an earlier run was stopped after this."""
-    if os.path.lexists(unfinished(path)):
-        os.replace(unfinished(path), os.path.realpath(path))
+def _finish(job: Job, output: str, record: OutputRecord) -> None:
+    """Give an output its name; it has it where an earlier run was stopped after this.
+
+    Raises:
+        UnusableFile: It is not there any more, or the name was taken meanwhile.
+    """
+    path = job.outputs[output]
+    part = unfinished(path, job.token)
+    if _is_file(part, record.inode):
+        _check_name(job, output)
+        os.replace(part, os.path.realpath(path))
+    elif not _is_file(path, record.inode):
+        raise UnusableFile(path, f"the unfinished output {Path(part).name}", "none: it was removed meanwhile")
 
 
 def _remove(path: str) -> None:
-    if os.path.isdir(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)
-
-
-def _left(path: str) -> str:
-    """Return where an unfinished output of another job is, while one is made in its place."""
-    return f"{path}.left"
-
-
-def _places(path: str) -> list[Path]:
-    """Return where an output is at any time."""
-    part = unfinished(path)
-    return [Path(path).resolve(), Path(part), Path(_left(part))]
-
-
-def _overlap(one: Path, other: Path) -> bool:
-    return one.is_relative_to(other) or other.is_relative_to(one)
+    """Remove an output; workers may still be writing to it, who find none under its name then."""
+    if not os.path.lexists(path):
+        return
+    dead = f"{path}.removed"
+    os.rename(path, dead)
+    if not os.path.isdir(dead):
+        os.unlink(dead)
+    for _ in range(_REMOVALS):
+        shutil.rmtree(
+            dead, ignore_errors=True
+        )  # a file that appears in the folder meanwhile is for the next time
+        if not os.path.lexists(dead):
+            return
 
 
 def _is_same(place: Path, path: str) -> bool:

@@ -1,7 +1,7 @@
 """Where rows go to: each part is written at its own place, so that writing it twice does no harm.
 
-Sinks lie under the unfinished names of outputs, and are opened for each part: a worker outlives jobs, and the next one
-may write to another file of the same name.
+Sinks lie under the unfinished names of outputs, which no other run has, and are opened for each part: a worker outlives
+runs, and may come to a part of one that is dead while another writes an output of the same name.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ class Format(NamedTuple):
     library: str
 
 
-def unfinished(path: str) -> str:
-    """Return where an output is written until it is whole: beside the file that a link points to."""
-    return f"{os.path.realpath(path)}.part"
+def unfinished(path: str, token: str) -> str:
+    """Return where a run writes an output until it is whole: beside the file that a link points to."""
+    return f"{os.path.realpath(path)}.{token}.part"
 
 
 def format_of(path: str) -> Format:
@@ -129,21 +129,23 @@ def stored_dtype(path: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
     return kept
 
 
-def create_sink(path: str, shape: tuple[int, ...], dtype: np.dtype[Any], part_rows: int) -> None:
+def create_sink(
+    path: str, token: str, *, shape: tuple[int, ...], dtype: np.dtype[Any], part_rows: int
+) -> None:
     """Make the unfinished file, store or folder of an output."""
     with naming(path, _PLACE):
-        format_of(path).create(unfinished(path), shape, dtype, part_rows)
+        format_of(path).create(unfinished(path, token), shape, dtype, part_rows)
 
 
-def open_sink(path: str) -> Sink:
+def open_sink(path: str, token: str) -> Sink:
     """Open what `create_sink` made."""
-    return format_of(path).open(unfinished(path))
+    return format_of(path).open(unfinished(path, token))
 
 
-def write_rows(path: str, first: int, values: Array) -> None:
+def write_rows(path: str, token: str, first: int, values: Array) -> None:
     """Write rows to what `create_sink` made."""
     with naming(path, _PLACE):
-        open_sink(path).write(first, values)
+        open_sink(path, token).write(first, values)
 
 
 def _create_npy(path: str, shape: tuple[int, ...], dtype: np.dtype[Any], part_rows: int) -> None:
