@@ -70,3 +70,40 @@ def test_a_row_of_nested_lists_of_another_shape_is_named(tmp_path: Path) -> None
 def test_row_groups_without_rows_are_passed_over(tmp_path: Path) -> None:
     _write_groups(tmp_path / "x.parquet", [[1.0, 2.0]], [], [[3.0, 4.0]])
     np.testing.assert_array_equal(_read(tmp_path / "x.parquet"), [[1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "feather"])
+@pytest.mark.parametrize("member", ["", ":[ab]"])
+def test_shards_whose_columns_stand_in_another_order_are_refused(
+    tmp_path: Path, suffix: str, member: str
+) -> None:
+    """Their columns were taken by their places, so that b of one file stood below a of another."""
+    arrow, csv = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.csv")
+    parquet, feather = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow.feather")
+    for place, names in enumerate(("ab", "ba")):
+        table = arrow.table({name: [1.0, 2.0] for name in names})
+        write = {"csv": csv.write_csv, "parquet": parquet.write_table, "feather": feather.write_feather}
+        write[suffix](table, str(tmp_path / f"p{place}.{suffix}"))
+    with pytest.raises(UnusableFile, match=r"the columns a, b, as in .*p0.*, got b, a - at `.*p1"):
+        open_source(parse_name(f"{tmp_path}/p*.{suffix}{member}"))
+
+
+def test_shards_with_other_names_or_none_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "p0.csv").write_text("price\n1\n")
+    for text in ("cost\n2\n", "2\n"):
+        (tmp_path / "p1.csv").write_text(text)
+        with pytest.raises(
+            UnusableFile, match=r"the columns price, as in .*p0\.csv, got (cost|1) - at `.*p1"
+        ):
+            open_source(parse_name(f"{tmp_path}/p*.csv"))
+
+
+def test_a_column_is_found_by_its_name_wherever_it_stands_in_a_shard(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "p0.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "p1.csv").write_text("b,a\n3,4\n")
+    source = open_source(parse_name(f"{tmp_path}/p*.csv:a"))
+    out = np.empty(source.shape, source.dtype)
+    source.read(0, out)
+    assert out.tolist() == [1, 4]

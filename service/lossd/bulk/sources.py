@@ -18,7 +18,7 @@ import numpy as np
 from lossd.bulk.errors import UnusableFile, naming
 from lossd.bulk.indexed import Indexed, open_hdf5, open_zarr
 from lossd.bulk.regions import open_npy, open_npz, open_safetensors
-from lossd.bulk.tables import open_table
+from lossd.bulk.tables import Table, open_table
 from lossd.message import Array
 
 
@@ -117,7 +117,7 @@ class Shards:
     """Arrays one after another, whose rows are numbered through.
 
     A file without rows may not say how long or of what type they would be. Nor does text: whole numbers in one file are
-    of the type that another one's fractions have.
+    of the type that another one's fractions have. Columns that stand side by side must be named alike in every file.
     """
 
     def __init__(self, paths: Sequence[str], parts: Sequence[Source]) -> None:
@@ -129,6 +129,9 @@ class Shards:
             if part.shape[1:] != model.shape[1:] or (part.dtype != model.dtype and not of_text):
                 expected = f"rows of shape {model.shape[1:]} and type {model.dtype}, as in {first}"
                 raise UnusableFile(path, expected, f"{part.shape[1:]} and {part.dtype}")
+            if _columns_of(part) != _columns_of(model):
+                expected = f"the columns {', '.join(_columns_of(model))}, as in {first}"
+                raise UnusableFile(path, expected, ", ".join(_columns_of(part)))
         self.paths, self.parts = [path for path, _ in found], [part for _, part in found]
         self.dtype = np.result_type(*[part.dtype for part in self.parts])
         self.starts = np.cumsum([0, *(part.shape[0] for part in self.parts)])
@@ -172,6 +175,12 @@ class Named:
 def _state(path: str) -> tuple[int, int]:
     found = [os.stat(path), *(each.stat() for each in Path(path).rglob("*"))]
     return sum(each.st_size for each in found), max(each.st_mtime_ns for each in found)
+
+
+def _columns_of(source: Source) -> list[str]:
+    """Return the names of a table's columns; none of what is no table."""
+    opened = source.opened if isinstance(source, Named) else source
+    return list(opened.columns) if isinstance(opened, Table) else []
 
 
 def _is_text(path: str) -> bool:
