@@ -36,7 +36,7 @@ class Table:
             self.data = dataset.dataset(path, format=_csv_format(self.header) if self.header else kind)
         self.columns = _columns(self.data.schema, member, path)
         with self._naming_cells(0):
-            head = self._matrix(self.data.head(1, columns=self.columns))
+            head = self._first_row()
             self.shape = (self.data.count_rows(), *head.shape[1:])
         self.dtype = head.dtype
         self._held: Array = head[:0]
@@ -99,6 +99,12 @@ class Table:
         dataset = import_module("pyarrow.dataset")
         rest = dataset.FileSystemDataset(groups, self.data.schema, self.data.format, self.data.filesystem)
         self._batches, self._at, self._held = self._scan(rest), start, self._held[:0]
+
+    def _first_row(self) -> Array:
+        try:
+            return self._matrix(self.data.head(1, columns=self.columns))
+        except UnusableFile as error:
+            raise UnusableFile(*error.parts[:3], ", row 0 from 0") from None
 
     def _rows(self, batch: Any) -> Array:
         """Return the rows of a batch, of the shape of the first row: each row group may have lists of its own length.

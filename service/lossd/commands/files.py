@@ -136,6 +136,10 @@ def _read_parquet(wanted: Wanted, file: BinaryIO) -> Array:
     check_names(str(wanted.path), names)
     chosen = _columns(wanted, {name: name for name in names}, names)
     columns = reader.read(columns=chosen).columns
+    for name, column in zip(chosen, columns, strict=True):
+        if column.null_count:
+            row = column.is_null().to_pylist().index(True)
+            raise wanted.error("a number in every row", "null", f", row {row} from 0, column {name}")
     return _table(np.stack([column.to_numpy() for column in columns], axis=1))
 
 
