@@ -10,6 +10,7 @@ import math
 import os
 import struct
 import zipfile
+import zlib
 from typing import IO, Any
 
 import ml_dtypes
@@ -20,6 +21,7 @@ from lossd.bulk.members import bytes_of, check_names, chosen, each_key_once
 from lossd.message import Array
 
 _LONGEST_HEADER = 100_000_000  # bytes: what the format itself allows
+_PIECE = 1 << 20  # bytes that are read at a time to take a checksum
 _DTYPES = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
@@ -62,6 +64,59 @@ class Region:
             os.close(self.file)
 
 
+class StoredMember(Region):
+    """Numbers of a member of .npz that is not packed.
+
+    Its checksum is taken of the rows as they are read in order, and compared by whoever reads the last one: that reader
+    also reads what it has not had in order, so only a worker that comes out of order reads the member once more.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        info: zipfile.ZipInfo,
+        start: int,
+        *,
+        offset: int,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+    ) -> None:
+        super().__init__(path, offset, shape, dtype)
+        self.stop, self.expected = start + info.file_size, info.CRC
+        self.summed, self.checksum = start, 0
+        self._sum_up_to(self.offset)
+
+    def read(self, first: int, out: Array) -> None:
+        """Read rows.
+
+        Raises:
+            UnusableFile: These are the last ones, and the member is damaged.
+        """
+        super().read(first, out)
+        begin = self.offset + first * self.row_bytes
+        if begin == self.summed:
+            self.checksum, self.summed = zlib.crc32(bytes_of(out), self.checksum), begin + out.nbytes
+        if first + len(out) == self.shape[0]:
+            self.check()
+
+    def check(self) -> None:
+        """Compare the checksum, of which what is missing is read.
+
+        Raises:
+            UnusableFile: The member is damaged.
+        """
+        self._sum_up_to(self.stop)
+        if self.checksum != self.expected:
+            raise UnusableFile(self.path, "the checksum that the archive states", "another: it is damaged")
+
+    def _sum_up_to(self, stop: int) -> None:
+        while self.summed < stop:
+            piece = os.pread(self.file, min(stop - self.summed, _PIECE), self.summed)
+            if not piece:
+                raise UnusableFile(self.path, "all of its array", "a file that has become shorter")
+            self.checksum, self.summed = zlib.crc32(piece, self.checksum), self.summed + len(piece)
+
+
 class PackedMember:
     """A packed member of .npz: what lies before a row is unpacked to get there."""
 
@@ -87,12 +142,18 @@ class PackedMember:
             if not count:
                 raise UnusableFile(self.path, "all of its array", "a member that ends within it")
             view = view[count:]
+        if first + len(out) == self.shape[0]:
+            self.stream.read(1)  # the end of the member, where zipfile compares the checksum
 
 
 def open_npy(path: str) -> Region | Any:
     """Open a .npy file: its numbers, or a memory map of them where they are in Fortran order."""
     with open(path, "rb") as file:
-        return _npy_at(path, file, 0)
+        shape, fortran, dtype = _header(path, file)
+        offset = file.tell()
+    if fortran and len(shape) > 1:
+        return np.memmap(path, dtype, "r", offset, shape, "F")
+    return Region(path, offset, shape, dtype)
 
 
 def open_npz(path: str, member: str) -> Any:
@@ -107,7 +168,12 @@ def open_npz(path: str, member: str) -> Any:
         file.seek(info.header_offset + 26)  # the lengths of the name and of what follows it
         start = info.header_offset + 30 + sum(struct.unpack("<HH", file.read(4)))
         file.seek(start)
-        return _npy_at(path, file, start)
+        shape, fortran, dtype = _header(path, file)
+        stored = StoredMember(path, info, start, offset=file.tell(), shape=shape, dtype=dtype)
+    if fortran and len(shape) > 1:  # read in no order, so checked here: it costs a pass over the member
+        stored.check()
+        return np.memmap(path, dtype, "r", stored.offset, shape, "F")
+    return stored
 
 
 def open_safetensors(path: str, member: str) -> Region:
@@ -146,14 +212,6 @@ def _tensor(path: str, name: str, about: Any) -> tuple[int, tuple[int, ...], np.
         expected = f"{needed} bytes of the tensor {name}, as its type and shape say"
         raise UnusableFile(path, expected, str(end - begin))
     return begin, tuple(shape), _DTYPES[stated]
-
-
-def _npy_at(path: str, file: IO[bytes], start: int) -> Any:
-    shape, fortran, dtype = _header(path, file)
-    offset = file.tell()
-    if fortran and len(shape) > 1:
-        return np.memmap(path, dtype, "r", offset, shape, "F")
-    return Region(path, offset, shape, dtype)
 
 
 def _header(path: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

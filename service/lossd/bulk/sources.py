@@ -204,13 +204,20 @@ def _open(path: str, member: str) -> Source:
 def _open_npy(path: str, member: str) -> Source:
     if member:
         raise UnusableFile(path, "no name, since the file holds one array", member)
-    opened = open_npy(path)
+    return _indexed(open_npy(path))
+
+
+def _open_npz(path: str, member: str) -> Source:
+    return _indexed(open_npz(path, member))
+
+
+def _indexed(opened: Any) -> Source:
     return Indexed(opened) if isinstance(opened, np.memmap) else opened
 
 
 FORMATS: Mapping[str, Callable[[str, str], Source]] = {
     ".npy": _open_npy,
-    ".npz": open_npz,
+    ".npz": _open_npz,
     ".safetensors": open_safetensors,
     ".zarr": open_zarr,
     ".h5": open_hdf5,
