@@ -33,8 +33,10 @@ examples:
   lossd losses huber
   echo '{"loss": "mse", "input": [1, 2], "target": [0, 0]}' | lossd eval
 
-'lossd COMMAND --help' has more. Exit codes: 0 done, 1 the call or the server is at fault, 2 wrong usage.
+'lossd COMMAND --help' has more. Exit codes: 0 done, 1 the call or the server is at fault, 2 wrong usage,
+130 interrupted.
 """
+INTERRUPTED = 130  # as shells say of a process that SIGINT ended
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -56,6 +58,9 @@ def main(words: Sequence[str] | None = None) -> int:
         where = "; 'lossd losses' lists them" if listed else ""
         print(f"lossd {arguments.command}: {error}{where}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"lossd {arguments.command}: interrupted", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

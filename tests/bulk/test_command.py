@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from lossd.__main__ import main
+from lossd.bulk import local
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -164,3 +165,20 @@ def test_text_in_a_store_is_named(run: Run) -> None:
     code, _, err = run("--input", "s.zarr", "--target", "y.npy")
     assert (code, err.count("\n")) == (2, 1), err
     assert "expected an array of numbers, got one of type StringDType() - at `s.zarr`" in err
+
+
+def test_an_interruption_is_one_line_and_leaves_no_output(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(local, "run_part", interrupt)
+    assert run("--out", "loss=l.npy") == (130, "", "lossd eval: interrupted\n")
+    assert _left() == []
+
+
+def test_an_error_of_the_system_without_a_file_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("Timed out during handshake")
+
+    monkeypatch.setattr(local, "run_part", fail)
+    assert run("--in-parts") == (2, "", "lossd eval: Timed out during handshake\n")

@@ -6,14 +6,15 @@ back a few numbers: nothing large is ever in the scheduler, on the wire, or spil
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
 from typing import Any
 
-from lossd.bulk.errors import NoScheduler, UnusableFile
+from lossd.bulk.errors import NoScheduler, UnusableFile, one_line
 from lossd.bulk.job import Job, answer, run_part
 from lossd.bulk.journal import Journal
 from lossd.bulk.outputs import written
@@ -52,7 +53,7 @@ def run(job: Job, journal: Journal, scheduler: str, *, show: Show = nothing) -> 
         finished = _dask().as_completed(
             [send(number) for number in islice(waiting, window)], with_results=True
         )
-        for future, (number, found) in finished:
+        for future, (number, found) in _results(finished, scheduler):
             if isinstance(found, Exception):
                 raise found
             parts[number] = found
@@ -64,6 +65,21 @@ def run(job: Job, journal: Journal, scheduler: str, *, show: Show = nothing) -> 
             if following is not None:
                 finished.add(send(following))
         return answer(job, parts)
+
+
+def _results(finished: Iterable[tuple[Any, Any]], scheduler: str) -> Iterator[tuple[Any, Any]]:
+    """Pass finished parts on.
+
+    Raises:
+        NoScheduler: The cluster was lost before all were finished.
+    """
+    try:
+        for future, result in finished:
+            if isinstance(result, CancelledError):
+                raise NoScheduler(f"the scheduler at {scheduler} ended before the job: {one_line(result)}")
+            yield future, result
+    except _dask().KilledWorker as error:
+        raise NoScheduler(f"the workers of {scheduler} ended one after another: {one_line(error)}") from None
 
 
 def check_address(scheduler: str) -> None:

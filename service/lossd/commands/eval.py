@@ -86,14 +86,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def reporting(arguments: argparse.Namespace, work: Callable[[argparse.Namespace], int]) -> int:
     """Do what a command does with its call; where the command line makes no sense, say why."""
-    from lossd.bulk.errors import NoScheduler, UnusableFile
+    from lossd.bulk.errors import NoScheduler, UnusableFile, one_line
 
     try:
         return work(arguments)
     except BrokenPipeError:
         raise  # what a reader does who has seen enough is no misuse
     except OSError as error:
-        reason = f"{error.filename}: {error.strerror}"
+        reason = f"{error.filename}: {error.strerror}" if error.filename else one_line(error)
     except (Misuse, UnusableFile, NoScheduler) as error:
         reason = str(error)
     print(f"lossd {arguments.command}: {reason}", file=sys.stderr)
