@@ -1,13 +1,6 @@
-// Arrays from the clipboard and from files: JSON, what NumPy and pandas print, spreadsheets, CSV, .npy and .npz.
-
-/** What was typed: a number, a word that JSON has no number for, or else as it is, for the service to refuse. */
-export function cell(text) {
-  const word = text.trim().replace("−", "-");
-  if (/^[-+]?(inf|infinity|∞)$/i.test(word)) return word.startsWith("-") ? "-Infinity" : "Infinity";
-  if (/^nan$/i.test(word)) return "NaN";
-  if (/^(true|false)$/i.test(word)) return /^true$/i.test(word);
-  return word !== "" && Number.isFinite(Number(word)) ? Number(word) : word;
-}
+// Arrays from files: .npy and .npz as NumPy saves them; every other file is text.
+import { cell, keepReading, parse } from "./pasted.js";
+export { cell, parse, readingOf } from "./pasted.js";
 
 /** What was typed into a setting: a list, or else as a cell is. */
 export function typed(text) {
@@ -30,30 +23,17 @@ export function cellAmong(text, others) {
   return kinds.has("number") && !kinds.has("boolean") && typeof value === "boolean" ? text : value;
 }
 
-const isNumber = (value) => typeof value !== "string" || /^(-?Infinity|NaN)$/.test(value);
-
-/** An array from text. */
-export function parse(text) {
-  if (text.trim().startsWith("{")) return JSON.parse(text);
-  if (text.includes("[")) {
-    const inner = text.slice(text.indexOf("["), text.lastIndexOf("]") + 1).replace(/\bnan\b/gi, '"NaN"').replace(/(-?)\binf\b/gi, '"$1Infinity"').replace(/\bTrue\b/g, "true").replace(/\bFalse\b/g, "false");
-    return JSON.parse(inner.replace(/(\d)\.(?=[\s,\]])/g, "$1.0").replace(/([\d"\]e])\s+(?=[-\d"[tf])/g, "$1, "));
-  }
-  let rows = text.trim().split(/\r?\n/).map((line) => line.trim().split(/\s*[\t,;]\s*|\s+/).map(cell));
-  // pandas: a line of column names, and an index in front of every row.
-  const headed = rows.length > 1 && !rows[0].every(isNumber);
-  if (headed) {
-    const header = rows[0];
-    rows = rows.slice(1);
-    if (rows.every((row) => row.length === header.length + 1)) rows = rows.map((row) => row.slice(1));
-  }
-  rows = rows.filter((row) => !/^(Name|dtype|Length):/.test(String(row[0])));
-  return rows.every((row) => row.length === 1) ? rows.flat() : rows.length === 1 ? rows[0] : rows;
+/** A float of 16 bits, which not every browser's DataView has: sign, 5 bits of exponent, 10 of fraction. */
+function half(bits) {
+  const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24);
 }
 
 const READERS = {
   f8: [8, (view, at, little) => view.getFloat64(at, little)],
   f4: [4, (view, at, little) => view.getFloat32(at, little)],
+  f2: [2, (view, at, little) => half(view.getUint16(at, little))],
   i8: [8, (view, at, little) => Number(view.getBigInt64(at, little))],
   i4: [4, (view, at, little) => view.getInt32(at, little)],
   i2: [2, (view, at, little) => view.getInt16(at, little)],
@@ -67,13 +47,15 @@ const READERS = {
 
 const written = (x) => (typeof x === "boolean" || Number.isFinite(x) ? x : Number.isNaN(x) ? "NaN" : x > 0 ? "Infinity" : "-Infinity");
 
-/** An array as NumPy saves one. */
-export function readNpy(buffer) {
+/** An array as NumPy saves one; `note` is said beside it. */
+export function readNpy(buffer, ...note) {
   const bytes = new Uint8Array(buffer);
   const view = new DataView(buffer);
   if (String.fromCharCode(...bytes.slice(1, 6)) !== "NUMPY") throw new Error("not a .npy file");
+  whole(buffer, 12, "a header");
   const long = bytes[6] > 1;
   const start = (long ? 12 : 10) + (long ? view.getUint32(8, true) : view.getUint16(8, true));
+  whole(buffer, start, "a header");
   const header = new TextDecoder().decode(bytes.slice(long ? 12 : 10, start));
   const [, order, kind] = header.match(/'descr': '([<>|=])(\w+)'/) ?? [];
   const [size, read] = READERS[kind] ?? [];
@@ -81,10 +63,15 @@ export function readNpy(buffer) {
   const shape = header.match(/'shape': \(([^)]*)\)/)[1].split(",").filter((part) => part.trim()).map(Number);
   const backwards = header.includes("'fortran_order': True");
   const count = shape.reduce((a, b) => a * b, 1);
+  whole(buffer, start + count * size, `${count} numbers of ${size} bytes`);
   const values = Array.from({ length: count }, (_, i) => written(read(view, start + i * size, order !== ">")));
   const steps = shape.map((_, axis) => (backwards ? shape.slice(0, axis) : shape.slice(axis + 1)).reduce((a, b) => a * b, 1));
   const nest = (axis, at) => (axis === shape.length ? values[at] : Array.from({ length: shape[axis] }, (_, i) => nest(axis + 1, at + i * steps[axis])));
-  return nest(0, 0);
+  return keepReading(nest(0, 0), ...note);
+}
+
+function whole(buffer, size, what) {
+  if (buffer.byteLength < size) throw new Error(`expected ${size} bytes up to the end of ${what}, got ${buffer.byteLength}: the file is cut short`);
 }
 
 /** Every array of a .npz file by its name. */
@@ -103,7 +90,8 @@ async function readNpz(buffer) {
     const start = local + 30 + view.getUint16(local + 26, true) + view.getUint16(local + 28, true);
     const body = buffer.slice(start, start + packed);
     const plain = method === 0 ? body : await new Response(new Blob([body]).stream().pipeThrough(new DecompressionStream("deflate-raw"))).arrayBuffer();
-    found[label.replace(/\.npy$/, "")] = readNpy(plain);
+    const key = label.replace(/\.npy$/, "");
+    found[key] = readNpy(plain, `array ${key} of the file`);
     at += 46 + name + extra + comment;
   }
   return found;
@@ -113,7 +101,5 @@ async function readNpz(buffer) {
 export async function readFile(file) {
   if (file.name.endsWith(".npz")) return readNpz(await file.arrayBuffer());
   if (file.name.endsWith(".npy")) return { "": readNpy(await file.arrayBuffer()) };
-  const found = parse(await file.text());
-  if (![found].flat(Infinity).every(isNumber)) throw new Error("expected numbers, or a .npy, .npz, .csv or .json file of them");
-  return { "": found };
+  return { "": parse(await file.text()) };
 }
