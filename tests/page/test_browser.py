@@ -548,6 +548,58 @@ def test_a_loss_is_added_to_the_comparison(page: Page) -> None:
     assert "cauchy 1" in page.text("[data-legend]")
 
 
+ADD = """
+    const form = document.querySelector('[data-add]'), {loss, value} = form.elements;
+    loss.value = arguments[0]; loss.onchange(); value.value = arguments[1]; form.requestSubmit();"""
+
+
+def test_every_line_that_is_added_looks_different_and_fits_into_the_legend(page: Page) -> None:
+    page.resize(WIDE[0])
+    page.open("/compare")
+    page.until(lambda: page.all("[data-overlay] .plot"), "the curves")
+    for i, scale in enumerate(("0.000123456", "2.5", "0.003", "4.75", "0.5", "6", "7", "8", "9")):
+        page.browser.execute_script(ADD, "pseudo_huber", scale)
+        page.until(lambda rows=6 + i: len(page.all("[data-legend] tr")) == rows, scale)
+    looks = page.browser.execute_script(
+        "return [...document.querySelectorAll('[data-legend] .line')].map((line) => getComputedStyle(line))"
+        ".map(({color, strokeDasharray}) => color + strokeDasharray)"
+    )
+    assert len(looks) == len(set(looks)) == 14
+    legend, column = page.one(".legend"), page.one(".compare .controls")
+    assert legend.size["width"] <= column.size["width"]
+
+
+@pytest.mark.parametrize("typed", ["", "0,5", "-1"])
+def test_a_setting_that_is_refused_is_no_error_of_the_page(page: Page, typed: str) -> None:
+    page.open("/compare")
+    page.until(lambda: "160 of 160" in page.text("[data-live]"), "the last step")
+    page.browser.execute_script(ADD, "cauchy", typed)
+    page.until(lambda: "expected" in page.text("[data-live]"), "a refusal")
+    assert "got number 0" not in page.text("[data-live]")
+    assert "calls[" not in page.text("[data-live]")
+    assert len(page.all("[data-legend] tr")) == 5
+    assert page.severe() == []
+
+
+def test_a_comparison_goes_on_once_the_key_is_given(browser: WebDriver, guarded: Served) -> None:
+    page = Page(browser, guarded.url).open("/compare")
+    page.until(lambda: page.all("dialog.access[open]"), "the question")
+    page.press(Keys.ESCAPE)
+    page.until(lambda: "key" in page.text("[data-live]").lower(), "that a key is missing")
+    browser.execute_script("document.querySelector('[data-legend] input').click()")
+    page.until(lambda: page.all("dialog.access[open]"), "the question again")
+    page.press(Keys.ESCAPE)
+    page.until(lambda: not page.all("dialog.access[open]"), "no question")
+    browser.execute_script("document.querySelector('[data-run]').click()")
+    page.until(lambda: page.all("dialog.access[open]"), "the question once more")
+    page.one("dialog.access input").send_keys(KEY, Keys.ENTER)
+    page.until(lambda: "160 of 160" in page.text("[data-live]"), "the last step")
+    browser.execute_script("document.querySelector('[data-which] [value=gradient]').click()")
+    assert len(page.all("[data-overlay] .line")) == 4
+    assert "–" not in [cell.text for cell in page.all("[data-legend] td")]
+    assert [entry for entry in page.severe() if "401" not in entry] == []
+
+
 @pytest.mark.parametrize("width", [NARROW, WIDE[0]])
 def test_every_fitted_line_has_its_name_beside_it(page: Page, width: int) -> None:
     page.resize(width)

@@ -1,6 +1,7 @@
 // Compare: five losses over each other, and a line fitted under each.
-import { call, latest, numbers, show, teller } from "./api.js";
+import { attempt, call, latest, numbers, show, teller } from "./api.js";
 import { range, residual, sample } from "./curve.js";
+import { cell } from "./pasted.js";
 import { nearest, Plot, svg } from "./plot.js";
 
 const $ = (selector) => document.querySelector(selector);
@@ -8,6 +9,7 @@ const main = $("main").dataset;
 const named = ({ loss, settings }) => [loss, ...Object.values(settings)].join(" ");
 const LOSSES = JSON.parse(main.compared).map((entry) => ({ ...entry, label: named(entry), on: true }));
 const on = () => LOSSES.filter((entry) => entry.on);
+const drawable = () => on().filter(({ curve }) => curve);
 const key = (entry) => {
   const line = svg("path", { class: `line s-${entry.key}`, d: "M0 4H26" });
   return svg("svg", { class: `legend-key s-${entry.key}`, viewBox: "0 0 26 8", "aria-hidden": "true" }, line);
@@ -27,7 +29,7 @@ function addToLegend(entry) {
     entry.on = box.checked;
     drawCurves();
     drawLines();
-    fit();
+    refresh();
   };
   label.append(box, key(entry), entry.label);
   head.append(label);
@@ -39,19 +41,31 @@ LOSSES.forEach(addToLegend);
 const overlay = new Plot($("[data-overlay]"), {
   label: "Losses against the residual",
   onMove: readOut,
-  say: (at) => `residual ${show(xs[nearest(xs, at)])}: ` + on().map((e) => `${e.label} ${show(e.curve[which][nearest(xs, at)])}`).join(", "),
+  say: (at) => `residual ${show(xs[nearest(xs, at)])}: ` + drawable().map((e) => `${e.label} ${show(e.curve[which][nearest(xs, at)])}`).join(", "),
 });
 function readOut(at) {
   const i = nearest(xs, at);
   $("[data-at]").textContent = `at r = ${show(xs[i])}`;
-  for (const entry of LOSSES) entry.cell.textContent = show(entry.curve[which][i]);
+  for (const entry of LOSSES) entry.cell.textContent = entry.curve ? show(entry.curve[which][i]) : "–";
 }
 function drawCurves() {
+  if (!LOSSES.some(({ curve }) => curve)) return; // what the page came with stays until the first answer
   const y = which === "value" ? JSON.parse(main.range) : which === "gradient" ? [-4.4, 4.4] : [-0.15, 2.4];
-  const lines = on().map((entry) => ({ cls: `line s-${entry.key}`, xs, ys: entry.curve[which] }));
+  const lines = drawable().map((entry) => ({ cls: `line s-${entry.key}`, xs, ys: entry.curve[which] }));
   overlay.update({ x: [-4, 4], xLabel: "residual = input − target", at: overlay.state?.at ?? 2.4, panels: [{ key: which, name: "", height: 372, y, lines }] });
   readOut(overlay.state.at);
 }
+/** Ask for the curves that have not come yet: a call may be refused until a key is given. */
+const askForCurves = latest(
+  async () => {
+    const missing = LOSSES.filter(({ curve }) => !curve);
+    const asked = await Promise.allSettled(missing.map(async (entry) => (entry.curve = await sample(residual(entry.loss), xs, entry.settings))));
+    if (missing.length) drawCurves();
+    const refused = asked.find(({ status }) => status === "rejected");
+    if (refused) throw refused.reason;
+  },
+  (error) => tell(error),
+);
 for (const input of $("[data-which]").querySelectorAll("input")) {
   input.onchange = () => {
     which = input.value;
@@ -194,25 +208,26 @@ function fit() {
   wish++;
   descend();
 }
-$("[data-run]").onclick = fit;
+function refresh() {
+  fit();
+  askForCurves();
+}
+$("[data-run]").onclick = refresh;
 $("[data-reset]").onclick = () => {
   points = structuredClone(START);
   placeDots();
-  fit();
+  refresh();
 };
 
 // What needs no answer is drawn before the first one: the points, and the curves as the server drew them into the page.
 // The lines do not wait for the curves, nor for one that is refused.
 drawLines();
-fit();
-try {
-  await Promise.all(LOSSES.map(async (entry) => (entry.curve = await sample(residual(entry.loss), xs, entry.settings))));
-  drawCurves();
-} catch (error) {
-  tell(error);
-}
+refresh();
 
 // --- More losses ---
+/** The class of the line of the n-th added loss: four colours, each with four dashes. */
+const lineOf = (n) => `more-${n % 4} dash-${Math.floor(n / 4) % 4}`;
+const FIRST = LOSSES.length;
 const form = $("[data-add]");
 const chooser = form.elements.loss;
 const setting = form.querySelector("[data-add-setting]");
@@ -228,12 +243,12 @@ chooser.onchange();
 form.onsubmit = async (event) => {
   event.preventDefault();
   const [name] = JSON.parse(namesOf().settings);
-  const settings = name ? { [name]: Number(form.elements.value.value) } : {};
+  const settings = name ? { [name]: cell(form.elements.value.value) } : {};
   const label = named({ loss: chooser.value, settings });
   if (LOSSES.some((entry) => entry.label === label)) return;
-  const entry = { key: `more-${LOSSES.length % 4}`, loss: chooser.value, settings, label, on: true };
+  const entry = { key: lineOf(LOSSES.length - FIRST), loss: chooser.value, settings, label, on: true };
   try {
-    entry.curve = await sample(residual(entry.loss), xs, settings);
+    entry.curve = await sample(residual(entry.loss), xs, settings, { send: attempt });
   } catch (error) {
     tell(error);
     return;
@@ -243,5 +258,5 @@ form.onsubmit = async (event) => {
   addToFits(entry);
   drawCurves();
   drawLines();
-  fit();
+  refresh();
 };

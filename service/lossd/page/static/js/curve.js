@@ -17,8 +17,9 @@ export function bodyOf({ argument, wrapped, held }, xs, chosen, given = []) {
   return { ...body, ...settings };
 }
 
-export async function sample(spec, xs, chosen = {}, { quiet = false, given = [] } = {}) {
-  const answer = await call(spec.loss, bodyOf(spec, xs, chosen, given), undefined, quiet);
+/** Sample a loss; `send` is `attempt` where a person typed some of `chosen`. */
+export async function sample(spec, xs, chosen = {}, { quiet = false, given = [], send = call } = {}) {
+  const answer = await send(spec.loss, bodyOf(spec, xs, chosen, given), undefined, quiet);
   const listed = (value) => numbers(value).flat();
   return {
     xs: xs.map(Number),
