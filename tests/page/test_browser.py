@@ -292,6 +292,38 @@ def test_a_point_is_dragged(page: Page) -> None:
     page.until(lambda: page.number("[data-read=value]") != before, "another loss")
 
 
+def test_a_box_follows_the_pointer_in_small_steps(page: Page) -> None:
+    page.open("/losses/giou")
+    page.until(lambda: drawn(page), "an answer")
+    before = float(page.one("rect.box0").get_attribute("x") or "nan")
+    chain = ActionChains(page.browser, duration=0).click_and_hold(page.one("rect.box0"))
+    for _ in range(200):
+        chain.move_by_offset(1, 0)
+    chain.release().perform()
+    page.until(
+        lambda: abs(float(page.one("rect.box0").get_attribute("x") or "nan") - before - 200) < 0.01,
+        "200 pixels to the right",
+    )
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE[0]])
+@pytest.mark.parametrize("key", [Keys.ARROW_LEFT, Keys.ARROW_RIGHT, Keys.ARROW_UP, Keys.ARROW_DOWN])
+@pytest.mark.parametrize("part", ["rect.box1", "circle.box1"])
+def test_a_box_stays_within_the_picture(page: Page, width: int, key: str, part: str) -> None:
+    page.resize(width)
+    page.open("/losses/giou")
+    page.until(lambda: drawn(page), "an answer")
+    page.browser.execute_script("document.querySelector(arguments[0]).focus()", part)
+    page.press(*[key] * 100)
+    over = (
+        "const {left, right, top, bottom} = document.querySelector('[data-picture] svg').getBoundingClientRect();"
+        "return ['rect.box1', 'circle.box1'].map((part) => document.querySelector(part).getBoundingClientRect())"
+        ".map((box) => Math.max(left - box.left, box.right - right, top - box.top, box.bottom - bottom))"
+    )
+    page.until(lambda: "answered" in page.text("[data-live]"), "an answer")
+    assert max(page.browser.execute_script(over)) <= 1.5  # half a stroke
+
+
 def test_a_bar_and_the_true_class_are_changed(page: Page) -> None:
     page.open("/losses/cross_entropy")
     page.until(lambda: drawn(page), "an answer")

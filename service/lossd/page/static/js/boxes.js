@@ -4,7 +4,10 @@ import { svg } from "./plot.js";
 
 const HEIGHT = 420;
 const TALL = 5.2; // units from bottom to top
+const BELOW = 14; // pixels under y = 0
+const DOT = 9; // pixels from the middle of a corner's dot to its rim
 const NAMES = ["boxes1", "boxes2"];
+const within = (low, high, at) => Math.max(low, Math.min(high, at));
 const START = [
   [0.5, 0.5, 2.5, 3],
   [1.75, 1.5, 4.5, 4],
@@ -17,24 +20,29 @@ export default function boxes(host, spec, { settings, onSlide, read, live, hint 
   const unit = () => Math.min(HEIGHT / TALL, host.clientWidth / 5.6);
   const left = () => (host.clientWidth - 5 * unit()) / 2;
   const X = (x) => left() + x * unit();
-  const Y = (y) => HEIGHT - 14 - y * unit();
-  const round = (x) => Number(x.toFixed(2));
+  const Y = (y) => HEIGHT - BELOW - y * unit();
+  /** The lowest and the highest place of an axis at which a corner's dot is still seen whole. */
+  const limits = (axis) => (axis ? [DOT - BELOW, HEIGHT - BELOW - DOT] : [DOT - left(), host.clientWidth - left() - DOT]).map((pixels) => pixels / unit());
   const overlap = svg("rect", { class: "overlap" });
   const hull = svg("rect", { class: "hull" });
   root.append(hull, overlap);
 
   const parts = placed.map((box, b) => {
-    const body = svg("rect", { class: `box box${b}`, tabindex: 0, role: "slider", "aria-label": `${NAMES[b]}: place`, "aria-valuemin": 0, "aria-valuemax": 6 });
-    const corner = svg("circle", { class: `point box${b}`, r: 8, tabindex: 0, role: "slider", "aria-label": `${NAMES[b]}: second corner`, "aria-valuemin": 0, "aria-valuemax": 6 });
+    const body = svg("rect", { class: `box box${b}`, tabindex: 0, role: "slider", "aria-label": `${NAMES[b]}: place` });
+    const corner = svg("circle", { class: `point box${b}`, r: 8, tabindex: 0, role: "slider", "aria-label": `${NAMES[b]}: second corner` });
     const name = svg("text", { class: "end" }, NAMES[b]);
     const arrows = svg("path", { class: "arrow" });
-    const move = (dx, dy) => {
-      placed[b] = placed[b].map((at, i) => round(at + (i % 2 ? dy : dx)));
+    // What is kept is not rounded, and a drag counts from where it began: steps of a pixel would lose or gain a part each.
+    const move = (from, ...by) => {
+      by.forEach((step, axis) => {
+        const [low, high] = limits(axis);
+        const shift = within(low - from[axis], high - from[axis + 2], step);
+        for (const i of [axis, axis + 2]) placed[b][i] = from[i] + shift;
+      });
       ask();
     };
-    const resize = (x, y) => {
-      placed[b][2] = round(Math.max(placed[b][0], x));
-      placed[b][3] = round(Math.max(placed[b][1], y));
+    const stretch = (from, ...by) => {
+      by.forEach((step, axis) => (placed[b][axis + 2] = within(from[axis], limits(axis)[1], from[axis + 2] + step)));
       ask();
     };
     const keys = (element, act) =>
@@ -42,21 +50,17 @@ export default function boxes(host, spec, { settings, onSlide, read, live, hint 
         const by = { ArrowUp: [0, 0.1], ArrowDown: [0, -0.1], ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0] }[event.key];
         if (!by) return;
         event.preventDefault();
-        act(...by);
+        act([...placed[b]], ...by);
       });
     const drag = (element, act) =>
       (element.onpointerdown = (event) => {
         event.preventDefault();
         element.focus({ focusVisible: false });
         element.setPointerCapture(event.pointerId);
-        let last = [event.clientX, event.clientY];
-        element.onpointermove = ({ clientX, clientY }) => {
-          act((clientX - last[0]) / unit(), (last[1] - clientY) / unit());
-          last = [clientX, clientY];
-        };
+        const from = [...placed[b]];
+        element.onpointermove = ({ clientX, clientY }) => act(from, (clientX - event.clientX) / unit(), (event.clientY - clientY) / unit());
         element.onpointerup = () => (element.onpointermove = null);
       });
-    const stretch = (dx, dy) => resize(placed[b][2] + dx, placed[b][3] + dy);
     keys(body, move);
     drag(body, move);
     keys(corner, stretch);
@@ -93,8 +97,9 @@ export default function boxes(host, spec, { settings, onSlide, read, live, hint 
       const middle = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
       arrows.setAttribute("d", slope.map((g, i) => edge(i, box[i], middle, (-48 * g) / largest)).join(""));
       for (const [element, at] of [[body, box[0]], [corner, box[2]]]) {
-        element.setAttribute("aria-valuenow", at);
-        element.setAttribute("aria-valuetext", `${box.join(", ")}; gradient ${slope.map(show).join(", ")}`);
+        const [low, high] = limits(0);
+        for (const [name, value] of Object.entries({ valuemin: low, valuemax: high, valuenow: at })) element.setAttribute(`aria-${name}`, value.toFixed(2));
+        element.setAttribute("aria-valuetext", `${box.map((x) => x.toFixed(2)).join(", ")}; gradient ${slope.map(show).join(", ")}`);
       }
     });
     const iou = area(both) / (area(one) + area(other) - area(both)) || 0;
