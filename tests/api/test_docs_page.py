@@ -96,6 +96,11 @@ def test_nobody_is_kept_out(page: WebDriver, server: Served, dark: bool, width: 
         click(page, operation.find_element(By.CSS_SELECTOR, ".opblock-summary-control"))
 
 
+def test_links_lead_back_to_the_pages(page: WebDriver, server: Served) -> None:
+    links = [link.get_attribute("href") for link in page.find_elements(By.CSS_SELECTOR, "body > nav a")]
+    assert links == [f"{server.url}/{path}" for path in ("", "#catalogue", "try", "compare")]
+
+
 def test_no_markup_is_left_in_the_text(page: WebDriver) -> None:
     operation = page.find_element(By.CSS_SELECTOR, '.opblock[id$="-huber"]')
     summary = operation.find_element(By.CSS_SELECTOR, ".opblock-summary-control")

@@ -32,6 +32,8 @@ PAGE = """\
 <script>{theme}</script>
 </head>
 <body>
+<nav aria-label="Pages">\
+<a href="./">lossd</a> <a href="./#catalogue">Losses</a> <a href="try">Try</a> <a href="compare">Compare</a></nav>
 <div id="swagger-ui"></div>
 <script src="docs/swagger-ui-bundle.js"></script>
 <script>{plugin}
@@ -84,6 +86,8 @@ STYLE = """
   html { background: #f6f7f9 }
   html.dark-mode, html.dark-mode .swagger-ui { background: #0d1015 }
   body { margin: 0 }
+  body > nav { display: flex; gap: 24px; max-width: 1460px; margin: 0 auto; padding: 16px 20px 0; font: 15px/1.5 sans-serif }
+  body > nav a { color: #11151b } html.dark-mode body > nav a { color: #eceff4 }
   .swagger-ui .info { margin: 24px 0 }
   .swagger-ui .scheme-container .schemes > .schemes-server-container { display: none }
   .swagger-ui .response-col_links { display: none }
