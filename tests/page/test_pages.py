@@ -51,6 +51,13 @@ class Page(HTMLParser):
         return " ".join("".join(self.words).split())
 
 
+def test_the_worked_example_says_what_the_mean_divides_by(service: InProcess) -> None:
+    """The loss of 0.5193 has two labels: divided by them it is 0.2597, which is the mean of one sample."""
+    text = read(service, "/losses/ctc").text
+    assert "the sum of the losses, each divided by its target_lengths, over 1;" in text
+    assert "each divided" not in read(service, "/losses/mse").text
+
+
 @pytest.fixture(scope="module")
 def service() -> InProcess:
     return InProcess()
