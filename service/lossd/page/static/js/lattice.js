@@ -1,5 +1,5 @@
 // Scores of symbols over time, and beside them what the labels make of them: the posterior of each symbol at each step.
-import { call, latest, make, numbers, show, teller } from "./api.js";
+import { attempt, latest, make, numbers, show, teller } from "./api.js";
 import { shape } from "./arrays.js";
 
 export default function lattice(host, spec, { settings, onSlide, read, live, hint }) {
@@ -12,7 +12,7 @@ export default function lattice(host, spec, { settings, onSlide, read, live, hin
   const field = make("input", { value: chosen.join(" "), autocomplete: "off", spellcheck: false, size: 12 });
   const asked = make("label", { className: "labels" }, make("span", { textContent: labels }), field);
   field.oninput = () => {
-    const typed = field.value.trim().split(/[\s,]+/).map(Number);
+    const typed = field.value.split(/[\s,]+/).filter(Boolean).map(Number); // none is a word too: every step blank
     if (typed.every(Number.isInteger)) {
       chosen = typed;
       ask();
@@ -64,7 +64,7 @@ export default function lattice(host, spec, { settings, onSlide, read, live, hin
   const { tell, fresh } = teller(live, host);
   const ask = latest(
     async () => {
-      const answer = await call(spec.loss, body());
+      const answer = await attempt(spec.loss, body());
       const slopes = numbers(answer.gradient.sum[argument]);
       const gradient = nested ? slopes[0] : slopes;
       scores.forEach((row, t) => {

@@ -10,11 +10,16 @@ export function svg(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Round numbers between `low` and `high`, about `count` of them. */
+/** Round numbers between `low` and `high`, about `count` of them, and two at least: one alone tells no scale. */
 export function ticks(low, high, count) {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((k) => k * power).find((k) => k >= rough * 0.99);
+  const steps = [1, 2, 5, 10].map((k) => k * power);
+  const wanted = steps.findIndex((step) => step >= rough * 0.99);
+  return steps.slice(0, wanted + 1).map((step) => multiples(low, high, step)).findLast(({ length }) => length > 1);
+}
+
+function multiples(low, high, step) {
   const found = [];
   for (let t = Math.ceil(low / step - 1e-9) * step; t <= high + step * 1e-9; t += step) found.push(Number(t.toPrecision(9)));
   return found;
