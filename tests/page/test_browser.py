@@ -21,7 +21,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 
 from lossd.access.keys import write_entry
-from lossd.losses import LOSSES
+from lossd.declaration.alias import NOT_OFFERED
+from lossd.losses import LOSSES, near
 from lossd.losses.suggestions import COMMON_NAMES
 from lossd.page.numbers import shown
 from lossd.page.pages import posted
@@ -158,6 +159,79 @@ def test_what_is_spelt_right_finds_nothing_that_is_spelt_alike(page: Page) -> No
     )
     assert all("hinge" in text.lower() for text in page.browser.execute_script(shown))
     assert "alike" not in page.text("[data-count]")
+
+
+FOUND = (
+    "return [...document.querySelectorAll('.cards li:not([hidden]) strong')].map((name) => name.textContent)"
+)
+
+
+@pytest.mark.parametrize("name", NOT_OFFERED)
+def test_a_name_that_is_not_offered_is_explained(page: Page, name: str) -> None:
+    page.open("/")
+    page.set("#q", name)
+    page.until(lambda: " of " in page.text("[data-count]"), "what was found")
+    (told,) = [each for each in page.all(".meant") if each.is_displayed()]
+    assert told.text == f"No loss is named {name}: that name {NOT_OFFERED[name].replace('`', '')}."
+    meant = near(name)[0]
+    assert meant in page.browser.execute_script(FOUND)
+    assert not page.one(".none").is_displayed()
+    page.set("#q", "huber")
+    page.until(lambda: not any(each.is_displayed() for each in page.all(".meant")), "no explanation")
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("survival:cox", ["cox"]),
+        ("BinaryCrossentropy(from_logits=True)", ["bce", "bce_with_logits"]),
+        ("keras.losses.CategoricalCrossentropy(from_logits=True)", ["cross_entropy"]),
+        ("multi_margin(p=2.0)", ["multi_margin"]),
+        ("optax.squared_error", ["mse"]),
+        ("損失", []),
+        ("???", []),
+    ],
+)
+def test_a_search_finds_what_a_call_or_an_objective_names(page: Page, query: str, found: list[str]) -> None:
+    page.open("/")
+    page.set("#q", query)
+    page.until(lambda: " of " in page.text("[data-count]"), "what was found")
+    assert [name for name in page.browser.execute_script(FOUND) if name != "pseudo_huber"] == found
+    assert page.one(".none").is_displayed() == (not found)
+    assert not any(each.is_displayed() for each in page.all(".meant"))
+
+
+def test_an_axis_has_two_ticks_at_least(page: Page) -> None:
+    page.open("/losses/mse")
+    rng = np.random.default_rng(1)
+    spans = [[-8.48, 8.48, 2.75], [-0.9, 0.9, 2], [0, 0.2, 2]]
+    spans += [[x, x + 10**y, z] for x, y, z in rng.uniform([-9, -3, 2], [9, 3, 9], (500, 3)).tolist()]
+    source = page.browser.execute_script("return document.querySelector('link[href$=\"plot.js\"]').href")
+    counts = page.browser.execute_async_script(
+        "const [source, spans, done] = arguments;"
+        "import(source).then(({ticks}) => done(spans.map((span) => ticks(...span).length)))",
+        source,
+        spans,
+    )
+    assert min(counts) >= 2
+    assert max(counts) <= 12
+
+
+@pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.picture.kind == "lattice"])
+def test_labels_that_are_typed_are_no_error_of_the_page(page: Page, name: str) -> None:
+    page.open(f"/losses/{name}")
+    page.until(lambda: drawn(page), "an answer")
+    before = page.text("[data-read=value]")
+    page.set(".labels input", "")
+    expected = "expected" if name == "crf" else "answered"  # a tag for each step; no label is a word too
+    page.until(
+        lambda: page.text("[data-read=value]") != before or expected in page.text("[data-live]"), "none"
+    )
+    page.until(lambda: expected in page.text("[data-live]"), "what is said of none")
+    page.set(".labels input", "99")
+    page.until(lambda: "expected" in page.text("[data-live]"), "a refusal")
+    assert "got 0 - at" not in page.text("[data-live]")
+    assert page.severe() == []
 
 
 def test_a_search_goes_through_the_names_of_frameworks(page: Page) -> None:
@@ -820,13 +894,14 @@ def test_bars_fit_into_a_phone(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.picture.kind == "bars"])
-def test_numbers_beside_bars_fit_into_their_columns(page: Page, name: str) -> None:
-    page.resize(WIDE[0])
+@pytest.mark.parametrize("width", [NARROW, WIDE[0]])
+def test_numbers_beside_bars_fit_into_their_columns(page: Page, name: str, width: int) -> None:
+    page.resize(width)
     page.open(f"/losses/{name}")
     page.until(lambda: drawn(page), "an answer")
     beyond = (
-        "return [...document.querySelectorAll('.bars .class > .n')]"
-        ".filter((cell) => cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.textContent)"
+        "return [...document.querySelectorAll('.bars .class > .n, .bars input[type=number]')]"
+        ".filter((cell) => cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.value ?? cell.textContent)"
     )
     assert page.browser.execute_script(beyond) == []
 

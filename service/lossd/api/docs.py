@@ -86,7 +86,8 @@ STYLE = """
   html { background: #f6f7f9 }
   html.dark-mode, html.dark-mode .swagger-ui { background: #0d1015 }
   body { margin: 0 }
-  body > nav { display: flex; gap: 24px; max-width: 1460px; margin: 0 auto; padding: 16px 20px 0; font: 15px/1.5 sans-serif }
+  body > nav { display: flex; gap: 24px; max-width: 1460px; margin: 0 auto }
+  body > nav { padding: 16px 20px 0; font: 15px/1.5 sans-serif }
   body > nav a { color: #11151b } html.dark-mode body > nav a { color: #eceff4 }
   .swagger-ui .info { margin: 24px 0 }
   .swagger-ui .scheme-container .schemes > .schemes-server-container { display: none }

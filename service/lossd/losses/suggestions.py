@@ -43,6 +43,9 @@ COMMON_NAMES: Mapping[str, str] = {
     "simclr": "nt_xent",
     "wasserstein": "sinkhorn",
     "optimaltransport": "sinkhorn",
+    "binarycrossentropyfromlogitstrue": "bce_with_logits",
+    "categoricalcrossentropyfromlogitstrue": "cross_entropy",
+    "sparsecategoricalcrossentropyfromlogitstrue": "cross_entropy",
 }
 """What people call a loss and no framework does, in lower-case letters, to the loss."""
 

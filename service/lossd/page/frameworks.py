@@ -7,6 +7,7 @@ from functools import cache
 from itertools import chain
 from typing import NamedTuple
 
+from lossd.declaration.alias import NOT_OFFERED
 from lossd.losses import LOSSES, near
 from lossd.losses.suggestions import COMMON_NAMES
 
@@ -28,6 +29,20 @@ class Name(NamedTuple):
     difference: str
 
 
+class NotOffered(NamedTuple):
+    """Frameworks' names that would mean another number.
+
+    Attributes:
+        names: The names.
+        loss: What to call instead.
+        meaning: Why, as the error says it.
+    """
+
+    names: Sequence[str]
+    loss: str
+    meaning: str
+
+
 def by_framework() -> Mapping[str, Sequence[Name]]:
     """Return the names of every framework."""
     found: dict[str, list[Name]] = {framework: [] for framework in _FIRST}
@@ -41,6 +56,14 @@ def by_framework() -> Mapping[str, Sequence[Name]]:
 def common_names(loss: str) -> Sequence[str]:
     """Return what people call a loss and no framework does, as the search compares names."""
     return [name for name, meant in COMMON_NAMES.items() if meant == loss]
+
+
+def not_offered() -> Sequence[NotOffered]:
+    """Return what names mean that no loss has, those of one meaning together."""
+    together: dict[str, list[str]] = {}
+    for name, meaning in NOT_OFFERED.items():
+        together.setdefault(meaning, []).append(name)
+    return [NotOffered(names, near(names[0])[0], meaning) for meaning, names in together.items()]
 
 
 def nearest(name: str) -> Sequence[Name]:

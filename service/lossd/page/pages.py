@@ -21,7 +21,7 @@ from lossd.message import Answer
 from lossd.page import assets, formulas
 from lossd.page.drawing import Range, card, overlay, still
 from lossd.page.edges import EdgeCall, edge_calls
-from lossd.page.frameworks import by_framework, common_names, nearest
+from lossd.page.frameworks import by_framework, common_names, nearest, not_offered
 from lossd.page.numbers import matrix, plain, shade, shown
 from lossd.page.picture import Control, controls, specification
 from lossd.page.samples import curve, example_call, spaced
@@ -85,7 +85,7 @@ def home(*, guarded: bool = False) -> str:
         families.setdefault(loss.family, []).append(loss)
     large = {family: losses for family, losses in families.items() if len(losses) >= LEAST_FAMILY}
     small = {family: losses for family, losses in families.items() if family not in large}
-    names = {"frameworks": by_framework(), "common_names": common_names}
+    names = {"frameworks": by_framework(), "common_names": common_names, "not_offered": not_offered()}
     return _render("home", "./", guarded=guarded, families=large, small=small, card=card, **names)
 
 

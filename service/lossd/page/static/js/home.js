@@ -6,7 +6,8 @@ import { nearest, Plot } from "./plot.js";
 // Search: letters and digits only, so that BCEWithLogits, bce_with_logits and reg:squarederror are all found;
 // of a dotted name like keras.losses.Huber the last part counts.
 const input = document.querySelector("#q");
-const plain = (text) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
+const plain = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
+const last = (text) => text.split(/[./]/).pop();
 const stem = (name) => name.replace(/loss$/, "") || name;
 const items = [...document.querySelectorAll(".cards li")].map((item) => ({
   item,
@@ -15,7 +16,13 @@ const items = [...document.querySelectorAll(".cards li")].map((item) => ({
   names: item.dataset.names.split(" "),
   plainNames: item.dataset.names.split(" ").map(plain),
   common: item.dataset.common.split(" "), // counts as a whole: "ce" is a part of many names
-  words: item.dataset.text.split(/[^a-z0-9]+/),
+  words: [...item.dataset.text.split(/[^a-z0-9]+/), ...item.dataset.text.split(/\s+/).map(plain)],
+}));
+/** What names mean that no loss has, since they would mean another number. */
+const explanations = [...document.querySelectorAll(".meant")].map((place) => ({
+  place,
+  names: place.dataset.names.split(" "),
+  loss: items.find(({ names }) => names[0] === place.dataset.loss),
 }));
 let found = items;
 
@@ -57,18 +64,36 @@ const frameworks = [...document.querySelectorAll("#frameworks details")].map((de
   }),
 }));
 
-/** Return the words of a query, the query as one name, and the loss that people call so, if any. */
+/**
+ * Return the words of a query, the query as one name, the loss that people call so, if any, and what the name means that is
+ * not offered. Arguments in parentheses matter where the name with them is another loss's.
+ */
 function readQuery(query) {
-  const last = (text) => text.split(/[./]/).pop();
-  const wanted = query.split(/\s+/).map((word) => plain(last(word) || word)).filter(Boolean);
-  const whole = plain(last(query));
-  return { wanted, whole, meant: items.find(({ common }) => whole && common.includes(stem(whole))) };
+  const [, called, given = ""] = query.match(/^([^(]*)(\(.*)?$/s);
+  const wanted = called.split(/\s+/).map((word) => plain(last(word) || word)).filter(Boolean);
+  const commonly = (name) => items.find(({ common }) => name && common.includes(stem(name)));
+  const [name, call] = [plain(last(called)), plain(last(called) + given)];
+  const whole = commonly(call) ? call : name;
+  const explained = whole === name ? explain(called.trim()) : undefined;
+  return { wanted, whole, meant: commonly(whole) ?? explained?.loss, explained };
+}
+
+/** What a name means that is not offered; spelt otherwise it may be one that is. */
+function explain(called) {
+  const name = last(called);
+  const alike = (each) => stem(plain(each)) === stem(plain(name));
+  if (!plain(name) || items.some(({ names }) => names.includes(called))) return undefined;
+  const exact = explanations.find(({ names }) => names.includes(name));
+  if (exact) return { ...exact, name };
+  if (items.some(({ plainNames }) => plainNames.includes(plain(name)) || plainNames.includes(plain(called)))) return undefined;
+  const found = explanations.find(({ names }) => names.some(alike));
+  return found && { ...found, name: found.names.find(alike) };
 }
 
 /** Return the losses that have every word: within a name, or at the start of a word of what is said of them; and the one meant. */
 function matches({ wanted, meant }) {
   const has = ({ plainNames, words }) => (word) => plainNames.some((name) => name.includes(word)) || words.some((one) => one.startsWith(word));
-  return items.filter((entry) => entry === meant || wanted.every(has(entry)));
+  return items.filter((entry) => entry === meant || (wanted.length > 0 && wanted.every(has(entry))));
 }
 
 /** Return the losses that need the fewest corrections, were the query misspelt; none if all need too many. */
@@ -109,15 +134,17 @@ function showFrameworks(keep, open) {
 function search() {
   const text = input.value.trim();
   const query = readQuery(text);
-  const { wanted, whole, meant } = query;
-  found = matches(query);
+  const { wanted, whole, meant, explained } = query;
+  found = text ? matches(query) : items;
   // Only a query that finds nothing is read as misspelt.
   const spelt = found.length > 0;
-  if (!spelt) found = corrections(query);
+  if (!spelt && wanted.length) found = corrections(query);
   const corrected = !spelt && found.length > 0;
   showCards(wanted, corrected);
+  for (const { place } of explanations) place.hidden = place !== explained?.place;
+  if (explained) explained.place.querySelector("code").textContent = explained.name;
   const named = new Set(found.map(({ names }) => names[0]));
-  const hasAll = (row) => row.loss === meant?.names[0] || wanted.every((word) => row.text.includes(word));
+  const hasAll = (row) => !text || row.loss === meant?.names[0] || (wanted.length > 0 && wanted.every((word) => row.text.includes(word)));
   showFrameworks(corrected ? ({ loss }) => named.has(loss) : hasAll, wanted.length > 0);
   const some = `${found.length} of ${items.length} losses${corrected ? ", spelt alike" : ""}`;
   document.querySelector("[data-count]").textContent = text ? some : `${items.length} losses`;
