@@ -549,6 +549,19 @@ def test_an_array_is_pasted_as_numpy_prints_it(page: Page) -> None:
     assert page.one('[data-at="input[1][1]"]').get_attribute("value") == "-Infinity"
 
 
+def test_how_an_array_was_read_is_said_beside_it(page: Page) -> None:
+    page.open("/try#mse")
+    page.until(lambda: page.text("[data-answer]"), "an answer")
+    page.browser.execute_script(PASTE, "input", ",a,b\n0,1.5,2\n1,4,5\n")
+    page.until(lambda: page.all(".reading"), "how it was read")
+    said = "2 rows × 2 columns; header left out: a, b; index left out"
+    assert page.text("[data-argument=input] .reading") == said
+    page.browser.execute_script(PASTE, "input[0]", "1\t\t3")
+    page.until(lambda: page.one("[data-problem]").is_displayed(), "a refusal")
+    page.until(lambda: "got an empty cell - at row 1, column 2" in page.text("[data-problem]"), "its place")
+    assert page.text("[data-argument=input] .reading") == said
+
+
 def test_a_weight_and_a_mask_are_added(page: Page) -> None:
     page.open("/try#mse")
     page.until(lambda: page.text("[data-answer]"), "an answer")

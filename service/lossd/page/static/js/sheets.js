@@ -1,7 +1,7 @@
 // Arrays of Try: those of a call as cells to edit, those of an answer as cells to read.
 import { make, shade, show } from "./api.js";
 import { flat, isComplex, paired, shape } from "./arrays.js";
-import { cellAmong, parse, readFile } from "./files.js";
+import { cellAmong, parse, readFile, readingOf } from "./files.js";
 
 const LARGEST_SHEET = 400;
 const LONGEST_TEXT = 4000; // characters
@@ -42,6 +42,7 @@ const figure = (caption, ...parts) => make("figure", { className: "array" }, mak
 export function editor(name, value, { put, replace, say }) {
   const editing = figure(name, isSheet(value) ? cells(name, value, { put, replace, say }) : area(name, value, put));
   editing.dataset.argument = name;
+  if (readingOf(value)) editing.append(make("p", { className: "reading", textContent: readingOf(value) }));
   editing.ondragover = (event) => event.preventDefault();
   editing.ondrop = async (event) => {
     event.preventDefault();
@@ -78,8 +79,8 @@ function cells(name, value, { put, replace, say }) {
     event.preventDefault();
     try {
       replace({ "": parse(text) }, name);
-    } catch {
-      say(`That does not read as an array: ${text.slice(0, 60)}`);
+    } catch (error) {
+      say(`That does not read as an array: ${error.message}`);
     }
   };
   rowsOf(value).forEach((row, r) => {
