@@ -173,7 +173,7 @@ def test_brackets_are_counted_in_bodies_of_any_size(size):
 @pytest.mark.slow
 def test_more_items_than_the_parser_can_count_are_read():
     count = 0xFFFFFF + 2
-    for item, dtype in ((b"0", np.int64), (b"true", np.bool_)):
+    for item, dtype in ((b"0", np.int64), (b"true", np.bool_)):  # 128 MiB of numbers, and 16 MiB
         body = b'{"input":[' + (item + b",") * (count - 1) + item + b"]}"
         array = JSON.decode_call(body, TENSORS).arrays["input"]
         assert (array.shape, array.dtype) == ((count,), dtype)

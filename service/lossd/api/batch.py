@@ -93,7 +93,7 @@ class BatchJob(IncomingJob[BatchCodec]):
         incoming = self.incoming
         # Small gradients are allocated in less time than it takes to find out whether they may replace an argument.
         self.entries = incoming.reads.decode_batch(
-            incoming.unpacked(), NAMES, incoming.decode_limits, checkpoint
+            incoming.unpacked(), NAMES, incoming.reserving_limits, checkpoint
         )
         return sum([array.size for call in self._calls() for array in call.arrays.values()])
 

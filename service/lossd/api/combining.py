@@ -47,7 +47,7 @@ class CombineJob(IncomingJob[CombinationCodec]):
             raise invalid("the query string", "options in the body", "some")
         incoming = self.incoming
         self.combination = incoming.reads.decode_combination(
-            incoming.unpacked(), incoming.decode_limits, checkpoint
+            incoming.unpacked(), incoming.reserving_limits, checkpoint
         )
         shared = [branches for part in self.combination.parts for branches in part.shared.values()]
         return sum([branches.sums.size for branches in shared])

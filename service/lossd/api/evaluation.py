@@ -48,7 +48,7 @@ class EvaluationJob(IncomingJob[Codec]):
 
     def decode(self, checkpoint: Checkpoint) -> int:
         """Read the call from its body and its query; return how many numbers its arrays have."""
-        incoming, names, limits = self.incoming, self.loss.array_names, self.incoming.decode_limits
+        incoming, names, limits = self.incoming, self.loss.array_names, self.incoming.reserving_limits
         call = incoming.reads.decode_call(incoming.unpacked(), names, limits)
         if self.query:
             call = with_query(call, self.query, names, limits)

@@ -181,6 +181,15 @@ class Exchange:
         if self.holding is not None:
             self.holding.take(size)
 
+    def reserve_estimate(self, size: int) -> None:
+        """Count bytes as `reserve` does, or all that there are: one call alone may need more.
+
+        Raises:
+            Overloaded: Others hold too many of them.
+        """
+        if self.holding is not None:
+            self.holding.take_estimate(size)
+
     def check_deadline(self) -> None:
         """Refuse to go on once the deadline has passed.
 

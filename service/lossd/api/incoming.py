@@ -19,6 +19,7 @@ from lossd.message import Call
 from lossd.settings import Settings
 from lossd.wire import Body, DecodeLimits, Parts
 from lossd.wire.content_encoding import compress
+from lossd.wire.pieces import PIECE_BYTES
 from lossd.wire.unpacked_size import inflated_size
 
 
@@ -81,6 +82,13 @@ class Incoming(Generic[C]):
             body = self.unpack(body, self.decode_limits.max_bytes, self.exchange.reserve)
         self.exchange.reserve(self._inflated_bytes(body))
         return body
+
+    @property
+    def reserving_limits(self) -> DecodeLimits:
+        """How much the body may hold, with what its lists take counted among the bytes in flight."""
+        if self.unpack is None and len(self.body) <= PIECE_BYTES:  # which are few
+            return self.decode_limits
+        return replace(self.decode_limits, reserve=self.exchange.reserve_estimate)
 
     def _inflated_bytes(self, body: Body) -> int:
         """Return what the deflated arrays of a body have, up to the limit: beyond it none is inflated."""

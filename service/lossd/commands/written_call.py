@@ -43,7 +43,7 @@ def _from_json(arguments: argparse.Namespace) -> tuple[Loss, Call]:
     if (array := find_file(file, "")) and array.path.suffix != ".json":
         raise Misuse(f"expected a request in JSON, got {file}; an array is an option, as in --input {file}")
     body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    limits = DecodeLimits(max_elements=sys.maxsize)
+    limits = DecodeLimits(max_elements=sys.maxsize, max_listed_bytes=sys.maxsize)
     try:
         name = arguments.loss or read_object(body, frozenset(), limits).get("loss")
         if not isinstance(name, str):

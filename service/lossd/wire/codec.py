@@ -32,11 +32,18 @@ LONGEST_STRING = 1 << 16
 LONGEST_KEY = 1 << 12
 """Bytes of one key there; no name takes a twentieth of them."""
 
+MOST_LISTED_BYTES = 192 << 20
+"""Bytes that the lists of one body of JSON or MessagePack may take: 8 for a number, more for one that is an object."""
+
 MOST_OPTION_VALUES = 1 << 18
 """Values in the options of one body of MessagePack, on all levels: 64 for each call of the largest batch."""
 
 MOST_BRANCHES = 1 << 14
 """Names under which the parts of one body have branches, all together: as many as the keys of a body in JSON allow."""
+
+
+def reserve_nothing(size: int) -> None:
+    """Count no bytes: for bodies that are read outside of a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +55,16 @@ class DecodeLimits:
         max_depth: Dimensions of one array, and levels of nesting in one option.
         max_bytes: Bytes that a compressed body may have once decompressed.
         max_option_values: Values of options of MessagePack on all levels, those of a batch's calls together.
+        max_listed_bytes: Bytes that its lists may take once they are read.
+        reserve: Called with the bytes that lists take beyond those of their text, before they are read.
     """
 
     max_elements: int = 2**26
     max_depth: int = 8
     max_bytes: int = 2**29
     max_option_values: int = MOST_OPTION_VALUES
-
-
-def reserve_nothing(size: int) -> None:
-    """Count no bytes: for bodies that are read outside of a server."""
+    max_listed_bytes: int = MOST_LISTED_BYTES
+    reserve: Reserve = reserve_nothing
 
 
 def never_end() -> None:
@@ -70,8 +77,27 @@ def too_many_containers(containers: str) -> BodyTooLarge:
     return BodyTooLarge(errors=[ErrorDetail("", expected, "more")])
 
 
+def reserve_lists(size: int, text_bytes: int, limits: DecodeLimits, at: str = "") -> None:
+    """Reserve the bytes of lists that are written in so many bytes of text, before they are read.
+
+    Raises:
+        BodyTooLarge: They are more than a body may have.
+        Overloaded: There is no room for them.
+    """
+    if size > limits.max_listed_bytes:
+        expected = (
+            f"lists that take at most {limits.max_listed_bytes} bytes once they are read: 8 for a number, about 48 "
+            "where strings stand between numbers or rows are of unequal length; send large arrays as bytes"
+        )
+        raise BodyTooLarge(errors=[ErrorDetail(at[:80], expected, f"about {size}")])
+    if size > text_bytes:
+        limits.reserve(size - text_bytes)
+
+
 DEFAULT_LIMITS = DecodeLimits()
-ANSWER_LIMITS = DecodeLimits(max_elements=2**62, max_depth=64, max_bytes=2**62, max_option_values=2**62)
+ANSWER_LIMITS = DecodeLimits(
+    max_elements=2**62, max_depth=64, max_bytes=2**62, max_option_values=2**62, max_listed_bytes=2**62
+)
 """Limits on an answer that a client asked for: those of NumPy."""
 
 

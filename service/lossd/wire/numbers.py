@@ -105,17 +105,47 @@ def read_numbers(level: list[Any], types: frozenset[type], at: str, shape: _Shap
     Raises:
         InvalidCall: An item is not a number, or not a boolean although the first is one.
     """
+    return read_piece(level, types, at, shape).reshape(shape)
+
+
+def read_piece(
+    level: list[Any],
+    types: frozenset[type],
+    at: str,
+    shape: _Shape,
+    *,
+    before: int = 0,
+    booleans: bool | None = None,
+) -> Array:
+    """Read some of the numbers of an array, which have ``types``.
+
+    Args:
+        level: The numbers.
+        types: Their types.
+        at: The place of the array.
+        shape: The shape of the whole array.
+        before: How many of its numbers come before these.
+        booleans: Whether those are booleans; None if there are none.
+
+    Raises:
+        InvalidCall: An item is not a number, or not a boolean although the first of the array is one.
+    """
     read = _READINGS.get(types)
     numbers = None if read is None else read(level)
-    if numbers is None:
-        raise _not_a_number(level, at, shape)
-    return numbers.reshape(shape)
+    if numbers is None or booleans not in (None, numbers.dtype == np.bool_):
+        first_is_boolean = type(level[0]) is bool if booleans is None else booleans
+        raise _not_a_number(level, at, shape, before, booleans=first_is_boolean)
+    return numbers
 
 
 def _filled(level: list[Any], dtype: type[np.generic]) -> Array:
     if len(level) <= PIECE_ITEMS:
         return np.fromiter(level, dtype, len(level))
-    return np.concatenate([np.fromiter(part, dtype, len(part)) for part in slices(level)])
+    array, end = np.empty(len(level), dtype), 0
+    for part in slices(level):
+        array[end : end + len(part)] = np.fromiter(part, dtype, len(part))
+        end += len(part)
+    return array
 
 
 def _floats(level: list[Any]) -> Array:
@@ -128,8 +158,14 @@ def _booleans(level: list[bool]) -> Array:
 
 def _spelled_floats(level: list[float | str]) -> Array | None:
     """Read numbers of which some are spelled as strings; None where a string is no such spelling."""
-    spelled: list[Any] = [NON_FINITE.get(item, item) if type(item) is str else item for item in level]
-    return None if str in types_in(spelled) else _floats(spelled)
+    array, end = np.empty(len(level), np.float64), 0
+    for part in slices(level):
+        spelled: list[Any] = [NON_FINITE.get(item, item) if type(item) is str else item for item in part]
+        if str in types_in(spelled):
+            return None
+        array[end : end + len(part)] = _floats(spelled)
+        end += len(part)
+    return array
 
 
 def _integers(level: list[int]) -> Array:
@@ -164,8 +200,8 @@ def _uneven(level: list[Any], at: str, shape: _Shape) -> LossdError:
     return invalid(_place(at, shape, wrong), expected, described(level[wrong]))
 
 
-def _not_a_number(level: list[Any], at: str, shape: _Shape) -> LossdError:
-    if type(level[0]) is bool:
+def _not_a_number(level: list[Any], at: str, shape: _Shape, before: int, *, booleans: bool) -> LossdError:
+    if booleans:
         wrong = next(index for index, item in enumerate(level) if type(item) is not bool)
         expected = f"a boolean as at `{_place(at, shape, 0)}`"
     else:
@@ -173,7 +209,8 @@ def _not_a_number(level: list[Any], at: str, shape: _Shape) -> LossdError:
         expected = "a number" if shape else "a number, nested lists of numbers, or a tensor object"
         if level[wrong] is None:  # what other writers of JSON make of NaN and infinity
             expected += ' (NaN and Infinity are written as the strings "NaN", "Infinity")'
-    return invalid(_place(at, shape, wrong), expected, described(level[wrong]) + _spelling(level[wrong]))
+    place = _place(at, shape, before + wrong)
+    return invalid(place, expected, described(level[wrong]) + _spelling(level[wrong]))
 
 
 def _spelling(item: Any) -> str:

@@ -65,7 +65,7 @@ class _InferJob:
         return hidden_seconds(self.body, self.unpack, self.decode_limits)
 
     def decode(self, checkpoint: Checkpoint) -> int:
-        limits = self.decode_limits
+        limits = replace(self.decode_limits, reserve=self.exchange.reserve_estimate)
         self.times.begin_input(self.exchange)
         body = self.unpack(self.body, limits.max_bytes, self.exchange.reserve) if self.unpack else self.body
         self.inference = decode_inference(body, self.header_length, limits)

@@ -29,12 +29,13 @@ def count_up_to(text: bytes | bytearray, mark: bytes, most: int) -> int:
         at = text.find(mark, at + 1)
         if at < 0:
             return found
-    return found + 1 if found == most else found + 1 + _count(text, mark, at + 1)
+    return found + 1 if found == most else found + 1 + count_within(text, mark, at + 1, len(text))
 
 
-def _count(text: bytes | bytearray, mark: bytes, start: int = 0) -> int:
+def count_within(text: bytes | bytearray, mark: bytes, start: int, stop: int) -> int:
+    """Count the byte ``mark`` where it is frequent."""
     codes, code = np.frombuffer(text, np.uint8), ord(mark)
-    pieces = [codes[begin : begin + PIECE_BYTES] for begin in range(start, len(codes), PIECE_BYTES)]
+    pieces = [codes[begin : min(begin + PIECE_BYTES, stop)] for begin in range(start, stop, PIECE_BYTES)]
     return sum([int(np.count_nonzero(piece == code)) for piece in pieces])
 
 

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import orjson
 
-from lossd.errors import MalformedBody, malformed
-from lossd.wire.codec import MOST_CONTAINERS, Body, DecodeLimits, too_many_containers
+from lossd.errors import BodyTooLarge, MalformedBody, malformed
+from lossd.wire.codec import MOST_CONTAINERS, Body, DecodeLimits, reserve_lists, too_many_containers
 from lossd.wire.garbage import without_collections
 from lossd.wire.json import buffers, long_data, long_lists, long_text
 from lossd.wire.json.byte_search import count_up_to
 from lossd.wire.json.keys import count_colons, refuse_repeated_keys
 from lossd.wire.json.long_strings import check_long_strings
+from lossd.wire.json.parsed_size import parsed_size, refuse_long_gaps
 from lossd.wire.numbers import COMPLEX_PARTS
 from lossd.wording import TYPE_NAMES
 
@@ -95,6 +96,7 @@ def _read(
         raise malformed("byte 0", "JSON without a byte order mark", "a byte order mark")
     _refuse_many_containers(text)
     places = check_long_strings(text)
+    refuse_long_gaps(text, places)
 
     def read(text: Text) -> dict[str, Any]:
         return _read_lists(text, read_fast, holders, limits)
@@ -116,7 +118,18 @@ def _read_lists(
         document = long_lists.read(text, lambda rest: _read_text(rest, read_fast), holders, limits)
         if document is not None:
             return document
-    return _checked(text, count_colons(text), _loads_long)
+    colons = count_colons(text)
+    _reserve_objects(text, limits)
+    return _checked(text, colons, _loads_long)
+
+
+def _reserve_objects(text: Text, limits: DecodeLimits) -> None:
+    """Reserve what a parser makes of a text; of one that is too large and is no JSON, say where it is not."""
+    try:
+        reserve_lists(parsed_size(text), len(text), limits)
+    except BodyTooLarge:
+        _checked(text, 0, long_text.check)
+        raise
 
 
 def _read_text(text: Text, read_fast: _Reader) -> dict[str, Any]:

@@ -14,14 +14,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+import orjson
 
 from lossd.errors import LossdError
 from lossd.message import Array
 from lossd.wire.budget import Budget
-from lossd.wire.codec import DecodeLimits
+from lossd.wire.codec import DecodeLimits, reserve_lists
+from lossd.wire.growing_array import GrowingArray
 from lossd.wire.json import buffers
 from lossd.wire.json.buffers import READINGS, UNPROVEN, Doubt
-from lossd.wire.json.byte_search import holds_more, holds_slow_numbers
+from lossd.wire.json.byte_search import count_within, holds_more, holds_slow_numbers
 from lossd.wire.json.marks import marked
 from lossd.wire.pieces import PIECE_BYTES
 
@@ -33,6 +35,7 @@ _LONGEST_REST = 1 << 20
 _MOST_STRINGS = 1 << 14
 _MOST_BLOCKS = PIECE_BYTES // 64  # lists of lists in one piece
 _BACKSLASH = ord("\\")
+_NUMBER_BYTES = 8
 _EDGE = 256  # bytes at a list's or a row's end that are searched for brackets
 _OPENINGS, _CLOSINGS = re.compile(rb"[\[ \t\r\n]*"), b"] \t\r\n"
 
@@ -52,7 +55,7 @@ def read(
         limits: The limits on all arrays together.
 
     Raises:
-        BodyTooLarge: The proven shapes exceed ``limits.max_elements``.
+        BodyTooLarge: The proven shapes exceed ``limits.max_elements``, or the lists ``limits.max_listed_bytes``.
     """
     places = [] if buffers.simdjson is None else _long_lists(text)
     taken = sum(stop - start for start, stop in places)
@@ -64,6 +67,8 @@ def read(
     except LossdError:
         return None  # its places are not those in the whole text
     lists = dict(zip(names, places, strict=True))
+    numbers = sum(count_within(text, b",", *place) + 1 for place in places)
+    reserve_lists(_NUMBER_BYTES * numbers, len(text), limits)
     budget, parser = Budget(limits), buffers.simdjson.Parser()
     try:
         for holder, members in holders(document):
@@ -111,20 +116,23 @@ def _read_list(text: Text, start: int, stop: int, parser: Any, budget: Budget) -
         raise Doubt
     lengths = _Lengths(depth)
     whole = memoryview(text)
-    chunks: list[Array] = []
+    array = GrowingArray(count_within(text, b",", start, stop) + 1)
     opened = depth
     while at <= end:  # what ends with a comma has an empty piece behind it
         cut = text.find(b",", at + PIECE_BYTES, end)
         cut = end if cut < 0 else cut
         closed = 0 if cut == end else text.count(b"]", cut - _closing_bytes(text, cut), cut)
         piece = b"".join((b"[" * opened, whole[at:cut], b"]" * (depth - closed)))
-        chunks.append(_read_piece(parser, piece, lengths, opened))
-        budget.take(chunks[-1].size, "")
+        chunk = _read_piece(parser, piece, lengths, opened)
+        budget.take(chunk.size, "")
+        if array.size and (chunk.dtype == np.bool_) != (array.whole().dtype == np.bool_):
+            raise Doubt
+        array.add(chunk)
         at, opened = cut + 1, depth - closed
     shape = lengths.shape()
-    if math.prod(shape) != sum(chunk.size for chunk in chunks):
+    if math.prod(shape) != array.size:
         raise Doubt
-    return _joined(chunks).reshape(shape)
+    return array.whole().reshape(shape)
 
 
 def _closing_bytes(text: Text, stop: int) -> int:
@@ -140,6 +148,8 @@ def _read_piece(parser: Any, piece: bytes, lengths: _Lengths, opened: int) -> Ar
         first = value
         while type(first) is buffers.simdjson.Array:
             first = first[0]
+        if type(first) is bool:
+            return _booleans(piece)
         for code, dtype in READINGS.get(type(first), ()):
             try:
                 return np.frombuffer(value.as_buffer(of_type=code), dtype)
@@ -148,6 +158,18 @@ def _read_piece(parser: Any, piece: bytes, lengths: _Lengths, opened: int) -> Ar
     except UNPROVEN:
         pass
     raise Doubt
+
+
+def _booleans(piece: bytes) -> Array:
+    """Read the booleans of a piece, whatever lists they are in.
+
+    Raises:
+        Doubt: There is something else.
+    """
+    flat = orjson.loads(b"[%s]" % piece.translate(None, b"[]"))
+    if {*map(type, flat)} != {bool}:
+        raise Doubt
+    return np.fromiter(flat, np.bool_, len(flat))
 
 
 class _Lengths:
@@ -202,12 +224,3 @@ def _measure(value: Any, level: int, levels: list[list[int]]) -> None:
             rows.append(length)
         else:
             raise Doubt
-
-
-def _joined(chunks: list[Array]) -> Array:
-    """Join chunks in the narrowest type that holds every number, as they were read together."""
-    kinds = {chunk.dtype.kind for chunk in chunks}
-    if kinds == {"i", "u"} and all(chunk.min() >= 0 for chunk in chunks):
-        return np.concatenate([chunk.astype(np.uint64) for chunk in chunks])
-    dtype = chunks[0].dtype if len(kinds) == 1 else np.dtype(np.float64)
-    return np.concatenate(chunks, dtype=dtype, casting="unsafe")

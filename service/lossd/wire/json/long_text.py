@@ -7,6 +7,7 @@ text, so it fails at the same place and for the same reason.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -31,10 +32,34 @@ def loads(text: Text) -> tuple[Any, list[int]]:
         orjson.JSONDecodeError: It is not JSON; line and column are those in the whole text.
     """
     document: Any = None
-    path: list[bytes] = []  # what opens each container that is open at the cut
     cuts = [0]
+    for piece, opened, end in _pieces(text):
+        if opened:
+            _join(document, piece, opened)
+        else:
+            document = piece
+        if end < len(text):
+            cuts.append(end)
+    return document, cuts
+
+
+def check(text: Text) -> dict[str, Any]:
+    """Parse a text as `loads` does, and keep nothing of it.
+
+    Raises:
+        orjson.JSONDecodeError: It is not JSON; line and column are those in the whole text.
+    """
+    for _ in _pieces(text):
+        pass
+    return {}
+
+
+def _pieces(text: Text) -> Iterator[tuple[Any, int, int]]:
+    """Yield what each piece of a text holds, in how many containers that were open before it, and where it ends."""
+    path: list[bytes] = []  # what opens each container that is open at the cut
+    start = 0
     while True:
-        start, opened = cuts[-1], len(path)
+        opened = len(path)
         opening, skipped = _opening(text, start, path)
         end = _next_cut(text, start, path)
         closing = b"".join(_CLOSERS[each[:1]] for each in reversed(path))
@@ -42,13 +67,10 @@ def loads(text: Text) -> tuple[Any, list[int]]:
             piece = orjson.loads(b"".join((opening, memoryview(text)[start + skipped : end], closing)))
         except orjson.JSONDecodeError as error:
             raise _relocated(error, text, start + skipped, len(opening.decode())) from None
-        if opened:
-            _join(document, piece, opened)
-        else:
-            document = piece
+        yield piece, opened, end
         if end == len(text):
-            return document, cuts
-        cuts.append(end)
+            return
+        start = end
 
 
 def first_undecodable(text: Text) -> tuple[int, str] | None:

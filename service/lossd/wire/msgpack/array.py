@@ -1,58 +1,25 @@
 """Reads one value of MessagePack as the array it means: numbers, nested lists, bytes or complex pairs.
 
-The bytes of an array become a view of the body. Lists are decoded by msgspec as the one type that
-their first items have, lengths included, so the first item of another type or length ends the decoding.
+The bytes of an array become a view of the body.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
-from itertools import chain
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, NamedTuple
 
 import msgspec
 import numpy as np
 from msgspec import Meta, Raw
 
-from lossd.errors import LossdError, invalid, malformed
+from lossd.errors import invalid
 from lossd.message import Array
 from lossd.wire import tensor
 from lossd.wire.budget import Budget
-from lossd.wire.codec import LONGEST_STRING, MOST_CONTAINERS, Body, too_many_containers
-from lossd.wire.garbage import without_collections
-from lossd.wire.msgpack.document import (
-    UNREADABLE,
-    header_size,
-    is_list,
-    is_map,
-    members,
-    option,
-    plain,
-    stated_length,
-    unreadable,
-)
-from lossd.wire.numbers import read_array, read_numbers, types_in
-
-_NUMBER: Any = bool | int | float | str  # as in JSON, the strings for NaN and infinity are numbers
-_NO_STRING: Any = bool | int | float
-_LONGEST_NUMBER, _LONGEST_HEADER = 16, 5  # bytes: "-Infinity" with the longest header has 14
-_MESSAGE = re.compile(
-    r"Expected `(?P<type>[^`]*)`(?: of length . ?=? ?(?P<length>\d+))?(?:, got `(?P<got>[^`]*)`)?"
-)
-_DESCRIPTIONS = {
-    "array": "a list",
-    "object": "a map",
-    "None": "nil",
-    "bytes": "a bin",
-    "ext": "an extension type",
-    "bool": "a boolean",
-    "int": "a number",
-    "float": "a number",
-    "str": "a string",
-}
+from lossd.wire.codec import LONGEST_STRING, Body
+from lossd.wire.msgpack.document import UNREADABLE, is_map, members, option
+from lossd.wire.msgpack.lists import read_lists
+from lossd.wire.numbers import read_array
 
 _MAP_OF_THREE = 0x83
 _BIN_32 = b"\xc6"
@@ -98,7 +65,7 @@ def read_raw_array(raw: Raw, at: str, body: Whole, budget: Budget) -> Array:
     if (array := _from_fields(raw, at, body, budget)) is not None:
         return read_array(array, at, budget)
     if not is_map(raw):
-        return read_array(_from_lists(raw, at, budget), at, budget)
+        return read_array(read_lists(raw, at, budget), at, budget)
     fields = members(raw, at)
     if fields.keys() != {"real", "imag"}:
         return read_array(_from_bytes(fields, at, body, budget), at, budget)
@@ -107,7 +74,7 @@ def read_raw_array(raw: Raw, at: str, body: Whole, budget: Budget) -> Array:
 
 
 def _part(raw: Raw, at: str, body: Whole, budget: Budget) -> Array:
-    return _from_bytes(members(raw, at), at, body, budget) if is_map(raw) else _from_lists(raw, at, budget)
+    return _from_bytes(members(raw, at), at, body, budget) if is_map(raw) else read_lists(raw, at, budget)
 
 
 def _from_fields(raw: Raw, at: str, body: Whole, budget: Budget) -> Array | None:
@@ -160,72 +127,3 @@ def _within(data: memoryview, body: Whole) -> memoryview:
 def _address(data: memoryview) -> int:
     address: int = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
     return address
-
-
-def _from_lists(raw: Raw, at: str, budget: Budget) -> Array:
-    if not is_list(raw):
-        value = plain(raw, at)
-        return read_numbers([value], frozenset([type(value)]), at, ())
-    shape = _shape_of_first(raw, at, budget.limits.max_depth)
-    budget.check(math.prod(max(size, 1) for size in shape), at)
-    lists = sum(map(math.prod, (shape[:level] for level in range(len(shape)))))
-    if lists > MOST_CONTAINERS:
-        raise too_many_containers("lists")
-    longest = LONGEST_STRING + _LONGEST_NUMBER * math.prod(shape) + _LONGEST_HEADER * lists
-    number = _NUMBER if memoryview(raw).nbytes <= longest else _NO_STRING
-    try:
-        numbers = without_collections(lambda: _decode_flat(raw, shape, number))
-    except msgspec.ValidationError as error:
-        raise _unequal(str(error), at) from None
-    except UNREADABLE as error:
-        raise unreadable(error, at) from None
-    return read_numbers(numbers, types_in(numbers), at, shape)
-
-
-def _decode_flat(raw: Raw, shape: tuple[int, ...], number: Any) -> list[Any]:
-    items: Iterable[Any] = _decoder(shape[1:], number)(raw)
-    for _ in shape[1:]:
-        items = chain.from_iterable(items)
-    return list(items)
-
-
-def _shape_of_first(raw: Raw, at: str, depth: int) -> tuple[int, ...]:
-    """Return the length of a list, of its first item, of that one's first item and so on, as their headers state."""
-    rest = memoryview(raw)
-    shape: list[int] = []
-    while is_list(rest):
-        if len(shape) == depth:
-            raise malformed(at, f"at most {depth} dimensions", "deeper nesting")
-        shape.append(stated_length(rest))
-        rest = rest[header_size(rest) :]
-        if not shape[-1]:
-            break
-    return tuple(shape)
-
-
-@lru_cache(maxsize=256)
-def _decoder(row_shape: tuple[int, ...], number: Any) -> Callable[[Raw], list[Any]]:
-    """Return the function that decodes a list of rows of that shape; building it takes 30 us."""
-    item = number
-    for length in reversed(row_shape):
-        item = Annotated[_list_of(item), Meta(min_length=length, max_length=length)]
-    return msgspec.msgpack.Decoder(_list_of(item)).decode
-
-
-def _list_of(item: Any) -> Any:
-    return list[item]
-
-
-def _unequal(message: str, at: str) -> LossdError:
-    """Build the error for an item that is not of the type of the first items."""
-    text, _, path = message.partition(" - at `$")
-    path = path.rstrip("`")
-    found = _MESSAGE.match(text)
-    assert found is not None, message
-    if found["length"]:
-        first = "[0]" * path.count("[")
-        return invalid(
-            at + path, f"a list of {found['length']} items as at `{at}{first}`", "a list of another length"
-        )
-    expected = "a list" if found["type"] == "array" else "a number"
-    return invalid(at + path, expected, _DESCRIPTIONS.get(found["got"], found["got"]))

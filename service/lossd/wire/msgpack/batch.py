@@ -40,6 +40,7 @@ from lossd.wire.msgpack.document import (
     is_list,
     is_map,
     items,
+    list_header,
     members,
     option,
     plain,
@@ -100,7 +101,7 @@ def encode_entry(loss: str, call: Call) -> Parts:
 
 def encode_batch(entries: Sequence[Parts]) -> Parts:
     """Write a batch of calls that `encode_entry` wrote."""
-    head = b"\x81" + _encode(batch.CALLS) + _list_header(len(entries))
+    head = b"\x81" + _encode(batch.CALLS) + list_header(len(entries))
     return gather([head, *(part for parts in entries for part in parts)])
 
 
@@ -111,7 +112,7 @@ def encode_outcomes(outcomes: Iterable[Outcome], checkpoint: Checkpoint = never_
         NotAcceptable: An array is 4 GiB large.
     """
     documents = batch.results(outcomes, answer_document)[batch.RESULTS]
-    head = b"\x81" + _encode(batch.RESULTS) + _list_header(len(documents))
+    head = b"\x81" + _encode(batch.RESULTS) + list_header(len(documents))
     parts: list[Body] = [head]
     for document in documents:
         checkpoint()
@@ -151,7 +152,3 @@ def _outcome(raw: Raw, at: str, whole: Whole, budget: Budget) -> Answer | Mappin
     if type(problem) is not dict:
         raise malformed(at, "an answer or a problem", "neither")
     return problem
-
-
-def _list_header(length: int) -> bytes:
-    return b"\xdd" + length.to_bytes(4, "big")

@@ -62,6 +62,21 @@ def header_size(raw: Body | Raw) -> int:
     return 1 if first < 0xA0 else 3 if first in (0xDC, 0xDE) else 5
 
 
+def size_of_first(view: Body) -> int:
+    """Return the bytes of the first value; of bytes without a whole one, all of them."""
+    try:
+        _decode_raw(view)
+    except UNREADABLE as error:
+        if behind := _BEHIND.search(str(error)):
+            return int(behind[1])
+    return len(view)
+
+
+def list_header(length: int) -> bytes:
+    """Return the header of a list of so many items."""
+    return b"\xdd" + length.to_bytes(4, "big")
+
+
 def members(raw: Body | Raw, at: str) -> dict[str, Raw]:
     """Split a map into its members, none of them read yet.
 
@@ -208,7 +223,7 @@ def _refuse_long_keys(view: memoryview, at: str) -> None:
         position += size
         if not size or left == 1 or len(view) - position <= LONGEST_KEY:
             return  # no string, which msgspec refuses, or nothing long can follow
-        position += _size_of_first(view[position:])
+        position += size_of_first(view[position:])
 
 
 def _string_size(head: memoryview) -> int:
@@ -221,23 +236,13 @@ def _string_size(head: memoryview) -> int:
     return 1 + length + int.from_bytes(head[1 : 1 + length], "big") if length else 0
 
 
-def _size_of_first(view: memoryview) -> int:
-    """Return the bytes of the first value; of bytes without a whole one, all of them."""
-    try:
-        _decode_raw(view)
-    except UNREADABLE as error:
-        if behind := _BEHIND.search(str(error)):
-            return int(behind[1])
-    return len(view)
-
-
 def _keys(raw: Body | Raw) -> Iterator[tuple[int, Raw]]:
     """Yield each key of a map, and at which byte it begins.
 
     Behind its header, a map is the same bytes as a list of twice its length.
     """
     position = header_size(raw)
-    header = b"\xdd" + (2 * stated_length(raw)).to_bytes(4, "big")
+    header = list_header(2 * stated_length(raw))
     for number, entry in enumerate(_decode_items(header + memoryview(raw)[position:])):
         if number % 2 == 0:
             yield position, entry
