@@ -278,3 +278,40 @@ def test_what_is_left_of_an_axis_without_elements_counts(shape: tuple[int, ...],
     assert many.answer == 2 * result + denominator
     assert few.workspace > 3 * result
     assert few.seconds > 0.005
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("value", [300.0, 1e30], ids=["within float32", "beyond it"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"reduction": "none"},
+        {"reduction": "sum", "axis": 0},
+        {"reduction": ["none", "mean"], "gradient": True},
+    ],
+    ids=str,
+)
+def test_what_a_broadcast_takes_is_counted_in_the_wider_type_too(
+    dtype: type[np.generic], value: float, options: dict[str, Any]
+) -> None:
+    """The squares of 300 left the range of float16: values kept in float64 were rounded to it all at once."""
+    with np.errstate(over="ignore"):
+        arrays = {"input": np.zeros((1500, 1), dtype), "target": np.full((1, 1500), value).astype(dtype)}
+    peak, estimate = peak_of("mse", arrays, broadcast=True, **options)
+    assert peak <= 1.25 * (estimate.workspace + estimate.answer) + 2**20
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_overflows_is_freed_before_it_is_computed_in_the_wider_type(threads: int) -> None:
+    count = 1_000_000
+    call = Call(
+        {"input": np.zeros(count, np.float32), "target": np.full(count, 1e30, np.float32)},
+        {"reduction": "none", "gradient": True},
+    )
+    evaluate(find("mse"), call, threads=threads)  # starts the threads
+    tracemalloc.start()
+    evaluate(find("mse"), call, threads=threads)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    values = gradient = 4 * count
+    assert peak < 1.25 * (values + gradient) + 2**23  # and blocks

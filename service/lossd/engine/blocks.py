@@ -123,7 +123,10 @@ def run_blocks(
         if not other.cancel():  # one that has not begun by now has nothing left to do
             other.result()
     if shared.failures:
-        raise shared.failures[min(shared.failures)]
+        try:
+            raise shared.failures[min(shared.failures)]
+        finally:
+            shared.failures.clear()  # else the traceback and they would keep each other, and the call's arrays
     return [shared.results[place] for place in range(len(blocks))]
 
 

@@ -21,7 +21,8 @@ def _sum_to(array: Array, given: BoundArray) -> Array:
     moved += [shape[axis] for axis in given.core]
     lead = array.ndim - len(moved)
     accumulate = np.result_type(array, np.float64)
-    array = np.add.reduce(array, axis=tuple(range(lead)), dtype=accumulate)
+    if lead or array.dtype != accumulate:
+        array = np.add.reduce(array, axis=tuple(range(lead)), dtype=accumulate)
     stretched = tuple(a for a, size in enumerate(moved) if size == 1 and array.shape[a] != 1)
     array = np.add.reduce(array, axis=stretched, keepdims=True) if stretched else array
     return (

@@ -12,6 +12,7 @@ from lossd.engine.bind import Bound
 from lossd.engine.dual_products import products_by_dual_numbers
 from lossd.engine.lists import lengths_of, power_of_two
 from lossd.engine.normalizer import has_normalizer
+from lossd.engine.precision import wider
 from lossd.engine.reductions import REDUCTIONS, normalise_axes
 from lossd.engine.request import Request
 from lossd.engine.wanted import Wanted
@@ -25,7 +26,7 @@ TEMPORARIES = 4
 _STEP_ELEMENTS = 1 << 10
 # Elements of a block of a recursion, whose steps are worth it: 32 MiB.
 _BLOCK_ELEMENTS = 1 << 22
-# What factors, kept results and derivatives that change a denominator take in long double, for each value: weights may
+# What factors and derivatives that change a denominator take in long double, for each value: weights may
 # be so heavy that only their values tell.
 _EXTENDED_ARRAYS, _EXTENDED_DERIVATIVE_ARRAYS = 2, 4
 _EXTENDED_BYTES = 16
@@ -188,27 +189,27 @@ def _workspace(request: Request, bound: Bound, wanted: Wanted, block_rows: int) 
     if products_by_dual_numbers(bound, wanted, request.settings, bound.sizes):
         kernel *= _DUAL_ARRAYS
     values = math.prod(bound.unreduced)
-    kept = sum(
-        REDUCTIONS[name].keeps_values or request.options.axis is not None for name in wanted.reductions
-    )
+    over_axes = request.options.axis is not None  # what keeps its values has them in the answer
+    kept = sum(over_axes and not REDUCTIONS[name].keeps_values for name in wanted.reductions)
     general = sum(a is not None for a in (request.mask, request.sample_weight, request.upstream))
-    engine = 8 * values * (kept + 2 * general + _NORMALIZER_ARRAYS * has_normalizer(bound))
+    engine = _EXTENDED_BYTES * values * kept  # as where values leave the range of float64
+    engine += 8 * values * (2 * general + _NORMALIZER_ARRAYS * has_normalizer(bound))
     engine += 8 * (_reduced_values(request, bound) - 1) * (_REDUCED_ARRAYS + 2 * len(wanted.reductions))
     return (
         kernel
         + engine
-        + _extended_bytes(request, bound, wanted, kept)
+        + _extended_bytes(request, bound, wanted)
         + _list_bytes(bound)
         + _broadcast_bytes(bound, wanted)
     )
 
 
-def _extended_bytes(request: Request, bound: Bound, wanted: Wanted, kept: int) -> int:
+def _extended_bytes(request: Request, bound: Bound, wanted: Wanted) -> int:
     """Return the bytes that weights take where they are heavy, and the call is computed in long double."""
     if request.sample_weight is None and not has_normalizer(bound):
         return 0
     dividing = len(set(wanted.gradient) & set(bound.loss.normalized_by)) * len(wanted.reductions)
-    arrays = _EXTENDED_ARRAYS + kept + _EXTENDED_DERIVATIVE_ARRAYS * dividing
+    arrays = _EXTENDED_ARRAYS + _EXTENDED_DERIVATIVE_ARRAYS * dividing
     return _EXTENDED_BYTES * math.prod(bound.unreduced) * arrays
 
 
@@ -235,7 +236,7 @@ def _broadcast_bytes(bound: Bound, wanted: Wanted) -> int:
     for _, name in wanted.all:
         given = bound.arrays.get(name)
         if given is not None and given.broadcast is not None:
-            total += math.prod(given.broadcast) * bound.computing.itemsize * len(wanted.reductions)
+            total += math.prod(given.broadcast) * wider(bound.computing).itemsize * len(wanted.reductions)
     return total
 
 

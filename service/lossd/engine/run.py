@@ -23,7 +23,8 @@ from lossd.engine.heavy_factors import weighs_heavily
 from lossd.engine.layout import Block, Rows, empty_rows
 from lossd.engine.lists import ListRows, list_rows
 from lossd.engine.plan import Plan
-from lossd.engine.precision import Number, trap, wider
+from lossd.engine.precision import Number, rounded, trap, wider
+from lossd.engine.reductions import REDUCTIONS
 from lossd.engine.vjp import vjp, zero_without_weight
 from lossd.engine.wanted import Kind
 from lossd.message import Array, Checkpoint
@@ -100,7 +101,8 @@ def run(
         with trap(underflow=loss.of_residual):
             return compute(bound, plan, trap_heavy=not loss.of_residual and _kernel_dtype(bound) != computing)
     except FloatingPointError:
-        return compute(*_widened(bound, plan))
+        pass  # its traceback holds what was allocated, which is freed here
+    return compute(*_widened(bound, plan))
 
 
 def _widened(bound: Bound, plan: Plan) -> tuple[Bound, Plan]:
@@ -210,9 +212,9 @@ def _allocate_outputs(bound: Bound, plan: Plan) -> Outputs:
                 rows[key] = view
     shape = (bound.count, *bound.value_core) if bound.loss.value.batched else bound.unreduced
     kept = {
-        name: np.zeros(shape, plan.sum_type)
+        name: np.zeros(shape, bound.real if REDUCTIONS[name].keeps_values else plan.sum_type)
         for name in plan.factors
-        if name == "none" or plan.inputs.axes is not None
+        if REDUCTIONS[name].keeps_values or plan.inputs.axes is not None
     }
     return Outputs(kept, arrays, rows)
 
@@ -242,11 +244,11 @@ def _output(name: str, bound: Bound, plan: Plan) -> tuple[Array, Rows | None]:
 def _add_values(
     sums: BlockSums, outputs: Outputs, name: str, result: Result, factor: Factor, block: Block, plan: Plan
 ) -> None:
-    """Keep a block's values, or add them up in the plan's type of sums."""
+    """Keep a block's values, in the answer's type unless they are still to be added, or add them up."""
     value, exact = result.value, plan.sum_type
     if name in outputs.kept:
         kept = outputs.kept[name]
-        kept[block if kept.ndim else ...] = _times(value, factor)
+        kept[block if kept.ndim else ...] = rounded(_times(value, factor), kept.dtype)
     elif isinstance(factor, np.ndarray):
         sums.values[name] = np.add.reduce(_times(value, factor), axis=None, dtype=exact)
     else:
