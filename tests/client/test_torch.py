@@ -417,3 +417,33 @@ def test_a_loss_is_given_by_its_name() -> None:
     message = "expected the name of a loss, such as 'huber', got a value of type HuberLoss - at `loss`"
     with pytest.raises(TypeError, match=message):
         RemoteLoss(torch.nn.HuberLoss())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("axis", [0, -1, [0, 2]], ids=str)
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_a_loss_along_axes_hands_each_its_own_gradient(
+    client: LossClient, reduction: str, axis: int | list[int], dtype: torch.dtype
+) -> None:
+    input, target = (draw(2, 3, 4, dtype=dtype, seed=seed, requires_grad=True) for seed in (1, 2))
+    ours = RemoteLoss("huber", client=client, reduction=reduction, axis=axis, delta=0.7)(input, target)
+    rows = functional.huber_loss(input, target, reduction="none", delta=0.7)
+    theirs = getattr(rows, reduction)(dim=axis)
+    same(ours, theirs, dtype)
+    for one, other in zip(gradients(ours, input, target), gradients(theirs, input, target), strict=True):
+        same(one, other, dtype)
+
+
+def test_a_weight_divides_a_mean_along_an_axis_and_has_no_gradient_there(client: LossClient) -> None:
+    input, target = draw(2, 3, seed=1, requires_grad=True), draw(2, 3, seed=2)
+    weight = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64, requires_grad=True)
+    along = RemoteLoss("mse", client=client, reduction="weighted_mean", axis=1)
+    loss = along(input, target, sample_weight=weight.detach())
+    rows = functional.mse_loss(input, target, reduction="none")
+    theirs = (rows * weight.detach()).sum(1) / weight.detach().sum()
+    same(loss, theirs)
+    same(gradients(loss, input)[0], gradients(theirs, input)[0])
+    with pytest.raises(
+        NotImplementedError, match="gradients of sample_weight are asked for, got 'weighted_mean'"
+    ):
+        gradients(along(input, target, sample_weight=weight), weight)

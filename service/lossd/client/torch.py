@@ -10,15 +10,12 @@ they are widened to float32 first, as for PyTorch's own losses.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 if find_spec("torch") is None:  # no part of the client brings it
     raise ModuleNotFoundError("lossd.client.torch needs PyTorch: pip install torch", name="torch")
 
-import ml_dtypes
-import numpy as np
 import torch
 
 from lossd.client.blocking import LossClient
@@ -26,11 +23,12 @@ from lossd.client.catalogue import LossEntry
 from lossd.client.failure import ServiceError, Unreachable
 from lossd.client.methods import ALIASES, ARRAYS, OBJECTIVES
 from lossd.client.ranges import allows
-from lossd.client.result import Result
 from lossd.client.retries import STATUSES
+from lossd.client.torch_autograd import Call, Evaluation, to_numpy, to_torch
 from lossd.loss_page import values_of
-from lossd.message import Array
 from lossd.spelling import did_you_mean
+
+__all__ = ["RemoteLoss", "to_numpy", "to_torch"]
 
 REDUCTIONS = ("none", "mean", "sum", "batchmean", "weighted_mean")
 OF_THE_BRIDGE = frozenset({"gradient", "upstream", "hessian", "hvp", "convention"})
@@ -109,8 +107,8 @@ class RemoteLoss(torch.nn.Module):
         tensors = {name: _widened(value) for name, value in given.items() if isinstance(value, torch.Tensor)}
         options = {**self.options, "reduction": self.reduction}
         options |= {name: value for name, value in given.items() if not isinstance(value, torch.Tensor)}
-        call = _Call(self.client, self.loss, options, tuple(tensors), torch.is_grad_enabled())
-        result: torch.Tensor = _Evaluation.apply(call, *tensors.values())
+        call = Call(self.client, self.loss, options, tuple(tensors), torch.is_grad_enabled())
+        result: torch.Tensor = Evaluation.apply(call, *tensors.values())
         return result
 
     def _positions(self) -> tuple[str, ...]:
@@ -124,51 +122,6 @@ class RemoteLoss(torch.nn.Module):
         """Show the loss and its settings."""
         shown = {"reduction": self.reduction, **self.options}
         return ", ".join([repr(self.loss), *(f"{name}={value!r}" for name, value in shown.items())])
-
-
-@dataclass(frozen=True)
-class _Call:
-    """What is asked, but for the tensors' values, which autograd keeps."""
-
-    client: LossClient
-    loss: str
-    options: Mapping[str, Any]
-    names: tuple[str, ...]
-    differentiates: bool
-
-    def evaluate(self, tensors: tuple[torch.Tensor, ...], **more: Any) -> Result:
-        values = dict(zip(self.names, tensors, strict=True))
-        return self.client.evaluate(self.loss, **self.options, **values, **more)
-
-
-class _Evaluation(torch.autograd.Function):
-    """One evaluation in autograd's graph."""
-
-    @staticmethod
-    def forward(ctx: Any, call: _Call, *tensors: torch.Tensor) -> torch.Tensor:
-        ctx.call = call
-        ctx.wanted = [
-            name for name, needed in zip(call.names, ctx.needs_input_grad[1:], strict=True) if needed
-        ]
-        ctx.at_once = call.options["reduction"] != "none"
-        asked = ctx.wanted if call.differentiates and ctx.at_once else []
-        result = call.evaluate(tensors, **({"gradient": asked} if asked else {}))
-        if not ctx.at_once:
-            ctx.save_for_backward(*tensors)
-        elif asked:
-            ctx.save_for_backward(*_gradients(result, call.names, tensors))
-        # JSON has one type of number: the value is of the type that PyTorch would give it.
-        return to_torch(result.value, like=tensors[0]).to(_type_of_result(tensors))
-
-    @staticmethod
-    def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        if torch.is_grad_enabled():  # create_graph=True: else the gradient would pass for a constant
-            raise NotImplementedError("expected one derivative of a RemoteLoss, got create_graph=True")
-        saved = ctx.saved_tensors
-        if ctx.at_once:
-            return None, *(None if each is None else each * upstream.to(each) for each in saved)
-        result = ctx.call.evaluate(saved, gradient=ctx.wanted, upstream=to_numpy(upstream))
-        return None, *_gradients(result, ctx.call.names, saved)
 
 
 def _client_of(client: LossClient | str | None) -> LossClient:
@@ -214,41 +167,3 @@ def _widened(tensor: torch.Tensor) -> torch.Tensor:
     if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
         return tensor
     return tensor.float() if tensor.is_floating_point() and tensor.dtype != torch.float64 else tensor
-
-
-def to_numpy(tensor: torch.Tensor) -> Array:
-    """View a tensor as an array, or copy it where it lies on a device."""
-    tensor = tensor.detach().cpu().contiguous().resolve_conj().resolve_neg()
-    if tensor.dtype == torch.bfloat16:  # which NumPy does not know
-        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)  # type: ignore[no-any-return]
-    return tensor.numpy()  # type: ignore[no-any-return]
-
-
-def to_torch(array: Array, *, like: torch.Tensor) -> torch.Tensor:
-    """Turn an array into a tensor on the device of ``like``."""
-    native = np.require(array, array.dtype.newbyteorder("="), ["ALIGNED", "WRITEABLE", "C"])
-    if native.dtype == ml_dtypes.bfloat16:
-        return torch.from_numpy(native.view(np.int16)).view(torch.bfloat16).to(like.device)
-    return torch.from_numpy(native).to(like.device)
-
-
-def _gradients(
-    result: Result, names: tuple[str, ...], tensors: tuple[torch.Tensor, ...]
-) -> list[torch.Tensor | None]:
-    """Return the gradient of each tensor, in its shape, type and place, or None where none was asked for."""
-    return [
-        to_torch(result.gradient[name], like=tensor).to(tensor.dtype).reshape(tensor.shape)
-        if name in result.gradient
-        else None
-        for name, tensor in zip(names, tensors, strict=True)
-    ]
-
-
-def _type_of_result(tensors: tuple[torch.Tensor, ...]) -> torch.dtype:
-    """Return the real type that PyTorch would compute in: the widest of the arrays, else of the scalars."""
-    inexact = [each for each in tensors if each.is_floating_point() or each.is_complex()]
-    counting = [each for each in inexact if each.ndim] or inexact
-    widest = counting[0].dtype if counting else torch.get_default_dtype()
-    for each in counting[1:]:
-        widest = torch.promote_types(widest, each.dtype)
-    return widest.to_real()
