@@ -72,6 +72,7 @@ class _Routes(NamedTuple):
 # How long a thread that computes may keep the interpreter's lock while others wait for it. The loop takes the lock for
 # each connection on which something arrives: CPython's 5 ms doubled the wait of small calls beside large bodies.
 SWITCH_SECONDS = 0.0002
+_JOINING_THREADS = 2  # which join the pieces of long texts
 
 
 def create_app(settings: Settings, log: Log | None = None) -> ASGIApp:
@@ -88,6 +89,9 @@ def create_app(settings: Settings, log: Log | None = None) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Watch]]:
         start_threads(pool, settings.compute_workers)
+        joining = ThreadPoolExecutor(_JOINING_THREADS, thread_name_prefix="join")
+        start_threads(joining, _JOINING_THREADS)
+        asyncio.get_running_loop().set_default_executor(joining)
         watch = Watch(settings)
         draining = drain_on_sigterm(health, settings.drain_seconds)
         async with draining, watch.running(), dispatcher.queue.watched(), sampling(metrics):

@@ -155,22 +155,21 @@ def test_a_newcomer_takes_the_place_of_the_longest_idle(crowded: Served) -> None
 
 
 def test_a_newcomer_is_a_503_while_every_connection_has_a_call(crowded: Served) -> None:
-    padding, pieces = 32 * 1024, 100
-    length = {"Content_Length": str(len(BODY) + pieces * padding)}
+    body = json.dumps({"input": [1.5] * 300_000, "target": [1.5] * 300_000}).encode()
+    size = len(body) // 100
     with contextlib.ExitStack() as stack:
         connections = [stack.enter_context(connect(crowded)) for _ in range(4)]
         for connection in connections:
-            connection.sendall(raw_request(PATH, b"", **length))
+            connection.sendall(raw_request(PATH, b"", Content_Length=str(len(body))))
         refused = threading.Thread(target=assert_newcomers_are_refused, args=(crowded,))
-        for piece in range(pieces):
+        for start in range(0, len(body), size):
             for connection in connections:
-                connection.sendall(b" " * padding)
-            if piece == 5:
+                connection.sendall(body[start : start + size])
+            if start == 5 * size:
                 refused.start()
             time.sleep(0.03)
         refused.join()
         for connection in connections:
-            connection.sendall(BODY)
             assert read_response(connection)[0] == 200
         assert_unharmed(crowded)
     assert [line["status"] for line in crowded.log() if "status" in line].count(503) == 3
