@@ -585,7 +585,7 @@ def test_a_file_is_dropped(page: Page, tmp_path: Path, kind: str) -> None:
     if kind == "npy":
         np.save(file, np.asfortranarray(values.astype(np.float32)))
     elif kind == "npz":
-        np.savez_compressed(file, input=values, other=np.arange(3))
+        np.savez_compressed(file, input=values, sample_weight=2 * np.ones((2, 2)), other=np.arange(3))
     else:
         file.write_text("a,b\n1.5,-2\n3.25,inf\n")
     page.open("/try#mse")
@@ -594,6 +594,8 @@ def test_a_file_is_dropped(page: Page, tmp_path: Path, kind: str) -> None:
     page.until(lambda: page.all('[data-at="input[1][1]"]'), "two rows")
     shown = [page.one(f'[data-at="input[{r}][{c}]"]').get_attribute("value") for r in (0, 1) for c in (0, 1)]
     assert shown == ["1.5", "-2", "3.25", "Infinity"]
+    if kind == "npz":
+        assert page.one('[data-at="sample_weight[1][1]"]').get_attribute("value") == "2"
 
 
 def test_an_array_with_which_the_numbers_are_too_many_is_marked(

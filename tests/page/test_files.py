@@ -61,6 +61,21 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Read]:
             [[1, 2], [3, 4]],
             "2 rows × 2 columns; header left out: a, b; index left out",
         ),
+        (
+            "   my loss\n0      0.5\n1      1.5\n",
+            [0.5, 1.5],
+            "2 numbers; header left out: my loss; index left out",
+        ),
+        (
+            "   first loss  second one\n0         0.5         1.0\n1         1.5         2.0\n",
+            [[0.5, 1], [1.5, 2]],
+            "2 rows × 2 columns; header left out: first loss, second one; index left out",
+        ),
+        (
+            "0,5\n1,5E-03",
+            [[0, 5], [1, 0.005]],
+            "2 rows × 2 columns; commas separate columns (write decimals with a point)",
+        ),
         ("1\t2\n3\t−4", [[1, 2], [3, -4]], "2 rows × 2 columns"),
         ("1.5\n2.5\n", [1.5, 2.5], "2 numbers"),
         ("0.1, 0.5, 0.9", [0.1, 0.5, 0.9], "3 numbers"),

@@ -118,6 +118,10 @@ function frameOf(rows, separator, series) {
   const header = rows.slice(0, Math.max(body, 0));
   if (header.length) {
     const [names, width] = [header[0].cells, rows[body].cells.length];
+    // pandas prints names to the right of an index, and a name may have spaces.
+    const printed = !separator && /^\s/.test(header[0].line) && !/^\s/.test(rows[body].line);
+    if (printed) return { header: header.length, index: 1, names: names.length === width - 1 ? names : [header[0].line.trim().replace(/\s{2,}/g, ", ")] };
+    if (!separator && names.length !== width && names.length !== width - 1) refuse(`${width} names of columns`, names.length, `row ${header[0].row}`);
     if (separator && names.length !== width) refuse(`${width} names of columns`, names.length, `row ${header[0].row}`);
     return { header: header.length, index: separator ? names.findIndex(Boolean) : Number(names.length === width - 1), names: names.filter(Boolean) };
   }
@@ -160,4 +164,4 @@ function decimalComma(body, index, separator) {
 }
 
 /** Whether every comma between columns could as well be a decimal comma. */
-const mayBeDecimal = (body, separator) => separator === "," && body.every(({ line, cells }) => cells.length % 2 === 0 && /^\s*[-+]?\d+(,[-+]?\d+)+\s*$/.test(line));
+const mayBeDecimal = (body, separator) => separator === "," && body.every(({ line, cells }) => cells.length % 2 === 0 && /^\s*[-+]?\d+(, ?[-+]?\d+(e[-+]?\d+)?)+\s*$/i.test(line));

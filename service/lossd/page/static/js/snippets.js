@@ -54,7 +54,7 @@ export async function snippets(entry, call) {
     shell_data: curlData(json),
     line: `{${members.join(", ")}}`,
     c: ends.map((part, i) => `"${(part + (i + 1 < ends.length ? ", " : "}")).replaceAll('"', '\\"')}"`).join("\n        "),
-    keywords: names.map((name) => `    ${name}=${python(call[name])},\n`).join(""),
+    keywords: names.map((name) => (name.includes(".") ? `    **{"${name}": ${python(call[name])}},\n` : `    ${name}=${python(call[name])},\n`)).join(""),
     torch_arrays: arrays
       .map((name) => `${name} = torch.tensor(${python(call[name])}${isWhole(known[name].values, call[name]) ? "" : ", dtype=torch.float64"}${grows.includes(name) ? ", requires_grad=True" : ""})`)
       .join("\n"),

@@ -28,9 +28,10 @@ const arraysOf = () => {
   return [...loss.arguments.map(({ name }) => name), ...GENERAL, ...more].filter((name) => name in state);
 };
 
-/** Take arrays by name, as a file has them; one without the name of an argument goes to `name`. */
+/** Take arrays by name, as a file has them; one without a name of the call's goes to `name`. */
 function replace(found, name) {
-  const named = Object.entries(found).filter(([key]) => loss.arguments.some((argument) => argument.name === key));
+  const known = [...loss.arguments.map((argument) => argument.name), ...GENERAL];
+  const named = Object.entries(found).filter(([key]) => known.includes(key));
   for (const [key, array] of named) state[key] = array;
   if (!named.length) state[name] = Object.values(found)[0];
   draw();
