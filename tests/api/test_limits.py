@@ -236,7 +236,7 @@ def test_the_work_of_a_caller_who_leaves_stops_at_its_next_checkpoint() -> None:
         return {"type": "http.disconnect"}
 
     with ThreadPoolExecutor(1) as pool:
-        queue = Queue(pool, workers=1, longest_wait=1.0)
+        queue = Queue(pool, workers=1, longest_wait=1.0, inline_bytes=0)
         call = in_pool(queue, work, exchange=Exchange([]), receive=receive, queued=QueuedCall(queue))
         with pytest.raises(CallerGone):
             asyncio.run(call)

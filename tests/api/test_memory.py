@@ -33,7 +33,7 @@ async def _fails(pool: ThreadPoolExecutor) -> weakref.ref[Any]:
 
     del body
     with contextlib.suppress(InvalidCall):
-        queue = Queue(pool, workers=1, longest_wait=1.0)
+        queue = Queue(pool, workers=1, longest_wait=1.0, inline_bytes=0)
         await in_pool(queue, work, exchange=Exchange([]), receive=_connected, queued=QueuedCall(queue))
         pytest.fail("the call did not fail")
     return kept

@@ -72,6 +72,19 @@ def test_an_output_that_is_an_input_is_refused_by_whatever_path(
     assert not [*tmp_path.glob("*.part")]
 
 
+@pytest.mark.parametrize("name", ["c/out.npy", "out.zarr"])
+def test_an_output_within_a_store_that_is_an_input_is_refused(
+    tmp_path: Path, files: dict[str, str], logits: Array, name: str
+) -> None:
+    zarr = pytest.importorskip("zarr")
+    store = tmp_path / "input.zarr"
+    zarr.save_array(str(store), logits)
+    before = sorted(store.rglob("*"))
+    with pytest.raises(UnusableFile, match=r"--out loss that is no input, got --input .*input\.zarr"):
+        _run({**files, "input": str(store)}, {"loss": str(store / name)})
+    assert sorted(store.rglob("*")) == before
+
+
 def test_two_outputs_of_one_name_are_refused(tmp_path: Path, files: dict[str, str]) -> None:
     path = str(tmp_path / "q.npy")
     with pytest.raises(UnusableFile, match=r"that of --out loss"):

@@ -36,13 +36,17 @@ def refuse_overlaps(outputs: Mapping[str, str], inputs: Mapping[str, str]) -> No
         for path in files_of(parse_name(text))
         for place in (Path(path), *Path(path).absolute().parents)
     ]
+    stores = [
+        (Path(path).resolve(), name) for name, text in inputs.items() for path in files_of(parse_name(text))
+    ]
     others: dict[str, Path] = {}
     for output, path in outputs.items():
+        own = Path(path).resolve()
         names = [name for place, name in given if _is_same(place, path)]
+        names += [name for store, name in stores if store.is_dir() and own.is_relative_to(store)]
         if names:
             text = inputs[names[0]]
             raise UnusableFile(path, f"a file for --out {output} that is no input", f"--{names[0]} {text}")
-        own = Path(path).resolve()
         for other, taken in others.items():
             if own.is_relative_to(taken) or taken.is_relative_to(own):
                 raise UnusableFile(path, f"a file for --out {output} alone", f"that of --out {other}")
