@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 
 from lossd.bulk.errors import UnusableFile, one_line
+from lossd.bulk.scans import scan_of
 from lossd.bulk.text import Header, read_header, read_number, read_whole_number, wrong_cell
 from lossd.message import Array
 
 _KINDS = {".parquet": "parquet", ".arrow": "ipc", ".feather": "ipc", ".csv": "csv"}
-_THREADS = False  # those of pyarrow outlive a scan that is given up, and read on in what is freed (26.0)
-_BATCH_ROWS = 4096
 _READ_ERRORS = (ValueError, TypeError, OSError, csv.Error)  # pyarrow's own are of the first three classes
 
 
@@ -29,19 +28,19 @@ class Table:
     """Columns of a file, of which the last batch that was read is kept."""
 
     def __init__(self, path: str, member: str) -> None:
-        dataset, kind = import_module("pyarrow.dataset"), _KINDS[Path(path).suffix.lower()]
+        kind = _KINDS[Path(path).suffix.lower()]
         self.path = path
         self.header = read_header(path) if kind == "csv" else None
         self.columns: Any = []
         with self._naming_cells(0):
-            self.data = dataset.dataset(path, format=_csv_format(self.header) if self.header else kind)
+            self.data = scan_of(path, _csv_format(self.header) if self.header else kind, member)
         self.columns = _columns(self.data.schema, member, path)
         with self._naming_cells(0):
             head = self._first_row()
             self.shape = (self.data.count_rows(), *head.shape[1:])
         self.dtype = head.dtype
         self._held: Array = head[:0]
-        self._batches, self._at = self._scan(self.data), 0
+        self._at, self._batches = self.data.batches(self.columns, 0)
 
     def read(self, first: int, out: Array) -> None:
         """Read rows: forwards, or from the row group that holds the first of them."""
@@ -80,36 +79,13 @@ class Table:
             if not types.is_boolean(kind)
         }
 
-    def _scan(self, data: Any) -> Iterator[Any]:
-        batches = data.to_batches(
-            columns=self.columns,
-            batch_size=_BATCH_ROWS,
-            batch_readahead=1,
-            fragment_readahead=0,
-            use_threads=_THREADS,
-        )
-        return iter(batches)
-
     def _skip_to(self, row: int) -> None:
-        """Go to the row group that holds a row; formats without row groups are read from the beginning."""
-        groups = [
-            group
-            for fragment in self.data.get_fragments()
-            for group in (fragment.split_by_row_group() if hasattr(fragment, "row_groups") else [fragment])
-        ]
-        start = 0
-        while groups and start + (length := groups[0].count_rows()) <= row:
-            start += length
-            del groups[0]
-        dataset = import_module("pyarrow.dataset")
-        rest = dataset.FileSystemDataset(groups, self.data.schema, self.data.format, self.data.filesystem)
-        self._batches, self._at, self._held = self._scan(rest), start, self._held[:0]
+        self._at, self._batches = self.data.batches(self.columns, row)
+        self._held = self._held[:0]
 
     def _first_row(self) -> Array:
         try:
-            return self._matrix(
-                self.data.head(1, columns=self.columns, use_threads=False)
-            )  # which end after it is gone
+            return self._matrix(self.data.first_row(self.columns))
         except UnusableFile as error:
             raise UnusableFile(*error.parts[:3], ", row 0 from 0") from None
 

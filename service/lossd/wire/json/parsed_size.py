@@ -6,6 +6,8 @@ character outside of the Basic Multilingual Plane takes four bytes for each of i
 
 from __future__ import annotations
 
+import re
+
 from lossd.errors import BodyTooLarge, ErrorDetail
 from lossd.wire.codec import LONGEST_STRING
 from lossd.wire.json.byte_search import count_up_to
@@ -17,7 +19,8 @@ Text = bytes | bytearray
 _VALUE_BYTES, _STRING_BYTES, _CONTAINER_BYTES = 48, 32, 100
 _WIDEST_CHARACTER = 4
 
-_LONGEST_GAP = 1 << 18
+_LONGEST_NUMBER, _LONGEST_SPACE = 1 << 18, 1 << 22
+_WHITE_SPACE = re.compile(rb"[ \t\r\n]")
 
 
 def parsed_size(text: Text) -> int:
@@ -44,10 +47,20 @@ def refuse_long_gaps(text: Text, strings: list[tuple[int, int]]) -> None:
     Raises:
         BodyTooLarge: It does, outside of these strings.
     """
-    for start in range(0, len(text) - _LONGEST_GAP, _LONGEST_GAP):
-        stop = start + _LONGEST_GAP
-        if text.find(b",", start, stop) < 0 and not any(
+    without_comma = 0  # bytes
+    for start in range(0, len(text) - _LONGEST_NUMBER, _LONGEST_NUMBER):
+        stop = start + _LONGEST_NUMBER
+        if text.find(b",", start, stop) >= 0 or any(
             first < stop and last >= start for first, last in strings
         ):
-            expected = f"a number, or white space, of at most {_LONGEST_GAP} bytes"
-            raise BodyTooLarge(errors=[ErrorDetail(f"byte {start}", expected, "more")])
+            without_comma = 0
+            continue
+        without_comma += _LONGEST_NUMBER
+        if without_comma >= _LONGEST_SPACE:
+            raise _too_long(start, f"white space of at most {_LONGEST_SPACE} bytes")
+        if _WHITE_SPACE.search(text, start, stop) is None:
+            raise _too_long(start, f"a number of at most {_LONGEST_NUMBER} bytes")
+
+
+def _too_long(start: int, expected: str) -> BodyTooLarge:
+    return BodyTooLarge(errors=[ErrorDetail(f"byte {start}", expected, "more")])
