@@ -22,6 +22,7 @@ from lossd.api.access_control import access_control, asks_for_keys, authenticato
 from lossd.api.admission import AdmissionControl
 from lossd.api.batch import PATH as BATCH_PATH
 from lossd.api.batch import BatchEndpoint
+from lossd.api.body import start_joining
 from lossd.api.combining import SUFFIX as COMBINE
 from lossd.api.combining import CombineEndpoint
 from lossd.api.compute import start_threads
@@ -72,7 +73,6 @@ class _Routes(NamedTuple):
 # How long a thread that computes may keep the interpreter's lock while others wait for it. The loop takes the lock for
 # each connection on which something arrives: CPython's 5 ms doubled the wait of small calls beside large bodies.
 SWITCH_SECONDS = 0.0002
-_JOINING_THREADS = 2  # which join the pieces of long texts
 
 
 def create_app(settings: Settings, log: Log | None = None) -> ASGIApp:
@@ -89,9 +89,7 @@ def create_app(settings: Settings, log: Log | None = None) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Watch]]:
         start_threads(pool, settings.compute_workers)
-        joining = ThreadPoolExecutor(_JOINING_THREADS, thread_name_prefix="join")
-        start_threads(joining, _JOINING_THREADS)
-        asyncio.get_running_loop().set_default_executor(joining)
+        start_joining()
         watch = Watch(settings)
         draining = drain_on_sigterm(health, settings.drain_seconds)
         async with draining, watch.running(), dispatcher.queue.watched(), sampling(metrics):
