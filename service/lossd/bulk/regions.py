@@ -121,14 +121,12 @@ class PackedMember:
     """A packed member of .npz: what lies before a row is unpacked to get there."""
 
     def __init__(self, path: str, name: str) -> None:
-        self.stream = zipfile.ZipFile(path).open(name)  # noqa: SIM115  # read from as long as the source lives
-        try:
-            self.shape, fortran, self.dtype = _header(path, self.stream)
-            if fortran and len(self.shape) > 1:
-                raise UnusableFile(path, "C order in a packed member", "Fortran order")
-        except UnusableFile:
-            self.stream.close()
-            raise
+        self.file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Read from as long as the source lives, which closes the file: so may the garbage collector, in any order.
+        self.stream = zipfile.ZipFile(os.fdopen(self.file, "rb", closefd=False)).open(name)  # noqa: SIM115
+        self.shape, fortran, self.dtype = _header(path, self.stream)
+        if fortran and len(self.shape) > 1:
+            raise UnusableFile(path, "C order in a packed member", "Fortran order")
         self.start = self.stream.tell()
         self.path = path
         self.row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
@@ -144,6 +142,10 @@ class PackedMember:
             view = view[count:]
         if first + len(out) == self.shape[0]:
             self.stream.read(1)  # the end of the member, where zipfile compares the checksum
+
+    def __del__(self) -> None:
+        if hasattr(self, "file"):
+            os.close(self.file)
 
 
 def open_npy(path: str) -> Region | Any:
