@@ -118,7 +118,13 @@ def _c_lines(call: _Call) -> str:
 
 
 def _keywords(call: _Call) -> str:
-    return "".join(f"    {name}={call.python_of(name)},\n" for name in call.members)
+    # A name with a dot, as of the direction of one argument, is no keyword.
+    return "".join(
+        f'    **{{"{name}": {call.python_of(name)}}},\n'
+        if "." in name
+        else f"    {name}={call.python_of(name)},\n"
+        for name in call.members
+    )
 
 
 def _torch_arrays(call: _Call) -> str:
