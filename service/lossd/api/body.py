@@ -7,6 +7,7 @@ pages, a fifth of the call.
 from __future__ import annotations
 
 import asyncio
+import functools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -21,13 +22,11 @@ _LEAST_PIECE = 4096  # bytes of a piece from which its object is small beside it
 _LONG = 1 << 20  # bytes of text that the event loop does not copy itself, at up to 2 ns each
 
 _JOINING_THREADS = 2
-# Not the event loop's own: that starts a thread to end, for which there may be no memory.
-_joining = ThreadPoolExecutor(_JOINING_THREADS, thread_name_prefix="join")
 
 
 def start_joining() -> None:
     """Start the threads that join long texts, before memory may be short of one."""
-    start_threads(_joining, _JOINING_THREADS)
+    start_threads(_joining(), _JOINING_THREADS)
 
 
 async def read_text(receive: Receive, claimed: int | None) -> bytes:
@@ -50,7 +49,7 @@ async def read_text(receive: Receive, claimed: int | None) -> bytes:
         raise malformed("", f"a body of {claimed} bytes", size)
     if size <= _LONG:
         return b"".join(pieces)
-    return await asyncio.get_running_loop().run_in_executor(_joining, b"".join, pieces)
+    return await asyncio.get_running_loop().run_in_executor(_joining(), b"".join, pieces)
 
 
 async def read_arrays(receive: Receive, claimed: int | None, *, aligned: int = 0) -> bytes | memoryview:
@@ -67,6 +66,12 @@ async def read_arrays(receive: Receive, claimed: int | None, *, aligned: int = 0
         return await read_text(receive, None)
     part, more = _part(await receive())
     return await _fill(receive, part, _room(claimed, aligned)) if more else part
+
+
+@functools.cache
+def _joining() -> ThreadPoolExecutor:
+    """Make the pool that joins long texts: not the event loop's own, which starts one more thread to end."""
+    return ThreadPoolExecutor(_JOINING_THREADS, thread_name_prefix="join")
 
 
 def _room(size: int, aligned: int) -> memoryview:
