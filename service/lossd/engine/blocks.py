@@ -33,9 +33,13 @@ LEAST_BLOCKS = 2
 
 
 def block_rows(bound: Bound, block_bytes: int = BLOCK_BYTES) -> int:
-    """Return how many rows make a block: a power of two, so that a caller can cut a batch where blocks are cut."""
+    """Return how many rows make a block: a power of two, so that a caller can cut a batch where blocks are cut.
+
+    Of the two around ``block_bytes`` it is the nearer, by their ratio.
+    """
     widest = max([1, *(_row_elements(given, bound) for given in bound.arrays.values())])
-    return power_of_two(block_bytes // (widest * bound.computing.itemsize))
+    rows = block_bytes / (widest * bound.computing.itemsize)
+    return power_of_two(int(rows * math.sqrt(2)))
 
 
 def cut_blocks(bound: Bound, rows: Array | None, size: int) -> list[Block | None]:

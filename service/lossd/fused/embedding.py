@@ -106,7 +106,7 @@ def cosine_embedding_block(
     cosine = (products @ scratch.full(1.0, input1[0])) / product
     alike = target > 0
     excess = cosine - cosine.dtype.type(margin)
-    slope = np.where(alike, -1, excess >= 0) * scale
+    slope = np.where(alike, -scale, np.multiply(excess >= 0, scale))  # of the vectors' type
     value = np.where(alike, 1 - cosine, np.maximum(excess, 0))
     plain = spread1 & spread2 & (np.abs(cosine) <= _MOST_COSINE) & (target == target)
     hard = np.flatnonzero(~plain | no_more_than_rounding(excess))

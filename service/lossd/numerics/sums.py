@@ -39,7 +39,7 @@ def total(values: Array) -> float:
 
 def total_of_any_sign(values: Array) -> float:
     """Return the sum of contiguous float32 or float64 values, ``(n,)``, that may cancel: in float64, if any is > 0."""
-    if np.maximum.reduce(values) <= 0:
+    if values.size <= _FEW or np.maximum.reduce(values) <= 0:  # few are added in float64 anyhow
         return total(values)
     return float(np.add.reduce(values, dtype=np.float64))
 
