@@ -21,7 +21,13 @@ from benchmarks.cases import Case
 from benchmarks.works import SIDES, limit_work, measure
 
 # The engine spreads blocks itself; a BLAS that does too would only get in its way.
-ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
+# glibc's heap as it is in a server that has freed large arrays: in a process that has not, every array's pages may be
+# new, for one side and not for the other, which makes up to five times the difference.
+ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
+}
 # Longer than OpenMP's workers spin after a call, so that they do not run into the other side's turn.
 SPIN_SECONDS = 0.02
 

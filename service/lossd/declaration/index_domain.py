@@ -44,7 +44,7 @@ class Index:
             outside |= array == sizes[self.other_than]
         if self.padding is not None:
             outside &= array != self.padding
-        return outside if outside.any() else None
+        return outside if np.count_nonzero(outside) else None
 
     def sample(self, rng: np.random.Generator, shape: Shape, sizes: Sizes) -> Array:
         """Draw every index equally often; with padding, every index of a row once and some padding behind."""
@@ -79,7 +79,7 @@ class Length:
     def forbidden(self, array: Array, sizes: Sizes) -> Array | None:
         """Mark lengths below zero or beyond the dimension's size."""
         wrong = (array < 0) | (array > sizes[self.of])
-        return np.asarray(wrong) if wrong.any() else None
+        return np.asarray(wrong) if np.count_nonzero(wrong) else None
 
     def sample(self, rng: np.random.Generator, shape: Shape, sizes: Sizes) -> Array:
         """Draw lengths of at least half the size."""

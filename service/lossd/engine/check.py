@@ -50,7 +50,7 @@ def check_block(
     wrong = given.role.domain.forbidden(values, bound.sizes)
     if wrong is not None and used is not None:
         wrong = wrong & used
-    if wrong is not None and wrong.any():
+    if wrong is not None and np.count_nonzero(wrong):
         _refuse(given, values, wrong, block, bound, domain_text(given.role.domain, bound.sizes))
 
 
@@ -101,7 +101,7 @@ def sums_to_one(values: Array) -> Array | None:
     # To half the digits that the numbers were stored in: their errors add up over the classes.
     tolerance = 0.0 if values.dtype.kind in "iub" else _epsilon(values.dtype) ** 0.5
     wrong = np.abs(np.add.reduce(values, axis=-1, dtype=np.float64) - 1) > tolerance
-    return wrong if wrong.any() else None
+    return wrong if np.count_nonzero(wrong) else None
 
 
 def _epsilon(dtype: np.dtype[Any]) -> float:

@@ -68,6 +68,8 @@ def keeps_digits(factor: Any, dtype: np.dtype[Any]) -> bool:
     low, high = 2.0**-exponent, 2.0**exponent
     if not isinstance(factor, np.ndarray):
         return bool(low <= abs(factor) <= high or factor == 0 or factor != factor)
+    if 0 < factor.size <= _PART:
+        return _lies_within(factor, low, high)
     return all(_lies_within(factor[at : at + _PART], low, high) for at in range(0, factor.size, _PART))
 
 

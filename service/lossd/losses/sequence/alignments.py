@@ -63,13 +63,14 @@ def by_probabilities(paths: Paths, limits: Limits) -> tuple[Alignments, Array]:
     np.multiply(posterior, reverse(arrivals.back, 0.0), out=posterior)
     sums = np.add.reduce(posterior, axis=1)
     past = paths.past
+    used = ~past
     sums[past] = 1
     np.divide(posterior, sums[:, None], out=posterior)
     # At the first frame all that shrank did so on the way back from the end.
-    level = shrunk + ((top - highest) - spread)
-    value = -(np.log(sums[0]) + np.add.reduce(level, axis=0, where=~past))
+    largest = (top - highest) - spread
+    value = -(np.log(sums[0]) + np.add.reduce(shrunk + largest, axis=0, where=used))
     # Weights that are no probabilities may be large where their sum is not; those of probabilities are at most 0.
-    above = np.add.reduce(np.maximum(top - highest - spread, 0), axis=0, where=~past)
+    above = np.add.reduce(np.maximum(largest, 0), axis=0, where=used)
     within = (
         (np.minimum.reduce(sums, axis=0) > limits.least_sum)
         & (value > np.maximum(limits.least_value, above))

@@ -120,7 +120,7 @@ def ctc(
         value[likely] = -np.log1p(-fails.whole)
     impossible, finite = np.isposinf(value), np.isfinite(value)
     used = np.arange(frames.weight.shape[1]) < input_lengths[:, None]
-    complete = bool(used.all() and finite.all())
+    complete = np.count_nonzero(used) == used.size and np.count_nonzero(finite) == finite.size
 
     def settle(array: Array) -> Array:
         """Set, in ``(N, T, C)``, what belongs to samples without a finite loss and to frames past a sample's last."""
