@@ -1,7 +1,8 @@
 """Goodput under five times the load that one server process can bear, against its peak.
 
 Calls come at their times whatever the server does, each on a free or a new connection; a caller that is refused goes.
-The peak is that of four callers who wait for their answers. Beside them another process asks for /livez all the time.
+The peak is that of four callers who wait for their answers, before and after: they and the load take turns, for a
+machine whose speed drifts. Beside them another process asks for /livez all the time.
 The server has one half of the machine's cores and the callers the other, whose work else would be taken from the
 server's; of what the callers do the kernel still does a part in the server's time, as both are on one machine.
 """
@@ -20,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,7 @@ LEAST_GOODPUT = 0.9
 MOST_LIVEZ_MS = 100
 _LENGTH = re.compile(rb"content-length: *(\d+)")
 _CALLERS = 4
+_PEAK_SECONDS, _LOADED_SECONDS = 2.0, 5.0
 _PATIENCE = 10.0
 _MOST_UNDER_WAY = 4000
 
@@ -163,17 +166,17 @@ def ask_health(port: int, seconds: float) -> list[float]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quick", action="store_true", help="4 s at five times the load in place of 20")
+    parser.add_argument("--quick", action="store_true", help="one turn in place of five")
     parser.add_argument("--times", type=float, default=5.0, help="how many times the peak is asked for")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    seconds = 4.0 if arguments.quick else 20.0
+    turns = 1 if arguments.quick else 5
     results = []
     for name, (path, media_type, body) in BODIES.items():
         with Server("lossd") as server, halved(server):
             call = request(path, body(), media_type)
-            results.append({"body": name, **uvloop.run(measure(server, call, seconds, arguments.times))})
+            results.append({"body": name, **uvloop.run(measure(server, call, turns, arguments.times))})
             print(results[-1], flush=True)
     save("overload", results, f"{verdict(results)}\n{render(results)}")
     print(verdict(results), render(results), sep="\n")
@@ -193,25 +196,34 @@ def halved(server: Server) -> Iterator[None]:
         os.sched_setaffinity(0, cores)
 
 
-async def measure(server: Server, call: bytes, seconds: float, times: float) -> dict[str, Any]:
-    """Measure the peak, then what is left of it at ``times`` as much, and what /livez takes meanwhile."""
+async def measure(server: Server, call: bytes, turns: int, times: float) -> dict[str, Any]:
+    """Measure in turns the peak, what is left of it at ``times`` as much, and what /livez takes meanwhile."""
     load = Load(server.port, call)
-    await load.closed(1.0)
-    peak, peak_cpu = await _goodput(server, load, load.closed(min(seconds, 5.0)))
+    await load.closed(_PEAK_SECONDS)
+    peaks = [await _goodput(server, load, load.closed(_PEAK_SECONDS))]
+    loaded: list[tuple[float, float]] = []
+    health: list[float] = []
+    outcomes: Counter[str] = Counter()
     with ProcessPoolExecutor(1) as other:
         other.submit(ask_health, server.port, 0.0).result()  # it has started
-        asking = asyncio.wrap_future(other.submit(ask_health, server.port, seconds))
-        goodput, goodput_cpu = await _goodput(server, load, load.open(seconds, times * peak))
-        health, outcomes = await asking, dict(load.outcomes)
-    recovered, _ = await _goodput(server, load, load.closed(2.0))
+        for _ in range(turns):
+            asking = asyncio.wrap_future(other.submit(ask_health, server.port, _LOADED_SECONDS))
+            rate = times * peaks[-1][0]
+            loaded.append(await _goodput(server, load, load.open(_LOADED_SECONDS, rate)))
+            outcomes += load.outcomes
+            health += await asking
+            peaks.append(await _goodput(server, load, load.closed(_PEAK_SECONDS)))
+    shares = np.array(loaded) / ((np.array(peaks[:-1]) + peaks[1:]) / 2)
+    peak = float(np.mean(peaks, axis=0)[0])
     return {
         "peak": peak,
-        "asked": sum(outcomes.values()) / seconds / peak,
-        "goodput": goodput / peak,
-        "goodput_cpu": goodput_cpu / peak_cpu,
-        "recovered": recovered / peak,
+        "asked": outcomes.total() / (turns * _LOADED_SECONDS) / peak,
+        "goodput": float(np.median(shares[:, 0])),
+        "goodput_cpu": float(np.median(shares[:, 1])),
+        "turns": [round(float(share), 2) for share in shares[:, 0]],
+        "recovered": float(np.median([after[0] / before[0] for before, after in pairwise(peaks)])),
         "livez_ms": 1e3 * float(np.quantile(health, 0.99)),
-        "outcomes": outcomes,
+        "outcomes": dict(outcomes),
     }
 
 
@@ -240,6 +252,7 @@ def render(results: Sequence[Mapping[str, Any]]) -> str:
         "peak, calls a second",
         "asked",
         "goodput",
+        "of each turn",
         "by server CPU",
         "after it",
         "p99 of /livez, ms",
@@ -251,6 +264,7 @@ def render(results: Sequence[Mapping[str, Any]]) -> str:
             f"{each['peak']:.1f}",
             f"{each['asked']:.1f}",
             f"{each['goodput']:.2f}",
+            ", ".join(f"{share:.2f}" for share in each["turns"]),
             f"{each['goodput_cpu']:.2f}",
             f"{each['recovered']:.2f}",
             f"{each['livez_ms']:.0f}",
