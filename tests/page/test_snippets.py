@@ -112,6 +112,33 @@ def test_python(
     assert_prints(capsys.readouterr().out, mean(name))
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"reduction": ["sum", "mean"]},
+        {"reduction": ["none"], "encoding": "base64"},
+        {"hessian": True, "convention": "gbm"},
+        {"hvp.input": [1.0, 0.0, 0.0], "reduction": "sum"},
+    ],
+)
+@pytest.mark.parametrize("language", ["Python", pytest.param("PyTorch", marks=pytest.mark.torch)])
+def test_python_of_a_call_with_options(
+    server: Served, language: str, more: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = IMPORTED[language]
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"needs {module}")
+    call = {"input": [1.0, 2.0, 4.0], "target": [1.0, 1.5, 1.0], "gradient": True, **more}
+    shown = {each.language: each for each in snippets(LOSSES["mse"], call, url=server.url)}
+    code = Markup(shown[language].code).unescape()
+    exec(compile(code, language, "exec"), {"__name__": "__main__"})
+    assert re.search(r"9\.25|3\.08|\[0.*9", capsys.readouterr().out)  # the sum, the mean, or every square
+    left_out = {
+        name for name in more if name.partition(".")[0] in ("hessian", "hvp", "convention", "encoding")
+    }
+    assert language == "Python" or all(name in code for name in left_out)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("language", "name"), [(language, name) for language, how in LANGUAGES.items() for name in how.names]

@@ -21,6 +21,7 @@ from lossd.page.numbers import depth, plain
 
 URL = "http://127.0.0.1:8000"
 _OPEN, _END, _CLOSE = "\x01", "\x02", "\x03"  # around the name and the value of what a slider moves
+_DIRECTION = "hvp."  # and an argument: the direction in which to move it
 _GUARDED = "{{guarded}}"  # begins a line that sends a key
 _LONGEST_ARGUMENT = 100_000  # characters; Linux takes 131,072 bytes in one
 # What `lossd.client.torch` decides itself, and how JSON is written.
@@ -118,13 +119,23 @@ def _c_lines(call: _Call) -> str:
 
 
 def _keywords(call: _Call) -> str:
-    # A name with a dot, as of the direction of one argument, is no keyword.
-    return "".join(
-        f'    **{{"{name}": {call.python_of(name)}}},\n'
-        if "." in name
-        else f"    {name}={call.python_of(name)},\n"
+    """Write a call as the Python client takes it, which has one keyword for all directions and encodes by itself."""
+    directions = [name for name in call.members if name.startswith(_DIRECTION)]
+    lines = [
+        f"    {name}={call.python_of(name)},\n"
         for name in call.members
-    )
+        if name not in directions and name != "encoding"
+    ]
+    if directions:
+        each = (f'"{name.removeprefix(_DIRECTION)}": {call.python_of(name)}' for name in directions)
+        lines.append(f"    hvp={{{', '.join(each)}}},\n")
+    return "".join(lines)
+
+
+def _python_print(call: _Call) -> str:
+    chosen = call.members.get("reduction")
+    one = not isinstance(chosen, list) or len(chosen) == 1
+    return "print(result.value, result.gradient)" if one else "print(result)"
 
 
 def _torch_arrays(call: _Call) -> str:
@@ -145,8 +156,14 @@ def _torch_settings(call: _Call) -> str:
     return "".join(f", {name}={value}" for name, value in written.items())
 
 
+def _torch_left_out(call: _Call) -> str:
+    """Say which options the program lacks, for it would compute something else without a word."""
+    left = [name for name in call.options if not _is_bridged(name) and name != "gradient"]
+    return f"# Without {', '.join(left)}: PyTorch takes the gradient itself.\n" if left else ""
+
+
 def _is_bridged(name: str) -> bool:
-    return name not in _NOT_OF_THE_BRIDGE and not name.startswith("hvp.")
+    return name not in _NOT_OF_THE_BRIDGE and not name.startswith(_DIRECTION)
 
 
 def _reduction(call: _Call) -> Any:
@@ -195,7 +212,9 @@ _FORMS: Mapping[str, Callable[[_Call], str]] = {
     "line": _line,
     "c": _c_lines,
     "keywords": _keywords,
+    "python_print": _python_print,
     "torch_arrays": _torch_arrays,
+    "torch_left_out": _torch_left_out,
     "torch_settings": _torch_settings,
     "torch_arguments": _torch_arguments,
     "torch_backward": _torch_backward,

@@ -15,11 +15,28 @@ const LONGEST_ARGUMENT = 100_000; // characters; Linux takes 131,072 bytes in on
 /** The body of a request as curl takes it: as an argument, or from its input where it is too long for one. */
 const curlData = (body) => (body.length > LONGEST_ARGUMENT ? `--data-binary @- <<'JSON'\n${body}\nJSON` : `-d '${body.replaceAll("'", `'\\''`)}'`);
 
+const isDirection = (name) => name.startsWith("hvp.");
+const isBridged = (name) => !OF_AUTOGRAD.includes(name) && !isDirection(name);
+
+/** A call as the Python client takes it, which has one keyword for all directions and encodes by itself. */
+function keywords(call, names) {
+  const plain = names.filter((name) => !isDirection(name) && name !== "encoding");
+  const lines = plain.map((name) => `    ${name}=${python(call[name])},\n`);
+  const directions = names.filter(isDirection).map((name) => `"${name.slice("hvp.".length)}": ${python(call[name])}`);
+  return [...lines, ...(directions.length ? [`    hvp={${directions.join(", ")}},\n`] : [])].join("");
+}
+
+/** Which options the program lacks, for it would compute something else without a word. */
+function torchLeftOut(options) {
+  const left = options.filter((name) => !isBridged(name) && name !== "gradient");
+  return left.length ? `# Without ${left.join(", ")}: PyTorch takes the gradient itself.\n` : "";
+}
+
 /** The options of a call that PyTorch's bridge takes: of several reductions the first that gives one number. */
 function torchOptions(call, options) {
   const { reduction } = call;
   const one = [reduction ?? []].flat().find((each) => each !== "none") ?? reduction;
-  const taken = options.filter((name) => !OF_AUTOGRAD.includes(name) && !name.startsWith("hvp."));
+  const taken = options.filter(isBridged);
   return Object.fromEntries(taken.map((name) => [name, name === "reduction" ? [one].flat()[0] : call[name]]));
 }
 
@@ -54,11 +71,13 @@ export async function snippets(entry, call) {
     shell_data: curlData(json),
     line: `{${members.join(", ")}}`,
     c: ends.map((part, i) => `"${(part + (i + 1 < ends.length ? ", " : "}")).replaceAll('"', '\\"')}"`).join("\n        "),
-    keywords: names.map((name) => (name.includes(".") ? `    **{"${name}": ${python(call[name])}},\n` : `    ${name}=${python(call[name])},\n`)).join(""),
+    keywords: keywords(call, names),
+    python_print: Array.isArray(call.reduction) && call.reduction.length !== 1 ? "print(result)" : "print(result.value, result.gradient)",
     torch_arrays: arrays
       .map((name) => `${name} = torch.tensor(${python(call[name])}${isWhole(known[name].values, call[name]) ? "" : ", dtype=torch.float64"}${grows.includes(name) ? ", requires_grad=True" : ""})`)
       .join("\n"),
     torch_settings: Object.entries(bridged).map(([name, value]) => `, ${name}=${python(value)}`).join(""),
+    torch_left_out: torchLeftOut(options),
     torch_arguments: arrays.map((name) => `${name}=${name}`).join(", "),
     torch_backward: isNumber ? `loss.backward()\nprint(loss.item(), ${differentiated})` : `loss.sum().backward()\nprint(loss, ${differentiated})`,
     infer_data: curlData(infer()),
