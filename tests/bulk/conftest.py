@@ -7,7 +7,7 @@ import pytest
 
 from lossd.bulk import plan
 
-ROWS, CLASSES = 20_011, 40
+ROWS, CLASSES = 20_011, 48
 
 
 @pytest.fixture(autouse=True)

@@ -294,3 +294,22 @@ def test_an_array_that_is_named_as_the_argument_needs_no_name(
     assert with_member(text, "x") == (text if name == "x.npy" else f"{text}:x")
     assert with_member(text, "input") == text
     assert with_member(f"{text}:other", "x") == f"{text}:other"
+
+
+def test_a_group_of_zarr_has_arrays_by_name_and_an_array_has_none(tmp_path: Path, logits: Array) -> None:
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(tmp_path / "g.zarr", mode="w")
+    group.create_array("x", data=logits)
+    group.create_array("y", data=logits + 1)
+    zarr.create_array(str(tmp_path / "a.zarr"), data=logits)
+    text = str(tmp_path / "g.zarr")
+    assert with_member(text, "x") == f"{text}:x"
+    assert with_member(str(tmp_path / "a.zarr"), "x") == str(tmp_path / "a.zarr")
+    source = open_source(parse_name(f"{text}:y"))
+    out = np.empty(source.shape, source.dtype)
+    source.read(0, out)
+    np.testing.assert_array_equal(out, logits + 1)
+    with pytest.raises(UnusableFile, match=r"one of the arrays x, y, as in .*:x, got no name"):
+        open_source(parse_name(text))
+    with pytest.raises(UnusableFile, match=r"no name behind it, as it is one array, got x"):
+        open_source(parse_name(f"{tmp_path / 'a.zarr'}:x"))

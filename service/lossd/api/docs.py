@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
 import orjson
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import APIRouter, HTTPException, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from lossd.api.resource import Resource, resource, sent
 
 READ = ["GET", "HEAD"]
 _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
@@ -146,15 +150,25 @@ def add_docs(router: APIRouter, title: str) -> None:
     parameters = orjson.dumps(PARAMETERS).decode()
     text = PAGE.format(title=title, style=STYLE, theme=THEME, plugin=PLUGIN, parameters=parameters)
 
-    async def docs() -> Response:
-        headers = {"content-security-policy": policy(text), "referrer-policy": "no-referrer"}
-        return Response(text, media_type="text/html", headers=headers)
+    @cache
+    def page() -> Resource:
+        return resource(text.encode(), "text/html; charset=utf-8", "no-cache")
 
-    async def asset(name: str) -> Response:
+    @cache
+    def file(name: str) -> Resource:
+        content, media_type = (folder / name).read_bytes(), ASSETS[name]
+        compressible = not media_type.startswith("image/")
+        return resource(content, media_type, "public, max-age=86400", compressible=compressible)
+
+    headers = {"content-security-policy": policy(text), "referrer-policy": "no-referrer"}
+
+    async def docs(request: Request) -> Response:
+        return sent(request, page(), headers)
+
+    async def asset(request: Request, name: str) -> Response:
         if name not in ASSETS:
             raise HTTPException(404, f"expected one of {', '.join(ASSETS)}, got {name[:80]}")
-        headers = {"cache-control": "public, max-age=86400"}
-        return Response((folder / name).read_bytes(), media_type=ASSETS[name], headers=headers)
+        return sent(request, await run_in_threadpool(file, name), {})
 
     router.add_api_route("/docs", docs, methods=READ, include_in_schema=False)
     router.add_api_route("/docs/{name}", asset, methods=READ, include_in_schema=False)

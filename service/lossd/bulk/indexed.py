@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lossd.bulk.errors import UnusableFile
+from lossd.bulk.members import chosen
 from lossd.message import Array
 
 
@@ -30,7 +31,11 @@ class Indexed:
 def open_zarr(path: str, member: str) -> Indexed:
     """Open an array of a Zarr store, or the store that is one."""
     opened = _library("zarr", path).open(path, mode="r")
-    return Indexed(_chosen(opened, member, path) if member or not hasattr(opened, "shape") else opened)
+    if not hasattr(opened, "shape"):
+        return Indexed(_chosen(opened, member, path))
+    if member:
+        raise UnusableFile(path, "no name behind it, as it is one array", member)
+    return Indexed(opened)
 
 
 def open_hdf5(path: str, member: str) -> Indexed:
@@ -40,13 +45,10 @@ def open_hdf5(path: str, member: str) -> Indexed:
 
 def _chosen(group: Any, member: str, path: str) -> Any:
     """Return an array of a group: the one that is named, or the only one."""
-    names = list(group)
-    if not member and len(names) == 1:
-        member = names[0]
-    if member not in group or not hasattr(group[member], "shape"):
-        raise UnusableFile(
-            path, f"the name of an array, as in {path}:{names[0] if names else 'NAME'}", member or "none"
-        )
+    if not member or member not in group:
+        member = chosen(sorted(group), member, path, "arrays")
+    if not hasattr(group[member], "shape"):
+        raise UnusableFile(path, "the name of an array", f"{member}, which is a group")
     return group[member]
 
 

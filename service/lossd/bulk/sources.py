@@ -228,5 +228,5 @@ FORMATS: Mapping[str, Callable[[str, str], Source]] = {
     ".csv": open_table,
 }
 _TEXT_OR_OBJECTS = "OT"  # kinds of types that an engine's array cannot have
-_HOLD_SEVERAL = FORMATS.keys() - {".npy", ".zarr"}
+_HOLD_SEVERAL = FORMATS.keys() - {".npy"}
 _NAME = re.compile(rf"(?is)(?P<path>.*(?:{'|'.join(map(re.escape, FORMATS))})/?)(?::(?P<member>.+))?")
