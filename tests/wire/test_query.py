@@ -46,6 +46,7 @@ REFUSED = {
     b"label=\xc3\xa9": (MalformedBody, "text in UTF-8"),
     b"label=%FF": (MalformedBody, "text in UTF-8"),
     b"&".join([b"a=1"] * 1001): (MalformedBody, "at most 1000 values"),
+    b"&".join([b"axis=" + b"x," * 29] * 40): (MalformedBody, "at most 1000 values"),
     b"axis=[[[[1]]]]": (MalformedBody, "fewer levels of nesting"),
     b"delta=1": (InvalidCall, "got both - at `delta`"),
     b"input=1": (InvalidCall, "got both - at `input`"),

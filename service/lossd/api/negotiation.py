@@ -18,6 +18,7 @@ UNTYPED = frozenset(("", "text/plain"))
 _SAME_AS = dict.fromkeys(("application/msgpack", "application/x-msgpack"), "application/vnd.msgpack")
 """Other names of a media type that callers send."""
 
+_MOST_RANGES = 256
 FORMATS = {
     media_type: media_type.rpartition("/")[2].removeprefix("x-").removeprefix("vnd.") for media_type in CODECS
 }
@@ -88,8 +89,12 @@ def _read_as(header: bytes) -> str:
 
 
 def preferences(header: bytes) -> list[tuple[str, float]]:
-    """Split a header such as ``Accept: application/json;q=0.5, */*`` into media ranges and their weights."""
-    return [_weight(part) for part in header.decode("latin-1").lower().split(",") if part.strip()]
+    """Split a header such as ``Accept: application/json;q=0.5, */*`` into media ranges and their weights.
+
+    Of more than `_MOST_RANGES` the first count.
+    """
+    parts = header.decode("latin-1").lower().split(",", _MOST_RANGES)[:_MOST_RANGES]
+    return [_weight(part) for part in parts if part.strip()]
 
 
 def _quality(media_type: str, ranges: list[tuple[str, float]]) -> float:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import orjson
 
-from lossd.errors import invalid, malformed
+from lossd.errors import MalformedBody, invalid, malformed
 from lossd.message import Array, Call
 from lossd.wire.budget import Budget
 from lossd.wire.codec import DecodeLimits
@@ -65,16 +65,26 @@ def _item(text: str) -> Any:
 
 def _values(query: bytes) -> dict[str, Any]:
     try:
-        text = query.decode("ascii")
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PAIRS)
+        pairs = parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PAIRS
+        )
     except UnicodeDecodeError:
         raise malformed("the query string", "text in UTF-8, percent-encoded", "other bytes") from None
     except ValueError:
-        raise malformed("the query string", f"at most {_MOST_PAIRS} values", "more") from None
+        raise _too_many() from None
     values: dict[str, list[Any]] = {}
-    for name, value in pairs:
-        values.setdefault(name, []).append(read_text_value(value))
+    items = 0
+    for name, text in pairs:
+        value = read_text_value(text)
+        values.setdefault(name, []).append(value)
+        items += len(value) if type(value) is list and not text.startswith("[") else 0
+        if items > _MOST_PAIRS:  # each of which took as long as a value
+            raise _too_many()
     return {name: several if len(several) > 1 else several[0] for name, several in values.items()}
+
+
+def _too_many() -> MalformedBody:
+    return malformed("the query string", f"at most {_MOST_PAIRS} values", "more")
 
 
 def _text(value: Any) -> str:
