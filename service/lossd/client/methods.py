@@ -90,6 +90,8 @@ ALIASES: Mapping[str, str] = {
     "SoftmaxCrossEntropyLoss": "cross_entropy",
     "softmax_cross_entropy": "cross_entropy",
     "softmax_cross_entropy_with_integer_labels": "cross_entropy",
+    "softmax_cross_entropy_with_logits": "cross_entropy",
+    "sparse_softmax_cross_entropy_with_logits": "cross_entropy",
     "multi:softprob": "cross_entropy",
     "multi:softmax": "cross_entropy",
     "MultiClass": "cross_entropy",

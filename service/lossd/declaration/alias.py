@@ -90,9 +90,10 @@ def optax(*names: str, also: str = "", defaults: Mapping[str, Any] | None = None
     return _of("optax", names, f"{_UNREDUCED} {also}".strip(), defaults=changed)
 
 
-def tensorflow(*names: str) -> Aliases:
+def tensorflow(*names: str, also: str = "", defaults: Mapping[str, Any] | None = None) -> Aliases:
     """Return names of ``tf.nn``, which leaves losses unreduced."""
-    return _of("TensorFlow", names, _UNREDUCED, defaults={"reduction": "none"})
+    changed = {"reduction": "none", **(defaults or {})}
+    return _of("TensorFlow", names, f"{_UNREDUCED} {also}".strip(), defaults=changed)
 
 
 def objective(framework: str, *names: str, also: str = "") -> Aliases:

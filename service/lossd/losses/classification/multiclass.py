@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lossd.declaration.alias import catboost, objective, onnx, optax, pytorch
+from lossd.declaration.alias import catboost, objective, onnx, optax, pytorch, tensorflow
 from lossd.declaration.boosting import Boosting
 from lossd.declaration.cost import Cost
 from lossd.declaration.denominator import Denominator
@@ -29,6 +29,7 @@ from lossd.message import Array
 from lossd.numerics.stable import softmax, softmax_product, sums_of_others, sums_of_products, times
 
 _TORCH = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
+_CLASSES_LAST = "The default of `class_axis` is -1: classes are the last axis."
 _ORDINARY = (1e-9, 1e9)  # sizes of weights whose products with probabilities are normal numbers
 
 
@@ -53,7 +54,13 @@ def _class_weights(weight: Array | None, target: Array | None) -> Normalizer | N
         *optax(
             "softmax_cross_entropy",
             "softmax_cross_entropy_with_integer_labels",
-            also="The default of `class_axis` is -1: classes are the last axis.",
+            also=_CLASSES_LAST,
+            defaults={"class_axis": -1},
+        ),
+        *tensorflow(
+            "softmax_cross_entropy_with_logits",
+            "sparse_softmax_cross_entropy_with_logits",
+            also=_CLASSES_LAST,
             defaults={"class_axis": -1},
         ),
         *objective("XGBoost", "multi:softprob", "multi:softmax"),
