@@ -1,8 +1,8 @@
 """Goodput under five times the load that one server process can bear, against its peak.
 
 Calls come at their times whatever the server does, each on a free or a new connection; a caller that is refused goes.
-The peak is that of four callers who wait for their answers, before and after: they and the load take turns, for a
-machine whose speed drifts. Beside them another process asks for /livez all the time.
+The peak is that of four callers who wait for their answers, measured before and after
+each turn of load, because a machine's speed drifts. Beside them another process asks for /livez all the time.
 The server has one half of the machine's cores and the callers the other, whose work else would be taken from the
 server's; of what the callers do the kernel still does a part in the server's time, as both are on one machine.
 """
@@ -21,7 +21,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -197,7 +196,7 @@ def halved(server: Server) -> Iterator[None]:
 
 
 async def measure(server: Server, call: bytes, turns: int, times: float) -> dict[str, Any]:
-    """Measure in turns the peak, what is left of it at ``times`` as much, and what /livez takes meanwhile."""
+    """Alternate between the peak and ``times`` its load, and measure what /livez takes under that."""
     load = Load(server.port, call)
     await load.closed(_PEAK_SECONDS)
     peaks = [await _goodput(server, load, load.closed(_PEAK_SECONDS))]
@@ -213,7 +212,7 @@ async def measure(server: Server, call: bytes, turns: int, times: float) -> dict
             outcomes += load.outcomes
             health += await asking
             peaks.append(await _goodput(server, load, load.closed(_PEAK_SECONDS)))
-    shares = np.array(loaded) / ((np.array(peaks[:-1]) + peaks[1:]) / 2)
+    shares = np.array(loaded) / np.maximum(peaks[:-1], peaks[1:])
     peak = float(np.mean(peaks, axis=0)[0])
     return {
         "peak": peak,
@@ -221,7 +220,7 @@ async def measure(server: Server, call: bytes, turns: int, times: float) -> dict
         "goodput": float(np.median(shares[:, 0])),
         "goodput_cpu": float(np.median(shares[:, 1])),
         "turns": [round(float(share), 2) for share in shares[:, 0]],
-        "recovered": float(np.median([after[0] / before[0] for before, after in pairwise(peaks)])),
+        "recovered": min(after / peaks[0][0] for after, _ in peaks[1:]),
         "livez_ms": 1e3 * float(np.quantile(health, 0.99)),
         "outcomes": dict(outcomes),
     }

@@ -22,7 +22,7 @@ from benchmarks.works import SIDES, limit_work, measure
 
 # The engine spreads blocks itself; a BLAS that does too would only get in its way.
 # glibc's heap as it is in a server that has freed large arrays: in a process that has not, every array's pages may be
-# new, for one side and not for the other, which makes up to five times the difference.
+# new, for one side and not for the other, which changes times by up to a factor of five.
 ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),

@@ -7,7 +7,7 @@ import pytest
 
 from lossd.bulk import plan
 
-ROWS, CLASSES = 20_011, 48
+ROWS, CLASSES = 20_011, 48  # 4096 rows to a block of float32
 
 
 @pytest.fixture(autouse=True)

@@ -301,6 +301,7 @@ def test_a_group_of_zarr_has_arrays_by_name_and_an_array_has_none(tmp_path: Path
     group = zarr.open_group(tmp_path / "g.zarr", mode="w")
     group.create_array("x", data=logits)
     group.create_array("y", data=logits + 1)
+    group.create_group("a")  # no array
     zarr.create_array(str(tmp_path / "a.zarr"), data=logits)
     text = str(tmp_path / "g.zarr")
     assert with_member(text, "x") == f"{text}:x"
@@ -311,5 +312,5 @@ def test_a_group_of_zarr_has_arrays_by_name_and_an_array_has_none(tmp_path: Path
     np.testing.assert_array_equal(out, logits + 1)
     with pytest.raises(UnusableFile, match=r"one of the arrays x, y, as in .*:x, got no name"):
         open_source(parse_name(text))
-    with pytest.raises(UnusableFile, match=r"no name behind it, as it is one array, got x"):
+    with pytest.raises(UnusableFile, match=r"no name, since the file holds one array, got x"):
         open_source(parse_name(f"{tmp_path / 'a.zarr'}:x"))

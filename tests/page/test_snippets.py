@@ -18,6 +18,7 @@ from markupsafe import Markup
 from lossd.access.keys import write_entry
 from lossd.engine import evaluate
 from lossd.losses import LOSSES
+from lossd.message import Call
 from lossd.page.pages import posted
 from lossd.page.samples import example_call
 from lossd.page.snippets import snippets
@@ -112,31 +113,67 @@ def test_python(
     assert_prints(capsys.readouterr().out, mean(name))
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"reduction": ["sum", "mean"]},
-        {"reduction": ["none"], "encoding": "base64"},
-        {"hessian": True, "convention": "gbm"},
-        {"hvp.input": [1.0, 0.0, 0.0], "reduction": "sum"},
-    ],
-)
-@pytest.mark.parametrize("language", ["Python", pytest.param("PyTorch", marks=pytest.mark.torch)])
-def test_python_of_a_call_with_options(
-    server: Served, language: str, more: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
-    module = IMPORTED[language]
-    if importlib.util.find_spec(module) is None:
-        pytest.skip(f"needs {module}")
-    call = {"input": [1.0, 2.0, 4.0], "target": [1.0, 1.5, 1.0], "gradient": True, **more}
+OPTIONS: list[dict[str, Any]] = [
+    {"reduction": ["sum", "mean"]},
+    {"reduction": ["none"], "encoding": "base64"},
+    {"hessian": True, "convention": "gbm"},
+    {"hvp.input": [1.0, 0.0, 0.0], "reduction": ["sum", "none"]},
+    {"hvp": [1.0, 0.0, 0.0], "hvp.target": [0.0, 2.0, 0.0]},
+]
+
+
+def call_with(more: dict[str, Any]) -> dict[str, Any]:
+    return {"input": [1.0, 2.0, 4.0], "target": [1.0, 1.5, 1.0], "gradient": True, **more}
+
+
+def ran(server: Served, language: str, call: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the program of a call, and the names that it has defined when it has ended."""
+    if importlib.util.find_spec(IMPORTED[language]) is None:
+        pytest.skip(f"needs {IMPORTED[language]}")
     shown = {each.language: each for each in snippets(LOSSES["mse"], call, url=server.url)}
     code = Markup(shown[language].code).unescape()
-    exec(compile(code, language, "exec"), {"__name__": "__main__"})
-    assert re.search(r"9\.25|3\.08|\[0.*9", capsys.readouterr().out)  # the sum, the mean, or every square
-    left_out = {
-        name for name in more if name.partition(".")[0] in ("hessian", "hvp", "convention", "encoding")
+    defined: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(code, language, "exec"), defined)
+    return code, defined
+
+
+@pytest.mark.parametrize("more", OPTIONS)
+def test_python_computes_a_call_with_its_options_and_prints_it(
+    server: Served, more: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = call_with(more)
+    _, defined = ran(server, "Python", call)
+    printed = capsys.readouterr().out
+    arrays = {
+        name: np.array(value) for name, value in call.items() if type(value) is list and name != "reduction"
     }
-    assert language == "Python" or all(name in code for name in left_out)
+    options = {name: value for name, value in call.items() if name not in arrays and name != "encoding"}
+    expected = evaluate(LOSSES["mse"], Call(arrays, options))
+    for reduction, value in expected.loss.items():
+        found = defined["result"][reduction]
+        np.testing.assert_array_equal(found.value, value)
+        assert str(found.value) in printed
+        for kind in ("gradient", "hessian", "hvp"):
+            of_arguments = getattr(expected, kind).get(reduction, {})
+            assert getattr(found, kind).keys() == of_arguments.keys()
+            for name, derivative in of_arguments.items():
+                np.testing.assert_array_equal(getattr(found, kind)[name], derivative)
+            assert not of_arguments or str(getattr(found, kind)) in printed
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("more", OPTIONS)
+def test_pytorch_says_what_it_leaves_out(server: Served, more: dict[str, Any]) -> None:
+    code, defined = ran(server, "PyTorch", call_with(more))
+    several = more.get("reduction", ["mean"])
+    chosen = "sum" if "sum" in several else several[0]
+    left = {name for name in more if name not in ("reduction", "encoding")}
+    left |= {f"the reduction {name}" for name in several if name != chosen}
+    said = re.findall("# This program leaves out (.*)[.]\n", code)
+    assert {name for names in said for name in names.split(", ")} == left
+    squares = [0.0, 0.25, 9.0]
+    expected = {"sum": sum(squares), "mean": sum(squares) / 3, "none": squares}[chosen]
+    np.testing.assert_allclose(defined["loss"].detach().numpy(), expected)
 
 
 @pytest.mark.slow

@@ -265,6 +265,7 @@ def test_long_arrays_are_cut_behind_a_number_and_say_so(page: Page, tmp_path: Pa
         {"reduction": ["none", "sum"], "mask": [[True, False, True], [True, True, True]]},
         {"reduction": "none", "upstream": ROWS["input"], "encoding": "base64"},
         {"axis": 1, "hvp.input": ROWS["input"]},
+        {"hvp": ROWS["input"], "hvp.target": ROWS["target"], "reduction": ["mean", "mean", "sum"]},
     ],
 )
 def test_programs_of_a_call_with_options_are_those_of_the_server(page: Page, more: dict[str, Any]) -> None:

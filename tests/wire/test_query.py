@@ -41,12 +41,19 @@ READ = {
     b"gradient=": {"gradient": ""},
     b"gradient": {"gradient": ""},
     b"label=%C3%A9": {"label": "é"},
+    b"axis=%20[" + b"1," * 2000 + b"1]": {"axis": [1] * 2001},
 }
 REFUSED = {
     b"label=\xc3\xa9": (MalformedBody, "text in UTF-8"),
     b"label=%FF": (MalformedBody, "text in UTF-8"),
     b"&".join([b"a=1"] * 1001): (MalformedBody, "at most 1000 values"),
-    b"&".join([b"axis=" + b"x," * 29] * 40): (MalformedBody, "at most 1000 values"),
+    b"&".join([b"axis=" + b"x," * 29] * 40): (MalformedBody, "at most 1000 items in lists without brackets"),
+    b"axis=" + b"x," * 1000: (MalformedBody, "at most 1000 items in lists without brackets, got 1001"),
+    b"&".join([b"axis=[x," + b"x," * 500] * 2): (
+        MalformedBody,
+        "at most 1000 items in lists without brackets",
+    ),
+    b"&".join([b"axis=[" + b"," * 500] * 2): (MalformedBody, "at most 1000 items in lists without brackets"),
     b"axis=[[[[1]]]]": (MalformedBody, "fewer levels of nesting"),
     b"delta=1": (InvalidCall, "got both - at `delta`"),
     b"input=1": (InvalidCall, "got both - at `input`"),

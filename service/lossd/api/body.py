@@ -7,8 +7,8 @@ pages, a fifth of the call.
 from __future__ import annotations
 
 import asyncio
-import functools
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 from starlette.types import Message, Receive
@@ -26,7 +26,7 @@ _JOINING_THREADS = 2
 
 def start_joining() -> None:
     """Start the threads that join long texts, before memory may be short of one."""
-    start_threads(_joining(), _JOINING_THREADS)
+    start_threads(_joining_pool(), _JOINING_THREADS)
 
 
 async def read_text(receive: Receive, claimed: int | None) -> bytes:
@@ -49,7 +49,7 @@ async def read_text(receive: Receive, claimed: int | None) -> bytes:
         raise malformed("", f"a body of {claimed} bytes", size)
     if size <= _LONG:
         return b"".join(pieces)
-    return await asyncio.get_running_loop().run_in_executor(_joining(), b"".join, pieces)
+    return await asyncio.get_running_loop().run_in_executor(_joining_pool(), b"".join, pieces)
 
 
 async def read_arrays(receive: Receive, claimed: int | None, *, aligned: int = 0) -> bytes | memoryview:
@@ -68,9 +68,12 @@ async def read_arrays(receive: Receive, claimed: int | None, *, aligned: int = 0
     return await _fill(receive, part, _room(claimed, aligned)) if more else part
 
 
-@functools.cache
-def _joining() -> ThreadPoolExecutor:
-    """Make the pool that joins long texts: not the event loop's own, which starts one more thread to end."""
+@cache
+def _joining_pool() -> ThreadPoolExecutor:
+    """Return the pool that joins long texts.
+
+    The event loop's own needs one more thread to shut down, for which there may be no memory.
+    """
     return ThreadPoolExecutor(_JOINING_THREADS, thread_name_prefix="join")
 
 

@@ -18,7 +18,7 @@ UNTYPED = frozenset(("", "text/plain"))
 _SAME_AS = dict.fromkeys(("application/msgpack", "application/x-msgpack"), "application/vnd.msgpack")
 """Other names of a media type that callers send."""
 
-_MOST_RANGES = 256
+_MOST_RANGES, _MOST_PARAMETERS = 256, 8
 FORMATS = {
     media_type: media_type.rpartition("/")[2].removeprefix("x-").removeprefix("vnd.") for media_type in CODECS
 }
@@ -91,7 +91,7 @@ def _read_as(header: bytes) -> str:
 def preferences(header: bytes) -> list[tuple[str, float]]:
     """Split a header such as ``Accept: application/json;q=0.5, */*`` into media ranges and their weights.
 
-    Of more than `_MOST_RANGES` the first count.
+    Only the first `_MOST_RANGES` are read, and of each the first `_MOST_PARAMETERS` parameters.
     """
     parts = header.decode("latin-1").lower().split(",", _MOST_RANGES)[:_MOST_RANGES]
     return [_weight(part) for part in parts if part.strip()]
@@ -108,7 +108,9 @@ def _quality(media_type: str, ranges: list[tuple[str, float]]) -> float:
 
 def _weight(part: str) -> tuple[str, float]:
     """Split ``gzip;q=0.5`` into the name and its weight; one that is no number is 1."""
-    pattern, *parameters = (piece.strip() for piece in part.split(";"))
+    pattern, *parameters = (
+        piece.strip() for piece in part.split(";", _MOST_PARAMETERS + 1)[: _MOST_PARAMETERS + 1]
+    )
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip() == "q" and value.strip().replace(".", "", 1).isdecimal():

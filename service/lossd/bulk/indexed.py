@@ -34,7 +34,7 @@ def open_zarr(path: str, member: str) -> Indexed:
     if not hasattr(opened, "shape"):
         return Indexed(_chosen(opened, member, path))
     if member:
-        raise UnusableFile(path, "no name behind it, as it is one array", member)
+        raise UnusableFile(path, "no name, since the file holds one array", member)
     return Indexed(opened)
 
 
@@ -46,7 +46,9 @@ def open_hdf5(path: str, member: str) -> Indexed:
 def _chosen(group: Any, member: str, path: str) -> Any:
     """Return an array of a group: the one that is named, or the only one."""
     if not member or member not in group:
-        member = chosen(sorted(group), member, path, "arrays")
+        member = chosen(
+            [name for name in sorted(group) if hasattr(group[name], "shape")], member, path, "arrays"
+        )
     if not hasattr(group[member], "shape"):
         raise UnusableFile(path, "the name of an array", f"{member}, which is a group")
     return group[member]

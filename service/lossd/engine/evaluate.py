@@ -57,7 +57,7 @@ class CallTemplate:
         bound: The arrays as they are bound; those of a template that is kept hold zeros.
         wanted: The reductions and derivatives.
         estimate: What such a call costs.
-        block_bytes: Size of the widest argument's block.
+        block_bytes: About the size of the widest argument's block.
         plan: The plan, unless values decide it.
         fused: The plan of a fused kernel that covers such calls.
         indices: Arguments of indices, which must all be valid for the plan to hold.
@@ -114,7 +114,7 @@ def evaluate(
         call: Arrays by argument, settings and options; their meaning is in `Options` and in the loss.
         threads: How many threads may work; the answer's bits do not depend on it.
         checkpoint: Called between blocks; what it raises ends the work.
-        block_bytes: Size of the widest argument's block; a kernel that is not fused gets a quarter of it.
+        block_bytes: About the size of the widest argument's block; a kernel that is not fused gets a quarter of it.
         limits: What the call may cost; anything if None.
 
     Raises:

@@ -61,7 +61,7 @@ def fused_plan(bound: Bound, plan: Plan, block_bytes: int) -> FusedPlan | None:
     Args:
         bound: The call's arrays.
         plan: The call's plan.
-        block_bytes: Size of the widest argument's block.
+        block_bytes: About the size of the widest argument's block.
     """
     kernel = next((each for each in FUSED.get(bound.loss.kernel, ()) if _covers(each, bound, plan)), None)
     if kernel is None:

@@ -72,7 +72,7 @@ def prepare_part(
         loss: What to evaluate.
         call: Its options; its arrays cut to the rows of this part, and as they are where all rows share them.
         limits: What the part may cost; anything if None.
-        block_bytes: Size of the widest argument's block.
+        block_bytes: About the size of the widest argument's block.
 
     Raises:
         InvalidCall: As `evaluate` does; or ``partial`` does not say where the part begins.
@@ -122,7 +122,7 @@ def evaluate_part(
         of: How many entries the whole batch has along that axis; None if nobody is to check it.
         threads: How many threads may work.
         checkpoint: Called between blocks; what it raises ends the work.
-        block_bytes: Size of the widest argument's block.
+        block_bytes: About the size of the widest argument's block.
         limits: What the part may cost; anything if None.
 
     Raises:
@@ -145,7 +145,7 @@ def weigh_part(loss: Loss, call: Call, *, first: int = 0, block_bytes: int = BLO
         loss: What will be evaluated.
         call: The rows, as for `evaluate_part`; derivatives that it asks for are left out.
         first: Where the part begins along the first axis of the whole batch.
-        block_bytes: Size of the widest argument's block.
+        block_bytes: About the size of the widest argument's block.
 
     Raises:
         InvalidCall: As `evaluate_part` does.

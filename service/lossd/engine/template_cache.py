@@ -44,7 +44,7 @@ def cached_template(make: Make[T], loss: Loss, call: Call, block_bytes: int, lim
         make: Makes a template of a call; the arguments below are its own.
         loss: What to evaluate.
         call: A call of that signature.
-        block_bytes: Size of the widest argument's block.
+        block_bytes: About the size of the widest argument's block.
         limits: What such a call may cost.
 
     Raises:

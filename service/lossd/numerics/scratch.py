@@ -11,8 +11,8 @@ from lossd.message import Array
 
 Shape = tuple[int, ...]
 
-# Two blocks. Larger buffers, which only rows wider than a block need, end with the call that needed them.
-_KEPT_BYTES = 1 << 21
+# Two of the largest blocks. Larger buffers, which only rows wider than a block need, end with their call.
+_KEPT_BYTES = 3 << 20
 # Callers choose constants such as delta, and shapes: only so many of them are remembered.
 _KEPT_CONSTANTS, _KEPT_VIEWS = 16, 64
 

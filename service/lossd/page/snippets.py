@@ -21,7 +21,7 @@ from lossd.page.numbers import depth, plain
 
 URL = "http://127.0.0.1:8000"
 _OPEN, _END, _CLOSE = "\x01", "\x02", "\x03"  # around the name and the value of what a slider moves
-_DIRECTION = "hvp."  # and an argument: the direction in which to move it
+_DIRECTION = "hvp."  # begins the name of a direction for one argument
 _GUARDED = "{{guarded}}"  # begins a line that sends a key
 _LONGEST_ARGUMENT = 100_000  # characters; Linux takes 131,072 bytes in one
 # What `lossd.client.torch` decides itself, and how JSON is written.
@@ -120,22 +120,27 @@ def _c_lines(call: _Call) -> str:
 
 def _keywords(call: _Call) -> str:
     """Write a call as the Python client takes it, which has one keyword for all directions and encodes by itself."""
-    directions = [name for name in call.members if name.startswith(_DIRECTION)]
-    lines = [
-        f"    {name}={call.python_of(name)},\n"
-        for name in call.members
-        if name not in directions and name != "encoding"
-    ]
+    several = any(name.startswith(_DIRECTION) for name in call.members)
+    directions = [name for name in call.members if several and (name + ".").startswith(_DIRECTION)]
+    plain_names = [name for name in call.members if name not in directions and name != "encoding"]
+    lines = [f"    {name}={call.python_of(name)},\n" for name in plain_names]
     if directions:
-        each = (f'"{name.removeprefix(_DIRECTION)}": {call.python_of(name)}' for name in directions)
+        first = next(iter(call.loss.directions.values()))  # which a direction without a name is for
+        each = (f'"{name.partition(".")[2] or first}": {call.python_of(name)}' for name in directions)
         lines.append(f"    hvp={{{', '.join(each)}}},\n")
     return "".join(lines)
 
 
 def _python_print(call: _Call) -> str:
+    """Print the value and whatever derivatives are asked for, by reduction where there are several."""
+    kinds = {name.partition(".")[0] for name in call.members} & {"hessian", "hvp"}
+    names = ("value", "gradient", *sorted(kinds))
     chosen = call.members.get("reduction")
-    one = not isinstance(chosen, list) or len(chosen) == 1
-    return "print(result.value, result.gradient)" if one else "print(result)"
+    several = list(dict.fromkeys(chosen)) if isinstance(chosen, list) else []
+    if len(several) < 2:
+        return f"print({', '.join(f'result.{name}' for name in names)})"
+    parts = ", ".join(f"result[reduction].{name}" for name in names)
+    return f"for reduction in {_python(several)}:\n    print(reduction, {parts})"
 
 
 def _torch_arrays(call: _Call) -> str:
@@ -157,9 +162,12 @@ def _torch_settings(call: _Call) -> str:
 
 
 def _torch_left_out(call: _Call) -> str:
-    """Say which options the program lacks, for it would compute something else without a word."""
-    left = [name for name in call.options if not _is_bridged(name) and name != "gradient"]
-    return f"# Without {', '.join(left)}: PyTorch takes the gradient itself.\n" if left else ""
+    """Say which options the program leaves out, since that changes what it computes."""
+    left = [name for name in call.options if not _is_bridged(name) and name not in ("gradient", "encoding")]
+    chosen = call.members.get("reduction")
+    several = dict.fromkeys(chosen) if isinstance(chosen, list) else {}
+    left += [f"the reduction {name}" for name in several if name != _reduction(call)]
+    return f"# This program leaves out {', '.join(left)}.\n" if left else ""
 
 
 def _is_bridged(name: str) -> bool:

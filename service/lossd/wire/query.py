@@ -12,14 +12,15 @@ from urllib.parse import parse_qsl, urlencode
 
 import orjson
 
-from lossd.errors import MalformedBody, invalid, malformed
+from lossd.errors import invalid, malformed
 from lossd.message import Array, Call
 from lossd.wire.budget import Budget
 from lossd.wire.codec import DecodeLimits
 from lossd.wire.numbers import read_array
 from lossd.wire.option import checked_option
 
-_MOST_PAIRS = 1000
+_MOST_VALUES = 1000
+_QUERY = "the query string"
 
 
 def with_query(call: Call, query: bytes, array_names: frozenset[str], limits: DecodeLimits) -> Call:
@@ -48,12 +49,35 @@ def to_query(options: Mapping[str, Any]) -> str:
     return urlencode([(name, _text(value)) for name, value in options.items()])
 
 
-def read_text_value(text: str) -> Any:
-    """Read a value that is written as text, in which a word needs no quotes and a list no brackets."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return [_item(part) for part in text.split(",")] if 0 < text.count(",") < _MOST_PAIRS else text
+class TextValues:
+    """Reads the values of one request that are written as text: a word needs no quotes and a list no brackets.
+
+    Each item of such a list takes as long to read as a value, so that they are counted together.
+
+    Args:
+        at: Where the values are, for the error.
+    """
+
+    def __init__(self, at: str) -> None:
+        self._at = at
+        self._items = 0
+
+    def read(self, text: str) -> Any:
+        """Read one of the values.
+
+        Raises:
+            MalformedBody: The lists that have no brackets have too many items.
+        """
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            pass
+        if "," not in text:
+            return text
+        self._items += text.count(",") + 1
+        if self._items > _MOST_VALUES:
+            raise malformed(self._at, f"at most {_MOST_VALUES} items in lists without brackets", self._items)
+        return [_item(part) for part in text.split(",")]
 
 
 def _item(text: str) -> Any:
@@ -65,30 +89,21 @@ def _item(text: str) -> Any:
 
 def _values(query: bytes) -> dict[str, Any]:
     try:
-        pairs = parse_qsl(
-            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PAIRS
-        )
+        text = query.decode("ascii")
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_VALUES)
     except UnicodeDecodeError:
-        raise malformed("the query string", "text in UTF-8, percent-encoded", "other bytes") from None
+        raise malformed(_QUERY, "text in UTF-8, percent-encoded", "other bytes") from None
     except ValueError:
-        raise _too_many() from None
+        raise malformed(_QUERY, f"at most {_MOST_VALUES} values", "more") from None
+    texts = TextValues(_QUERY)
     values: dict[str, list[Any]] = {}
-    items = 0
-    for name, text in pairs:
-        value = read_text_value(text)
-        values.setdefault(name, []).append(value)
-        items += len(value) if type(value) is list and not text.startswith("[") else 0
-        if items > _MOST_PAIRS:  # each of which took as long as a value
-            raise _too_many()
+    for name, value in pairs:
+        values.setdefault(name, []).append(texts.read(value))
     return {name: several if len(several) > 1 else several[0] for name, several in values.items()}
-
-
-def _too_many() -> MalformedBody:
-    return malformed("the query string", f"at most {_MOST_PAIRS} values", "more")
 
 
 def _text(value: Any) -> str:
     # Text that would read as something else goes in quotes.
-    if isinstance(value, str) and read_text_value(value) == value:
+    if isinstance(value, str) and "," not in value and _item(value) == value:
         return value
     return orjson.dumps(value).decode()

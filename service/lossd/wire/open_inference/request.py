@@ -17,7 +17,7 @@ from lossd.wire.codec import DEFAULT_LIMITS, MOST_NAMES, Body, DecodeLimits
 from lossd.wire.json.document import read_entries
 from lossd.wire.open_inference.named_tensor import RawBytes, found, read_tensor
 from lossd.wire.option import checked_option
-from lossd.wire.query import read_text_value
+from lossd.wire.query import TextValues
 
 Entry = Mapping[str, Any]
 
@@ -155,8 +155,9 @@ def _name(entry: Entry, at: str, taken: Mapping[str, Any]) -> str:
 
 
 def _options(parameters: Entry, arrays: Mapping[str, Array]) -> dict[str, Any]:
+    texts = TextValues("parameters")
     options = {
-        name: read_text_value(checked_option(value, f"parameters.{name}", 1)) if type(value) is str else value
+        name: texts.read(checked_option(value, f"parameters.{name}", 1)) if type(value) is str else value
         for name, value in parameters.items()
         if name not in _RESERVED and not name.startswith(_RESERVED_PREFIX)
     }

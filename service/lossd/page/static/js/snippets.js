@@ -19,17 +19,31 @@ const isDirection = (name) => name.startsWith("hvp.");
 const isBridged = (name) => !OF_AUTOGRAD.includes(name) && !isDirection(name);
 
 /** A call as the Python client takes it, which has one keyword for all directions and encodes by itself. */
-function keywords(call, names) {
-  const plain = names.filter((name) => !isDirection(name) && name !== "encoding");
+function keywords(call, names, first) {
+  const several = names.some(isDirection);
+  const directions = names.filter((name) => several && isDirection(`${name}.`));
+  const plain = names.filter((name) => !directions.includes(name) && name !== "encoding");
   const lines = plain.map((name) => `    ${name}=${python(call[name])},\n`);
-  const directions = names.filter(isDirection).map((name) => `"${name.slice("hvp.".length)}": ${python(call[name])}`);
-  return [...lines, ...(directions.length ? [`    hvp={${directions.join(", ")}},\n`] : [])].join("");
+  const each = directions.map((name) => `"${name.slice("hvp.".length) || first}": ${python(call[name])}`);
+  return [...lines, ...(each.length ? [`    hvp={${each.join(", ")}},\n`] : [])].join("");
 }
 
-/** Which options the program lacks, for it would compute something else without a word. */
-function torchLeftOut(options) {
-  const left = options.filter((name) => !isBridged(name) && name !== "gradient");
-  return left.length ? `# Without ${left.join(", ")}: PyTorch takes the gradient itself.\n` : "";
+const reductions = (call) => (Array.isArray(call.reduction) ? [...new Set(call.reduction)] : []);
+
+/** The value and whatever derivatives are asked for, by reduction where there are several. */
+function pythonPrint(call, names) {
+  const kinds = ["hessian", "hvp"].filter((kind) => names.some((name) => name.split(".")[0] === kind));
+  const parts = (of) => ["value", "gradient", ...kinds].map((kind) => `${of}.${kind}`).join(", ");
+  const several = reductions(call);
+  if (several.length < 2) return `print(${parts("result")})`;
+  return `for reduction in ${python(several)}:\n    print(reduction, ${parts("result[reduction]")})`;
+}
+
+/** Which options the program leaves out, since that changes what it computes. */
+function torchLeftOut(call, options, taken) {
+  const left = options.filter((name) => !isBridged(name) && !["gradient", "encoding"].includes(name));
+  left.push(...reductions(call).filter((name) => name !== taken).map((name) => `the reduction ${name}`));
+  return left.length ? `# This program leaves out ${left.join(", ")}.\n` : "";
 }
 
 /** The options of a call that PyTorch's bridge takes: of several reductions the first that gives one number. */
@@ -71,13 +85,13 @@ export async function snippets(entry, call) {
     shell_data: curlData(json),
     line: `{${members.join(", ")}}`,
     c: ends.map((part, i) => `"${(part + (i + 1 < ends.length ? ", " : "}")).replaceAll('"', '\\"')}"`).join("\n        "),
-    keywords: keywords(call, names),
-    python_print: Array.isArray(call.reduction) && call.reduction.length !== 1 ? "print(result)" : "print(result.value, result.gradient)",
+    keywords: keywords(call, names, entry.arguments.find((argument) => argument.differentiable)?.name),
+    python_print: pythonPrint(call, names),
     torch_arrays: arrays
       .map((name) => `${name} = torch.tensor(${python(call[name])}${isWhole(known[name].values, call[name]) ? "" : ", dtype=torch.float64"}${grows.includes(name) ? ", requires_grad=True" : ""})`)
       .join("\n"),
     torch_settings: Object.entries(bridged).map(([name, value]) => `, ${name}=${python(value)}`).join(""),
-    torch_left_out: torchLeftOut(options),
+    torch_left_out: torchLeftOut(call, options, bridged.reduction),
     torch_arguments: arrays.map((name) => `${name}=${name}`).join(", "),
     torch_backward: isNumber ? `loss.backward()\nprint(loss.item(), ${differentiated})` : `loss.sum().backward()\nprint(loss, ${differentiated})`,
     infer_data: curlData(infer()),
