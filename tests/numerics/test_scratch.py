@@ -26,7 +26,7 @@ def test_a_buffer_that_is_replaced_by_a_larger_one_is_given_up():
 
 def test_neither_a_large_buffer_nor_many_constants_are_kept():
     scratch = Scratch()
-    large = scratch.of_shape("a", ((1 << 18) + 1,), np.float64)
+    large = scratch.of_shape("a", ((3 << 17) + 1,), np.float64)
     assert not np.shares_memory(scratch.empty("a", large), large)
     like = np.empty(5, np.float32)
     for value in range(100):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from functools import partial
-from math import inf
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ def run_fused(
     """
     parts, gradient = run_fused_blocks(fused, arrays, owned=owned, threads=threads, checkpoint=checkpoint)
     total = parts[0] if len(parts) == 1 else tree_total(parts)
-    if total == inf and len(parts) > 1:  # of parts that may be finite
+    if len(parts) > 1 and not isfinite(total):  # of parts that may be finite
         total = tree_total(map(WIDE, parts))
     found = {fused.reduction: gradient} if gradient else {}
     value = fused.real(total / fused.divisor)

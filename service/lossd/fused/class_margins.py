@@ -12,7 +12,7 @@ from lossd.fused.table import fused
 from lossd.losses.classification.class_margins import multi_margin, multilabel_margin, multilabel_soft_margin
 from lossd.message import Array
 from lossd.numerics.scratch import Scratch
-from lossd.numerics.sums import dot, total
+from lossd.numerics.sums import dot, row_totals, total
 
 # True classes of a row, up to which all pairs with others cost less than sorting, by 40 to 1,000 classes.
 _MOST_TRUE = 20
@@ -36,13 +36,16 @@ def multi_margin_block(
     value: float = total(lacking) if p == 1 else dot(lacking, lacking)
     if not value < inf:
         raise FloatingPointError
-    slopes = out.reshape(-1)
+    slopes, of_class = out.reshape(-1), scale / classes
     if p == 1:
         np.greater(lacking, zeros, out=slopes)
-        slopes *= scale / classes
+        whole = out.dot(scratch.full(1.0, out[0]))  # counted before they are scaled, which is exact
+        slopes *= of_class
+        whole *= of_class
     else:
-        np.multiply(lacking, 2 * scale / classes, out=slopes)
-    slopes[true] = out.dot(scratch.full(-1.0, out[0]))
+        np.multiply(lacking, 2 * of_class, out=slopes)
+        whole = row_totals(out)
+    slopes[true] = 0 - whole
     return float(value / classes)
 
 

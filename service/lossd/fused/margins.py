@@ -38,7 +38,7 @@ def soft_margin_block(input: Array, target: Array, *, scale: Any, out: Array, sc
 def hinge_embedding_block(
     input: Array, target: Array, *, margin: float, scale: Any, out: Array, scratch: Scratch
 ) -> float:
-    """Find the slopes by comparisons: the loss is their product with the input, plus a margin for each slope of -1."""
+    """Find the slopes by comparisons: their product with the input, less the margin where they are -1."""
     if held(margin, input.dtype) is not margin or dot(target, target) != target.size:
         raise FloatingPointError  # for a label that is NaN
     like = np.greater(target, 0, out=scratch.empty("like", input, bool))
@@ -47,7 +47,9 @@ def hinge_embedding_block(
     steps = np.subtract(like.view(np.int8), active.view(np.int8), out=scratch.empty("steps", input, np.int8))
     slope = scratch.empty("slope", input)
     np.copyto(slope, steps)
-    value: float = dot(slope, input) + margin * int(np.count_nonzero(active))
+    # Each difference is rounded once: a sum of inputs and a sum of margins would cancel.
+    beyond = np.multiply(active, input.dtype.type(margin), out=scratch.empty("beyond", input))
+    value: float = dot(slope, np.subtract(input, beyond, out=beyond))
     if not isfinite(value):
         raise FloatingPointError
     np.multiply(slope, scale, out=out)

@@ -38,10 +38,14 @@ def total(values: Array) -> float:
 
 
 def total_of_any_sign(values: Array) -> float:
-    """Return the sum of contiguous float32 or float64 values, ``(n,)``, that may cancel: in float64, if any is > 0."""
+    """Return the sum of contiguous float32 or float64 values, ``(n,)``, that may cancel: in float64, if any is > 0.
+
+    As of `total`, a sum that leaves float64 on its way, or for good, is a long double's.
+    """
     if values.size <= _FEW or np.maximum.reduce(values) <= 0:  # few are added in float64 anyhow
         return total(values)
-    return float(np.add.reduce(values, dtype=np.float64))
+    found = float(np.add.reduce(values, dtype=np.float64))
+    return found if isfinite(found) else _narrowed(np.add.reduce(values, dtype=np.longdouble))
 
 
 def dot(left: Array, right: Array) -> float:
