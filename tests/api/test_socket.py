@@ -183,9 +183,36 @@ def test_sigterm_ends_a_server_that_is_still_starting() -> None:
         )
         time.sleep(tenth / 10)
         process.send_signal(signal.SIGTERM)
-        codes.add(process.wait(20))
+        try:
+            codes.add(process.wait(20))
+        finally:
+            process.kill()
     assert codes <= {0, -signal.SIGTERM}
     assert 0 in codes
+
+
+def test_sigterm_ends_a_server_where_exceptions_are_lost() -> None:
+    """As in compile(), which modules go through while they are imported."""
+    program = """
+import signal, sys
+from lossd.__main__ import main
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "uvicorn":
+            Told()
+
+class Told:
+    def __del__(self):  # what is raised here is printed and lost
+        signal.raise_signal(signal.SIGTERM)
+
+sys.meta_path.insert(0, Finder())
+sys.exit(main(["serve", "--port", "0"]))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, timeout=30
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_a_second_sigterm_does_not_wait(tmp_path: Path) -> None:

@@ -46,9 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve; return once every request is finished."""
     _open_standard_files()
-    # To stop when told to is no failure: exit code 0. While uvicorn serves, the handler is its own; it raises the
-    # signal again when it is done.
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, _exit_at_once)
     import uvicorn
     from pydantic import ValidationError
     from uvicorn.config import STARTUP_FAILURE
@@ -120,6 +118,8 @@ def run(arguments: argparse.Namespace) -> int:
                 announce=announcement.announce,
             ).run()
         config.load()  # while a signal ends it at once
+        # While uvicorn serves, the handler is its own; it raises the signal again when it is done.
+        signal.signal(signal.SIGTERM, _stop)
         server = Server(config)
         server.run()
         return 0 if server.started else STARTUP_FAILURE
@@ -131,7 +131,13 @@ def run(arguments: argparse.Namespace) -> int:
             Path(settings.uds).unlink(missing_ok=True)
 
 
+def _exit_at_once(number: int, frame: object) -> None:
+    """End a process that is still starting. Python loses exceptions that a signal raises while it compiles a module."""
+    os._exit(0)
+
+
 def _stop(number: int, frame: object) -> None:
+    """End a process that has served. To stop when told to is no failure."""
     _ignore_signals()
     sys.exit(0)
 
