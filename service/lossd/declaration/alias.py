@@ -86,20 +86,22 @@ def keras(*names: str, also: str = "", advice: Mapping[str, str] | None = None) 
 
 def optax(*names: str, also: str = "", defaults: Mapping[str, Any] | None = None) -> Aliases:
     """Return optax's names of losses that it leaves unreduced; ``also`` says what else differs."""
-    changed = {"reduction": "none", **(defaults or {})}
-    return _of("optax", names, f"{_UNREDUCED} {also}".strip(), defaults=changed)
+    return _unreduced("optax", names, also, defaults or {})
 
 
 def tensorflow(*names: str, also: str = "", defaults: Mapping[str, Any] | None = None) -> Aliases:
-    """Return names of ``tf.nn``, which leaves losses unreduced."""
-    changed = {"reduction": "none", **(defaults or {})}
-    return _of("TensorFlow", names, f"{_UNREDUCED} {also}".strip(), defaults=changed)
+    """Return names of ``tf.nn``, which leaves losses unreduced; ``also`` says what else differs."""
+    return _unreduced("TensorFlow", names, also, defaults or {})
 
 
 def objective(framework: str, *names: str, also: str = "") -> Aliases:
     """Return names of a boosting library's objectives, which are a gradient and a Hessian of the sum."""
     defaults = {"convention": "gbm", "reduction": "sum"}
     return _of(framework, names, f"{_OBJECTIVE} {also}".strip(), defaults=defaults, reductions=("sum",))
+
+
+def _unreduced(framework: str, names: tuple[str, ...], also: str, defaults: Mapping[str, Any]) -> Aliases:
+    return _of(framework, names, f"{_UNREDUCED} {also}".strip(), defaults={"reduction": "none", **defaults})
 
 
 def _of(framework: str, names: tuple[str, ...], difference: str = "", **fields: Any) -> Aliases:

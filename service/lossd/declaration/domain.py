@@ -39,6 +39,14 @@ class Domain(Protocol):
         """Draw a typical array of float64 or int64, away from the edges of the set."""
 
 
+def unless_empty(marked: Array) -> Array | None:
+    """Return the marks, or None where there is none.
+
+    To count is as fast as `any` where there are many, and takes a fifth of its time where there are few.
+    """
+    return np.asarray(marked) if np.count_nonzero(marked) else None
+
+
 @dataclass(frozen=True)
 class Interval:
     """Real numbers between ``low`` and ``high``; ``closed`` says which of the ends belong to it.
@@ -71,9 +79,7 @@ class Interval:
             return None
         below = array < self.low if with_low else array <= self.low
         above = array > self.high if with_high else array >= self.high
-        outside: Array = below | above
-        # To count is as fast as `any` where there are many, and takes a fifth of its time where there are few.
-        return outside if np.count_nonzero(outside) else None
+        return unless_empty(below | above)
 
     def sample(self, rng: np.random.Generator, shape: Shape, sizes: Sizes) -> Array:
         """Draw normal numbers, or uniform ones from where they are typical."""
@@ -120,8 +126,7 @@ class Whole:
         """Mark numbers beyond either end."""
         if self.low == -inf and self.high == inf:
             return None
-        wrong = np.asarray((array < self.low) | (array > self.high))
-        return wrong if np.count_nonzero(wrong) else None
+        return unless_empty((array < self.low) | (array > self.high))
 
     def sample(self, rng: np.random.Generator, shape: Shape, sizes: Sizes) -> Array:
         """Draw small numbers, each several times."""
@@ -148,8 +153,7 @@ class OneOf:
             known |= array == value
         if np.count_nonzero(known) == known.size:
             return None
-        outside: Array = ~known & ~np.isnan(array)
-        return outside if np.count_nonzero(outside) else None
+        return unless_empty(~known & ~np.isnan(array))
 
     def sample(self, rng: np.random.Generator, shape: Shape, sizes: Sizes) -> Array:
         """Draw each of them equally often."""
@@ -169,8 +173,7 @@ class Boolean:
         """Mark numbers that are neither 0 nor 1."""
         if array.dtype.kind == "b":
             return None
-        outside = (array != 0) & (array != 1)
-        return outside if np.count_nonzero(outside) else None
+        return unless_empty((array != 0) & (array != 1))
 
     def sample(self, rng: np.random.Generator, shape: Shape, sizes: Sizes) -> Array:
         """Draw both equally often."""

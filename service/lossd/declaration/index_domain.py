@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lossd.declaration.domain import Kind
+from lossd.declaration.domain import Kind, unless_empty
 from lossd.declaration.pattern import Shape, Sizes
 from lossd.message import Array
 
@@ -44,7 +44,7 @@ class Index:
             outside |= array == sizes[self.other_than]
         if self.padding is not None:
             outside &= array != self.padding
-        return outside if np.count_nonzero(outside) else None
+        return unless_empty(outside)
 
     def sample(self, rng: np.random.Generator, shape: Shape, sizes: Sizes) -> Array:
         """Draw every index equally often; with padding, every index of a row once and some padding behind."""
@@ -78,8 +78,7 @@ class Length:
 
     def forbidden(self, array: Array, sizes: Sizes) -> Array | None:
         """Mark lengths below zero or beyond the dimension's size."""
-        wrong = (array < 0) | (array > sizes[self.of])
-        return np.asarray(wrong) if np.count_nonzero(wrong) else None
+        return unless_empty((array < 0) | (array > sizes[self.of]))
 
     def sample(self, rng: np.random.Generator, shape: Shape, sizes: Sizes) -> Array:
         """Draw lengths of at least half the size."""

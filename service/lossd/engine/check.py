@@ -11,7 +11,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from lossd.declaration.domain import Distribution, Interval, domain_text
+from lossd.declaration.domain import Distribution, Interval, domain_text, unless_empty
 from lossd.declaration.role import Role
 from lossd.engine.bind import Bound, BoundArray, with_last_axis
 from lossd.engine.layout import Block
@@ -49,8 +49,8 @@ def check_block(
     """
     wrong = given.role.domain.forbidden(values, bound.sizes)
     if wrong is not None and used is not None:
-        wrong = wrong & used
-    if wrong is not None and np.count_nonzero(wrong):
+        wrong = unless_empty(wrong & used)
+    if wrong is not None:
         _refuse(given, values, wrong, block, bound, domain_text(given.role.domain, bound.sizes))
 
 
@@ -100,8 +100,7 @@ def sums_to_one(values: Array) -> Array | None:
     """Mark the rows of probabilities that do not sum to one, or return None where all do."""
     # To half the digits that the numbers were stored in: their errors add up over the classes.
     tolerance = 0.0 if values.dtype.kind in "iub" else _epsilon(values.dtype) ** 0.5
-    wrong = np.abs(np.add.reduce(values, axis=-1, dtype=np.float64) - 1) > tolerance
-    return wrong if np.count_nonzero(wrong) else None
+    return unless_empty(np.abs(np.add.reduce(values, axis=-1, dtype=np.float64) - 1) > tolerance)
 
 
 def _epsilon(dtype: np.dtype[Any]) -> float:

@@ -32,9 +32,8 @@ _ONES: Mapping[np.dtype[Any], Array] = {
 
 def total(values: Array) -> float:
     """Return the sum of contiguous float32 or float64 values of one sign, ``(n,)``; a long double beyond float64."""
-    found = _total(values)
     # The sum of a run may overflow its type where that of all is to be divided, or does not overflow float64.
-    return found if isfinite(found) else _narrowed(np.add.reduce(values, dtype=np.longdouble))
+    return _or_wide(_total(values), values)
 
 
 def total_of_any_sign(values: Array) -> float:
@@ -44,8 +43,7 @@ def total_of_any_sign(values: Array) -> float:
     """
     if values.size <= _FEW or np.maximum.reduce(values) <= 0:  # few are added in float64 anyhow
         return total(values)
-    found = float(np.add.reduce(values, dtype=np.float64))
-    return found if isfinite(found) else _narrowed(np.add.reduce(values, dtype=np.longdouble))
+    return _or_wide(float(np.add.reduce(values, dtype=np.float64)), values)
 
 
 def dot(left: Array, right: Array) -> float:
@@ -83,6 +81,11 @@ def _total(values: Array) -> float:
     ones, whole = _ONES[values.dtype], size - size % SUM_RUN
     runs = values[:whole].reshape(-1, SUM_RUN).dot(ones[:SUM_RUN])
     return float(np.add.reduce(runs, dtype=np.float64)) + float(values[whole:].dot(ones[: size - whole]))
+
+
+def _or_wide(found: float, values: Array) -> float:
+    """Return the sum that was found, or a long double's where it is not finite."""
+    return found if isfinite(found) else _narrowed(np.add.reduce(values, dtype=np.longdouble))
 
 
 def _narrowed(total: Any) -> Any:

@@ -135,12 +135,11 @@ def _python_print(call: _Call) -> str:
     """Print the value and whatever derivatives are asked for, by reduction where there are several."""
     kinds = {name.partition(".")[0] for name in call.members} & {"hessian", "hvp"}
     names = ("value", "gradient", *sorted(kinds))
-    chosen = call.members.get("reduction")
-    several = list(dict.fromkeys(chosen)) if isinstance(chosen, list) else []
-    if len(several) < 2:
+    reductions = _reductions(call)
+    if len(reductions) < 2:
         return f"print({', '.join(f'result.{name}' for name in names)})"
     parts = ", ".join(f"result[reduction].{name}" for name in names)
-    return f"for reduction in {_python(several)}:\n    print(reduction, {parts})"
+    return f"for reduction in {_python(reductions)}:\n    print(reduction, {parts})"
 
 
 def _torch_arrays(call: _Call) -> str:
@@ -164,9 +163,7 @@ def _torch_settings(call: _Call) -> str:
 def _torch_left_out(call: _Call) -> str:
     """Say which options the program leaves out, since that changes what it computes."""
     left = [name for name in call.options if not _is_bridged(name) and name not in ("gradient", "encoding")]
-    chosen = call.members.get("reduction")
-    several = dict.fromkeys(chosen) if isinstance(chosen, list) else {}
-    left += [f"the reduction {name}" for name in several if name != _reduction(call)]
+    left += [f"the reduction {name}" for name in _reductions(call) if name != _reduction(call)]
     return f"# This program leaves out {', '.join(left)}.\n" if left else ""
 
 
@@ -176,9 +173,12 @@ def _is_bridged(name: str) -> bool:
 
 def _reduction(call: _Call) -> Any:
     """Return the one reduction that PyTorch's bridge takes: of several the first that gives one number."""
+    return next((name for name in _reductions(call) if name != "none"), "none")
+
+
+def _reductions(call: _Call) -> list[Any]:
     chosen = call.members.get("reduction", "mean")
-    several = chosen if isinstance(chosen, list) else [chosen]
-    return next((name for name in several if name != "none"), "none")
+    return list(dict.fromkeys(chosen if isinstance(chosen, list) else [chosen]))
 
 
 def _torch_arguments(call: _Call) -> str:
