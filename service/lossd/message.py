@@ -23,6 +23,8 @@ Checkpoint = Callable[[], None]
 DERIVATIVES = ("gradient", "hessian", "hvp")
 """The kinds of derivatives that an answer may hold."""
 
+_NONE: Mapping[str, Any] = {}
+
 
 def inner_lists(shape: Sequence[int]) -> int:
     """Return how many lists lie inside the outermost one of an array written as nested lists."""
@@ -51,8 +53,7 @@ class Call:
     owned: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a call came to.
 
     Attributes:
@@ -67,11 +68,11 @@ class Answer:
     """
 
     loss: Mapping[str, Array]
-    count: int
+    count: int  # type: ignore[assignment]  # in place of the method of tuples, which nobody needs
     denominator: float | Array
-    gradient: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
-    hessian: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
-    hvp: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    gradient: Mapping[str, Mapping[str, Array]] = _NONE
+    hessian: Mapping[str, Mapping[str, Array]] = _NONE
+    hvp: Mapping[str, Mapping[str, Array]] = _NONE
     warnings: tuple[str, ...] = ()
     part: Part | None = None
 

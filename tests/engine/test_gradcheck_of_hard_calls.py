@@ -58,7 +58,7 @@ def spoil(patch: pytest.MonkeyPatch, name: str) -> list[str]:
         if slopes[largest]:
             place.append(name + "".join(f"[{i}]" for i in largest))
         slopes[largest] *= SPOILED
-        return replace(answer, gradient={reduction: {**gradient, name: slopes}})
+        return answer._replace(gradient={reduction: {**gradient, name: slopes}})
 
     patch.setattr(gradcheck, "compute", wrong)
     return place

@@ -17,6 +17,10 @@ def assert_same(left, right) -> None:
         assert left.keys() == right.keys()
         for name in left:
             assert_same(left[name], right[name])
+    elif isinstance(left, tuple):
+        assert type(left) is type(right)
+        for one, other in zip(left, right, strict=True):
+            assert_same(one, other)
     elif isinstance(left, np.ndarray | np.generic) or isinstance(right, np.ndarray | np.generic):
         left, right = np.asarray(left), np.asarray(right)
         assert left.dtype == right.dtype

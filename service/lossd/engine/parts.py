@@ -97,7 +97,7 @@ def compute_part(part: PreparedPart, threads: int = 1, checkpoint: Checkpoint | 
         found = _run(part, threads, checkpoint)
         summed = _part(found)
         answer = make_answer(found.bound, found.plan, reduce(found.bound, found.plan, found.totals))
-        return replace(answer, part=summed)
+        return answer._replace(part=summed)
 
 
 def evaluate_part(
