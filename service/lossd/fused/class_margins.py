@@ -39,13 +39,13 @@ def multi_margin_block(
     slopes, of_class = out.reshape(-1), scale / classes
     if p == 1:
         np.greater(lacking, zeros, out=slopes)
-        whole = out.dot(scratch.full(1.0, out[0]))  # counted before they are scaled, which is exact
+        own = out.dot(scratch.full(-1.0, out[0]))  # counted before they are scaled, which is exact
         slopes *= of_class
-        whole *= of_class
+        own *= of_class
     else:
         np.multiply(lacking, 2 * of_class, out=slopes)
-        whole = row_totals(out)
-    slopes[true] = 0 - whole
+        own = 0 - row_totals(out)
+    slopes[true] = own
     return float(value / classes)
 
 
