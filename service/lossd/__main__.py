@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from lossd import __version__
 from lossd.commands import eval, gradcheck, healthcheck, keys, losses, openapi, plot, serve
@@ -66,6 +67,21 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0
 
 
+class _Once(argparse.Action):
+    """Stores the value of an option that may be given once: argparse's own action takes the last without a word."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: Any = None,
+    ) -> None:
+        if getattr(namespace, self.dest) is not self.default:
+            parser.error(f"expected each option once, got {option_string} twice")
+        setattr(namespace, self.dest, values)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lossd",
@@ -86,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
             usage=getattr(command, "USAGE_LINE", None),
         )
         own.set_defaults(refuse=own.error)  # with the usage of this command
+        own.register("action", None, _Once)
         command.add_arguments(own)
     return parser
 

@@ -169,6 +169,7 @@ def test_eval_reads_numbers_with_commas_between_them() -> None:
         ([], b"", 1, "standard input: expected a JSON object, got an empty body"),
         ([], b'{"loss": ["mse"]}', 2, "--loss NAME"),
         (["--loss", "mse", "--input", "1", "--input", "2"], b"", 2, "got --input twice"),
+        (["--loss", "mse", "--loss", "l1", "--input", "1", "--target", "2"], b"", 2, "got --loss twice"),
         (["--loss", "mse", "--sample-weight=1", "--sample_weight=2"], b"", 2, "got --sample_weight twice"),
         (["--loss", "mse", "--input", "--target", "1"], b"", 2, "expected a value after --input, got none"),
         (["--loss", "mse", "--input=", "--target", "1"], b"", 2, "expected a value after --input, got none"),
