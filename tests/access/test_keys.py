@@ -30,6 +30,27 @@ def no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watched_file, "LOOK_SECONDS", 0.0)
 
 
+def test_a_change_that_cannot_be_read_yet_is_tried_again(
+    tmp_path: Path, no_wait: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where no descriptor is left, or permissions come after the file: the file itself does not change again."""
+    path = tmp_path / "keys.toml"
+    path.write_text("1")
+    reads = iter([1, OSError("too many open files"), OSError("too many open files"), 2, 3])
+
+    def read(content: bytes) -> int:
+        found = next(reads)
+        if isinstance(found, OSError):
+            raise found
+        return found
+
+    caplog.set_level(logging.INFO, "lossd.access")
+    watched = watched_file.WatchedFile(path, read)
+    path.write_text("22")
+    assert [watched.value() for _ in range(5)] == [1, 1, 2, 2, 2]
+    assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
+
+
 def test_the_digest_of_a_key_is_that_of_another_program() -> None:
     # printf lossd_test | sha256sum
     expected = "6737199b484b1fa25a1071cd109d85ebabd0e9c3ee1c7beeb9396492f1a889e2"

@@ -35,8 +35,9 @@ class WatchedFile(Generic[T]):
         self._path = path
         self._read = read
         self.look_at = time.perf_counter() + LOOK_SECONDS
-        self._signature = self._sign()
+        self._signature = self._sign()  # of what is in force
         self._value = read(path.read_bytes())
+        self._told: tuple[object, str] | None = None  # of a change that cannot be read
 
     def value(self, now: float | None = None) -> T:
         """Return what the file says; ``now`` is `time.perf_counter`, for those who have just read it."""
@@ -51,12 +52,15 @@ class WatchedFile(Generic[T]):
         signature = self._sign()
         if signature == self._signature:
             return
-        self._signature = signature
         try:
             self._value = self._read(self._path.read_bytes())
-        except (OSError, ValueError) as error:
-            LOG.error("%s cannot be read, what it said before stays in force: %s", self._path, error)
+        except (OSError, ValueError) as error:  # it is tried again at each look, and told once
+            told = (signature, str(error))
+            if told != self._told:
+                LOG.error("%s cannot be read, what it said before stays in force: %s", self._path, error)
+            self._told = told
         else:
+            self._signature, self._told = signature, None
             LOG.info("%s has changed and was read again", self._path)
 
     def _sign(self) -> tuple[int, ...] | None:
