@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +46,32 @@ def gone(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+def test_signals_that_interrupt_one_another_end_the_parent() -> None:
+    """A handler that takes a lock would wait for the one that it interrupts."""
+    program = """
+import os, random, signal, socket, threading, time
+import uvicorn
+from lossd.api.supervisor import Supervisor
+
+def signals():
+    time.sleep(0.001)
+    for _ in range(3):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(random.uniform(0, 3e-4))
+
+config = uvicorn.Config("none:none")
+config.workers = 0
+for _ in range(1000):
+    supervisor = Supervisor(config, socket.socket(), patience=1, stop_seconds=1, announce=print)
+    sender = threading.Thread(target=signals)
+    sender.start()
+    assert supervisor.run() == 0
+    sender.join()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_a_killed_worker_is_replaced_while_the_other_serves(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.connection import wait
 from types import FrameType
 
 from uvicorn.config import STARTUP_FAILURE, Config
@@ -85,7 +86,9 @@ class Supervisor:
         self._announce = announce
         self._listens = False
         self._workers: list[Worker] = []
-        self._stopping = threading.Event()
+        # A handler may interrupt another, or what waits: it writes a byte, and touches no lock.
+        self._signals, self._wake = os.pipe()
+        os.set_blocking(self._wake, False)
         self._exit_code = 0
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
@@ -94,7 +97,7 @@ class Supervisor:
         """Serve; return the exit code."""
         _log.info("Started parent process [%d]", os.getpid())
         self._workers = [self._start() for _ in range(self._config.workers)]
-        while not self._stopping.wait(_TICK_SECONDS):
+        while not self._told(_TICK_SECONDS):
             if not self._listens and self._listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 self._listens = True
                 self._announce()
@@ -104,17 +107,28 @@ class Supervisor:
         # The processes have the socket too: once the last of them has closed it, connections are refused.
         self._listener.close()
         self._end()
+        self._ignore_signals()
         return self._exit_code
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        if self._stopping.is_set():  # the second signal, which ends the drain time
-            for worker in self._workers:
-                worker.stop()
-        self._stopping.set()
+    def _stop(self, number: int = 0, frame: FrameType | None = None) -> None:
+        with contextlib.suppress(BlockingIOError):  # more signals than anybody sends
+            os.write(self._wake, b"\0")
+
+    def _told(self, seconds: float, *others: int) -> bool:
+        """Wait so many seconds for a signal, or for the end of a process; return whether a signal came."""
+        came = self._signals in wait([self._signals, *others], seconds)
+        if came:
+            os.read(self._signals, 1)
+        return came
 
     def _start(self) -> Worker:
         worker = Worker(self._config, [self._listener])
-        worker.start()
+        # A process is ended by SIGTERM; Ctrl-C goes to all of a terminal, and would meet those that are starting.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            worker.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return worker
 
     def _reason_to_replace(self, worker: Worker) -> str | None:
@@ -130,7 +144,7 @@ class Supervisor:
         worker.process.join()
         if worker.exitcode == STARTUP_FAILURE:  # another one would fail likewise
             self._exit_code = STARTUP_FAILURE
-            self._stopping.set()
+            self._stop()
             return
         _log.warning("Replaced server process [%d]: %s", worker.pid, reason)
         self._workers[place] = self._start()
@@ -139,12 +153,25 @@ class Supervisor:
         deadline = time.monotonic() + self._stop_seconds
         for worker in self._workers:
             worker.stop()
+        while (left := deadline - time.monotonic()) > 0 and (alive := self._alive()):
+            if self._told(left, *alive):  # the second signal, which ends the drain time
+                for worker in self._workers:
+                    worker.stop()
         for worker in self._workers:
-            worker.process.join(max(0.0, deadline - time.monotonic()))
             if worker.process.is_alive():
                 _log.error("Killed server process [%d]: it did not end in time", worker.pid)
                 worker.kill()
                 worker.process.join()
+
+    def _ignore_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        os.close(self._signals)
+        os.close(self._wake)
+
+    def _alive(self) -> list[int]:
+        """Return a descriptor for each process that runs, which is ready once it has ended."""
+        return [worker.process.sentinel for worker in self._workers if worker.process.is_alive()]
 
 
 def _end_with_parent() -> None:
