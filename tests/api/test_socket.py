@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -267,6 +268,53 @@ def test_a_unix_socket_serves_as_well(tmp_path: Path) -> None:
             assert client.post(PATH, json=GOOD).json()["loss"] == GOOD_LOSS
         assert lossd("healthcheck", LOSSD_UDS=path).returncode == 0
         assert server.stop() == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_socket_file_that_was_left_is_replaced_and_removed_in_the_end(tmp_path: Path, workers: str) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as gone:
+        gone.bind(str(path))
+    path.chmod(0o600)
+    with serve(tmp_path, "--uds", str(path), "--workers", workers) as server:
+        server.wait_for("on the Unix socket")
+        assert path.stat().st_mode & 0o777 == 0o600
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://lossd") as client:
+            assert client.post(PATH, json=GOOD).json()["loss"] == GOOD_LOSS
+        assert server.stop() == 0
+    assert not path.exists()
+
+
+def test_a_server_that_ends_leaves_the_socket_file_of_its_successor(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with serve(tmp_path, "--uds", str(path)) as server:
+        server.wait_for("on the Unix socket")
+        path.unlink()
+        with socket.socket(socket.AF_UNIX) as successor:
+            successor.bind(str(path))
+            assert server.stop() == 0
+            assert path.exists()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_interrupt_ends_a_server_that_is_still_starting(workers: str) -> None:
+    """Without a traceback of its own or of the processes that it has begun to start."""
+    codes = set()
+    for tenth in (4, 8, 12, 16):
+        command = [sys.executable, "-m", "lossd", "serve", "--workers", workers]
+        with subprocess.Popen(
+            command,
+            env=environment(LOSSD_DRAIN_SECONDS="0"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        ) as process:
+            time.sleep(tenth / 10)
+            os.killpg(process.pid, signal.SIGINT)
+            codes.add(process.wait(30))
+            assert process.stderr is not None
+            assert process.stderr.read() == b""
+    assert codes == {0}
 
 
 def test_several_workers_share_the_port_and_end_together(tmp_path: Path) -> None:

@@ -116,6 +116,16 @@ def test_a_socket_file_that_is_taken_is_one_line_and_one_left_behind_is_not(tmp_
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_file_that_is_no_socket_stays_as_it_is(tmp_path: Path, workers: str) -> None:
+    path = tmp_path / "notes"
+    path.write_text("mine")
+    result = lossd("serve", "--uds", str(path), "--workers", workers)
+    assert (result.returncode, result.stdout, result.stderr.count(b"\n")) == (1, b"", 1)
+    assert f"cannot listen on {path}: File exists" in result.stderr.decode()
+    assert path.read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

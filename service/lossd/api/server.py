@@ -30,7 +30,16 @@ _ACCEPTED_AT_ONCE = 4
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, with limits on handshakes and a quiet end."""
+    """uvicorn's server, with limits on handshakes and a quiet end.
+
+    Args:
+        config: What it serves.
+        announce: Called once it serves.
+    """
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None] = lambda: None) -> None:
+        super().__init__(config)
+        self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and encrypt what is accepted."""
@@ -41,6 +50,7 @@ class Server(uvicorn.Server):
         for server in tuple(self.servers):
             for listener in server.sockets:
                 await self._listen_again(listener)
+        self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, answer those who are connected, then stop."""

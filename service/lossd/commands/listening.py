@@ -7,7 +7,12 @@ import logging
 import os
 import shlex
 import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from uvicorn import Config
 
 from lossd import __version__
 from lossd.settings import Settings
@@ -48,8 +53,8 @@ class Announcement(logging.Filter):
 
     Args:
         terminal: Whether a person reads the log.
-        early: Whether uvicorn says so as soon as it has an address, before any process listens there: the words are
-            then kept until `announce`.
+        early: Whether uvicorn says so as soon as it has an address, before it serves there: the words are then kept
+            until `announce`.
     """
 
     def __init__(self, *, terminal: bool, early: bool) -> None:
@@ -100,8 +105,36 @@ def _try_port(host: str, port: int) -> None:
             probe.listen()
 
 
+@contextmanager
+def socket_file(config: Config, path: Path) -> Iterator[socket.socket]:
+    """Listen on a Unix socket; in the end remove its file, unless another server has put its own there.
+
+    A file that a server has left, which `refusal` has looked at, is replaced by one of the same permissions.
+    """
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+    path.unlink(missing_ok=True)
+    listener = config.bind_socket()
+    if mode is not None:
+        path.chmod(mode)
+    own = _identity(path)
+    try:
+        yield listener
+    finally:
+        with suppress(FileNotFoundError):
+            if _identity(path) == own:
+                path.unlink()
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    """Return what no other file has: a number of an inode is given anew, and permissions may be changed."""
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
 def _try_socket_file(path: Path) -> None:
     path.parent.stat()
+    if path.exists() and not path.is_socket():
+        raise OSError(errno.EEXIST, "")
     with socket.socket(socket.AF_UNIX) as probe:
         if not path.exists():
             probe.bind(str(path))

@@ -7,7 +7,10 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve; return once every request is finished."""
     _open_standard_files()
-    signal.signal(signal.SIGTERM, _exit_at_once)
+    _at_signals(_exit_at_once)
     import uvicorn
     from pydantic import ValidationError
     from uvicorn.config import STARTUP_FAILURE
@@ -58,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     from lossd.api.telemetry.extra import missing_packages
     from lossd.api.telemetry.rows import share_table
     from lossd.commands import tls
-    from lossd.commands.listening import Announcement, refusal
+    from lossd.commands.listening import Announcement, refusal, socket_file
     from lossd.service_links import service_links
     from lossd.settings import PREFIX, Settings, variable
 
@@ -87,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     if settings.workers > 1:
         share_table()
     terminal = is_text(settings, sys.stdout)
-    announcement = Announcement(terminal=terminal, early=settings.workers > 1)
+    announcement = Announcement(terminal=terminal, early=settings.workers > 1 or settings.uds is not None)
     logging.getLogger("uvicorn.error").addFilter(announcement)
     config = uvicorn.Config(
         "lossd.app:serve_from_environment",
@@ -108,44 +111,41 @@ def run(arguments: argparse.Namespace) -> int:
         timeout_graceful_shutdown=settings.shutdown_seconds,
         **tls.uvicorn_options(settings),
     )
-    try:
-        if settings.workers > 1:
-            return Supervisor(
-                config,
-                config.bind_socket(),
-                patience=settings.worker_timeout_seconds,
-                stop_seconds=settings.drain_seconds + settings.shutdown_seconds + STOP_MARGIN_SECONDS,
-                announce=announcement.announce,
-            ).run()
-        config.load()  # while a signal ends it at once
-        # While uvicorn serves, the handler is its own; it raises the signal again when it is done.
-        signal.signal(signal.SIGTERM, _stop)
-        server = Server(config)
-        server.run()
-        return 0 if server.started else STARTUP_FAILURE
-    except KeyboardInterrupt:  # raised once the server has stopped as it asked
-        return 0
-    finally:
-        _ignore_signals()
-        if settings.uds:
-            Path(settings.uds).unlink(missing_ok=True)
+    with ExitStack() as stack:
+        stack.callback(_at_signals, signal.SIG_IGN)
+        if settings.workers == 1:
+            config.load()  # while a signal ends it at once
+            # While uvicorn serves, the handlers are its own; it raises the signal again when it is done.
+            _at_signals(_stop)
+        listener = stack.enter_context(socket_file(config, Path(settings.uds))) if settings.uds else None
+        if settings.workers == 1:
+            server = Server(config, announcement.announce)
+            server.run([listener] if listener else None)
+            return 0 if server.started else STARTUP_FAILURE
+        return Supervisor(
+            config,
+            listener or config.bind_socket(),
+            patience=settings.worker_timeout_seconds,
+            stop_seconds=settings.drain_seconds + settings.shutdown_seconds + STOP_MARGIN_SECONDS,
+            announce=announcement.announce,
+        ).run()
 
 
-def _exit_at_once(number: int, frame: object) -> None:
+def _exit_at_once(number: int, frame: FrameType | None) -> None:
     """End a process that is still starting. Python loses exceptions that a signal raises while it compiles a module."""
     os._exit(0)
 
 
-def _stop(number: int, frame: object) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
     """End a process that has served. To stop when told to is no failure."""
-    _ignore_signals()
+    # None ends a process that has stopped: Python restores their defaults while it exits.
+    _at_signals(signal.SIG_IGN)
     sys.exit(0)
 
 
-def _ignore_signals() -> None:
-    """Let no further signal end a process that has stopped: Python restores their defaults while it exits."""
+def _at_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, handler)
 
 
 def _unusable_file(settings: Settings) -> str | None:
