@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from markupsafe import Markup
@@ -174,6 +175,27 @@ def test_pytorch_says_what_it_leaves_out(server: Served, more: dict[str, Any]) -
     squares = [0.0, 0.25, 9.0]
     expected = {"sum": sum(squares), "mean": sum(squares) / 3, "none": squares}[chosen]
     np.testing.assert_allclose(defined["loss"].detach().numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        (
+            "mse",
+            call_with({"hvp": [1.0, 0.0, 0.0], "hvp.target": [0.0, 2.0, 0.0], "mask": [True, False, True]}),
+        ),
+        ("ranking_softmax", call_with({"group": [1, 2], "sample_weight": [1.0, 3.0]})),
+    ],
+)
+def test_open_inference_has_every_array_as_an_input(server: Served, name: str, call: dict[str, Any]) -> None:
+    shown = {each.language: each for each in snippets(LOSSES[name], call, url=server.url)}
+    (body,) = re.findall("-d '(.*)'", Markup(shown["Open Inference"].code).unescape(), re.DOTALL)
+    answer = httpx.post(f"{server.url}/v2/models/{name}/infer", content=body)
+    arrays = {each: np.array(value) for each, value in call.items() if type(value) is list}
+    expected = evaluate(LOSSES[name], Call(arrays, {"gradient": True}))
+    outputs = {each["name"]: each["data"] for each in answer.raise_for_status().json()["outputs"]}
+    assert outputs["loss"] == [expected.loss["mean"]]
+    assert outputs["gradient.input"] == expected.gradient["mean"]["input"].tolist()
 
 
 @pytest.mark.slow

@@ -264,7 +264,7 @@ def test_long_arrays_are_cut_behind_a_number_and_say_so(page: Page, tmp_path: Pa
         {"hessian": True, "convention": "gbm"},
         {"reduction": ["none", "sum"], "mask": [[True, False, True], [True, True, True]]},
         {"reduction": "none", "upstream": ROWS["input"], "encoding": "base64"},
-        {"axis": 1, "hvp.input": ROWS["input"]},
+        {"axis": 1, "hvp.input": ROWS["input"], "sample_weight": ROWS["input"]},
         {"hvp": ROWS["input"], "hvp.target": ROWS["target"], "reduction": ["mean", "mean", "sum"]},
     ],
 )

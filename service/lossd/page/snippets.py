@@ -15,13 +15,13 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from lossd.declaration.general_names import GENERAL_ARRAYS
 from lossd.declaration.loss import Loss
 from lossd.page.numbers import depth, plain
 
 URL = "http://127.0.0.1:8000"
 _OPEN, _END, _CLOSE = "\x01", "\x02", "\x03"  # around the name and the value of what a slider moves
 _DIRECTION = "hvp."  # begins the name of a direction for one argument
+_GENERAL = {"group": "whole numbers"}  # what general arrays hold but numbers
 _GUARDED = "{{guarded}}"  # begins a line that sends a key
 _LONGEST_ARGUMENT = 100_000  # characters; Linux takes 131,072 bytes in one
 # What `lossd.client.torch` decides itself, and how JSON is written.
@@ -201,12 +201,12 @@ def _curl_data(body: str) -> str:
 
 
 def _infer(call: _Call) -> str:
-    """Write a call in the Open Inference Protocol, where weights and masks are inputs too."""
-    general = [name for name in call.options if name in GENERAL_ARRAYS]
+    """Write a call in the Open Inference Protocol, where weights, masks, groups and directions are inputs too."""
+    general = [name for name in call.options if name in call.loss.array_names]
     inputs = []
     for name in (*call.arrays, *general):
         value = plain(call.members[name])
-        domain = "numbers" if name in general else call.loss.by_name[name].domain
+        domain = call.loss.by_name[name].domain if name in call.arrays else _GENERAL.get(name, "numbers")
         kind = "BOOL" if _is_boolean(value) else "INT64" if _is_whole(domain, value) else "FP64"
         shape, data = json.dumps(_shape(value)), json.dumps(_flat(value))
         inputs.append(f'    {{"name": "{name}", "datatype": "{kind}", "shape": {shape}, "data": {data}}}')

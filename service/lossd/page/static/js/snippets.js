@@ -16,6 +16,7 @@ const LONGEST_ARGUMENT = 100_000; // characters; Linux takes 131,072 bytes in on
 const curlData = (body) => (body.length > LONGEST_ARGUMENT ? `--data-binary @- <<'JSON'\n${body}\nJSON` : `-d '${body.replaceAll("'", `'\\''`)}'`);
 
 const isDirection = (name) => name.startsWith("hvp.");
+const isGeneral = (name) => GENERAL.includes(name) || name === "group" || isDirection(name);
 const isBridged = (name) => !OF_AUTOGRAD.includes(name) && !isDirection(name);
 
 /** A call as the Python client takes it, which has one keyword for all directions and encodes by itself. */
@@ -70,12 +71,13 @@ export async function snippets(entry, call) {
   const isNumber = bridged.reduction !== "none" && bridged.axis == null;
   const differentiated = `${arrays.find((name) => grows.includes(name)) ?? arrays[0]}.grad`;
   const infer = () => {
-    const inputs = [...arrays, ...options.filter((name) => GENERAL.includes(name))].map((name) => {
+    const inputs = [...arrays, ...options.filter(isGeneral)].map((name) => {
       const value = call[name];
-      const kind = isBoolean(value) ? "BOOL" : isWhole(known[name]?.values ?? "numbers", value) ? "INT64" : "FP64";
+      const values = known[name]?.values ?? (name === "group" ? "whole numbers" : "numbers");
+      const kind = isBoolean(value) ? "BOOL" : isWhole(values, value) ? "INT64" : "FP64";
       return `    {"name": "${name}", "datatype": "${kind}", "shape": ${list(shape(value))}, "data": ${list(flat(value))}}`;
     });
-    return `{\n  "parameters": {${options.filter((name) => !GENERAL.includes(name)).map((name) => `"${name}": ${list(call[name])}`).join(", ")}},\n  "inputs": [\n${inputs.join(",\n")}\n  ]\n}`;
+    return `{\n  "parameters": {${options.filter((name) => !isGeneral(name)).map((name) => `"${name}": ${list(call[name])}`).join(", ")}},\n  "inputs": [\n${inputs.join(",\n")}\n  ]\n}`;
   };
   const ends = [`{${members[0] ?? ""}`, ...members.slice(1)];
   const filled = {
