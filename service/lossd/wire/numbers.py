@@ -8,7 +8,7 @@ first wrong item, whose index path the error names.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ _SPELLINGS = {
 COMPLEX_PARTS = frozenset({"real", "imag"})
 """The members of an object that is an array of complex numbers."""
 
+T = TypeVar("T")
 _Shape = tuple[int, ...]
 
 
@@ -83,7 +84,7 @@ def _from_lists(value: Any, at: str, budget: Budget) -> Array:
         if len(shape) == budget.limits.max_depth:
             raise malformed(at, f"at most {len(shape)} dimensions", "deeper nesting")
         budget.check(len(level), at)
-        lengths = {length for part in slices(level) for length in {*map(len, part)}}
+        lengths = _distinct(len, level)
         if len(lengths) > 1:
             raise _uneven(level, at, shape)
         shape += (lengths.pop(),)
@@ -96,7 +97,13 @@ def _from_lists(value: Any, at: str, budget: Budget) -> Array:
 
 def types_in(level: list[Any]) -> frozenset[type]:
     """Return the types of a list's items."""
-    return frozenset().union(*({*map(type, part)} for part in slices(level)))
+    return frozenset(_distinct(type, level))
+
+
+def _distinct(of: Callable[[Any], T], items: list[Any]) -> set[T]:
+    if len(items) <= PIECE_ITEMS:
+        return {*map(of, items)}
+    return {each for part in slices(items) for each in {*map(of, part)}}
 
 
 def read_numbers(level: list[Any], types: frozenset[type], at: str, shape: _Shape) -> Array:

@@ -24,6 +24,8 @@ _BLOCK = 1 << 17
 
 def count_up_to(text: bytes | bytearray, mark: bytes, most: int) -> int:
     """Count the byte ``mark``; the result may stop at any number above ``most``."""
+    if len(text) < _RARE:
+        return text.count(mark)
     at = -1
     for found in range(min(most, len(text) // _RARE) + 1):
         at = text.find(mark, at + 1)
