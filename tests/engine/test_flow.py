@@ -327,5 +327,7 @@ def test_one_name_to_differentiate_needs_no_list(loss):
 
 
 def test_one_name_that_cannot_be_differentiated_is_refused_in_its_place():
-    with pytest.raises(InvalidCall, match='expected one of input, target, got "x" - at `gradient`'):
+    with pytest.raises(
+        InvalidCall, match='expected true, false or one of input, target, got "x" - at `gradient`'
+    ):
         evaluate(find("mse"), Call({"input": np.ones(1), "target": np.ones(1)}, {"gradient": "x"}))

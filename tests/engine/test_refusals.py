@@ -261,7 +261,10 @@ REFUSALS = {
         "mse", mse(**{"hvp.inptu": np.ones(2)}), "hvp.inptu", "an argument or setting", "did you mean hvp.input?",
     ),
     "Hessian of nothing known": Refusal(
-        "mse", mse(hessian="inpt"), "hessian", "one of input, target", '"inpt"; did you mean input?',
+        "mse", mse(hessian="inpt"), "hessian", "true, false or one of input, target", '"inpt"; did you mean input?',
+    ),
+    "Python's spelling of true": Refusal(
+        "mse", mse(gradient="True"), "gradient", "true, false or one of input", '"True"; did you mean true?',
     ),
     "event of a fraction": Refusal(
         "cox", {"log_h": [0.0, 1.0], "durations": [1.0, 2.0], "events": [1.0, 0.5]}, "events[1]", "1 and 0", "0.5",

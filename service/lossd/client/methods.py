@@ -253,7 +253,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -317,7 +318,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -381,7 +383,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -443,7 +446,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -505,7 +509,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -565,7 +570,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -630,7 +636,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -692,7 +699,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -766,7 +774,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -835,7 +844,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -901,7 +911,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -968,7 +979,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -1028,7 +1040,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -1090,7 +1103,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -1150,7 +1164,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -1214,7 +1229,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -1286,7 +1302,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -1352,7 +1369,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -1416,7 +1434,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -1480,7 +1499,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -1545,7 +1565,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -1614,7 +1635,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -1684,7 +1706,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -1750,7 +1773,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -1814,7 +1838,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -1882,7 +1907,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -1958,7 +1984,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -2033,7 +2060,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -2102,7 +2130,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -2179,7 +2208,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -2247,7 +2277,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -2316,7 +2347,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -2381,7 +2413,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -2447,7 +2480,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -2513,7 +2547,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -2586,7 +2621,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -2667,7 +2703,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -2740,7 +2777,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -2807,7 +2845,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -2879,7 +2918,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.
@@ -2959,7 +2999,8 @@ class Losses(Generic[R]):
                 named.
             hvp: Direction to multiply the Hessian with, in the shape of the first argument that is differentiated.
             sample_weight: Factor on each unreduced loss; broadcasts against it.
-            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient.
+            mask: True for each unreduced loss that takes part; the others reach neither value nor gradient. It
+                broadcasts.
             axis: Axes of the unreduced loss to reduce over; all if absent.
             denominator: What averages divide by, in place of the loss's own denominator.
             empty: Result of a mean over zero elements: a 422, NaN or 0.

@@ -104,7 +104,7 @@ class Options(BaseModel):
     sample_weight: Tensor | None = None
     """Factor on each unreduced loss; broadcasts against it."""
     mask: Tensor | None = None
-    """True for each unreduced loss that takes part; the others reach neither value nor gradient."""
+    """True for each unreduced loss that takes part; the others reach neither value nor gradient. It broadcasts."""
     axis: int | list[int] | None = None
     """Axes of the unreduced loss to reduce over; all if absent."""
     denominator: Annotated[float, Field(gt=0)] | None = None

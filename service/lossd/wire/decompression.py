@@ -35,6 +35,8 @@ crc32 = isal_zlib.crc32
 RAW_DEFLATE, ZLIB, GZIP = -15, 15, 31
 """The frames around a deflate stream, as zlib numbers them."""
 
+_FRAMES = {RAW_DEFLATE: "deflate", ZLIB: "zlib", GZIP: "gzip"}
+
 _SLICE = 1 << 18
 _DAMAGED = cast(type[Exception], isal_zlib.error)  # its stubs call the class an instance
 
@@ -58,6 +60,7 @@ class DeflateDecompressor:
     def __init__(self, compressed: memoryview, at: str, window_bits: int) -> None:
         self._input = _Slices(compressed)
         self._at = at
+        self._frame = _FRAMES[window_bits]
         self._stream = isal_zlib.decompressobj(window_bits)
         self._unconsumed = b""
 
@@ -68,14 +71,17 @@ class DeflateDecompressor:
             try:
                 content: bytes = self._stream.decompress(compressed, most)
             except _DAMAGED as error:
-                raise malformed(self._at, "an intact deflate stream", str(error)[:80]) from None
+                raise malformed(self._at, self._expected("an intact"), str(error)[:80]) from None
             self._unconsumed = self._stream.unconsumed_tail
             if content:
                 return content
             if not compressed:
-                raise malformed(self._at, "a whole deflate stream", "one that is cut short")
+                raise malformed(self._at, self._expected("a whole"), "one that is cut short")
         self._input.check_end(self._stream.unused_data, self._at)
         return b""
+
+    def _expected(self, state: str) -> str:
+        return f"{state} {self._frame} stream"
 
 
 class ZstdDecompressor:
