@@ -182,7 +182,7 @@ def run(arguments: argparse.Namespace) -> None:
             found = uvloop.run(measure(server, call, turns, arguments.times))
             results.append({"body": name, "steered": steered, **found})
             print(results[-1], flush=True)
-    save("overload", results, f"{verdict(results)}\n{render(results)}")
+    save("overload", results, f"{verdict(results)}\n\n{render(results)}")
     print(verdict(results), render(results), sep="\n")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from lossd.declaration.edge import Edge
 from lossd.declaration.example import Example
 from lossd.declaration.loss import loss
 from lossd.declaration.picture import plane
-from lossd.declaration.result import Result
+from lossd.declaration.result import Result, once
 from lossd.declaration.roles import Embedding, Positive
 from lossd.declaration.signature import Differentiable
 from lossd.losses.embedding.triplet_curvature import second_derivative
@@ -149,7 +149,7 @@ def triplet_margin_with_distance(
     reach, slopes = reaches(anchor, positive, negative)
     if swap:
         reach, slopes = _swapped(reaches, anchor, positive, negative)
-    slopes = cache(slopes)
+    slopes = once(slopes)
     lacking = margin + reach
     active = np.where(np.isnan(lacking), lacking, lacking >= 0).astype(lacking.dtype)
     return Result(

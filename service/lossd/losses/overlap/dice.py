@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from math import inf
 from typing import Annotated, NamedTuple
 
@@ -13,7 +12,7 @@ from lossd.declaration.edge import Edge
 from lossd.declaration.example import Example
 from lossd.declaration.loss import loss
 from lossd.declaration.picture import Slider, bars
-from lossd.declaration.result import Result
+from lossd.declaration.result import Result, once
 from lossd.declaration.roles import NonNegative, Pixels
 from lossd.declaration.signature import Differentiable
 from lossd.message import Array
@@ -70,11 +69,11 @@ def dice(
         input, target, smooth, region_difference(input, target, Scratch()), row_dots(input, target)
     )
 
-    @cache
+    @once
     def slopes_of_input() -> Array:
         return _slopes(found, found.input, found.target, smooth)
 
-    @cache
+    @once
     def slopes_of_target() -> Array:
         return _slopes(found, found.target, found.input, smooth)
 

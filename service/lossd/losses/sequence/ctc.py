@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from lossd.declaration.example import Example
 from lossd.declaration.index_domain import Index, Length
 from lossd.declaration.loss import loss
 from lossd.declaration.picture import Picture
-from lossd.declaration.result import Normalizer, Result
+from lossd.declaration.result import Normalizer, Result, once
 from lossd.declaration.role import Role
 from lossd.losses.sequence.alignments import LIMITS, align
 from lossd.losses.sequence.failing_paths import Trellis, failing, failing_given_symbol
@@ -132,12 +131,12 @@ def ctc(
             array[impossible] = 0
         return array
 
-    @cache
+    @once
     def posterior() -> Array:
         """Return the probability of each symbol at each frame given the labels."""
         return settle(by_symbol(appearance, place, frames.weight.shape))
 
-    @cache
+    @once
     def of_logits() -> Array:
         """Return ``s - posterior``; both sum to one, so the likeliest symbol's is minus the sum of the others'."""
         slope = frames.probability - posterior()
