@@ -138,6 +138,8 @@ class Row:
         wide, half = (
             second(absolute * (1 + s), near) - second(absolute * (1 - s), near) for s in (step, step / 2)
         )
+        # What the rounding of the residual leaves of the slope, as of one with an exponential.
+        self.slope_size = max(abs(self.slope), absolute * abs(self.curvature))
         # Whether the rounding of the residual may cross a jump: what does not jump changes by twice as much in a step
         # twice as wide.
         self.kink = abs(wide) > abs(self.curvature) / 2 and abs(wide - 2 * half) > abs(wide) / 4
@@ -187,7 +189,7 @@ def truths(name: str, call: Call, answer: Answer) -> Iterator[Found]:
                 sign = 1 if key == "input" else -1
                 by = [sign * row.slope * row.direction * f for row, f in weighed]
                 true = by if np.iscomplexobj(given[key]) else [b.real for b in by]
-                yield from _each(where, found, true, [row.slope * abs(f) for row, f in weighed])
+                yield from _each(where, found, true, [row.slope_size * abs(f) for row, f in weighed])
         for kind, direction in (("hessian", ones), ("hvp", flat.get("hvp", ones))):
             if mode in getattr(answer, kind):
                 found = getattr(answer, kind)[mode]["input"].reshape(-1)

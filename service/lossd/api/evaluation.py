@@ -62,7 +62,7 @@ class EvaluationJob(IncomingJob[Codec]):
         if is_part and not self.incoming.writes.holds_options:
             possible, got = " or ".join(COMBINATION_CODECS), self.incoming.writes.media_type
             raise NotAcceptable(
-                f"expected an Accept header that prefers {possible}, as parts need, got {got}"
+                f"expected an Accept header that prefers {possible}, as parts need, got one that leaves {got}"
             )
         self.prepared = (prepare_part if is_part else prepare)(self.loss, self.call, limits=limits)
         return as_written(self.prepared.estimate, self.incoming.writes, self.call)
