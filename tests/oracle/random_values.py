@@ -95,7 +95,11 @@ def check_nonfinite(draw: Draw) -> Finding | None:
         wrong = _well_conditioned(draw, got, truth, wrong, standing_in(draw.name, case, key, place))
     for result, at in wrong:
         text = f"{draw.shown_place(result, at)} is {got[result][at]!r}, not {shown(truth[result][at].value)}"
-        text += f", with {draw.shown_place(key, place)} not finite"
+        given = case.arrays[key][place]
+        allowing = "spreads_nan" if np.isnan(given) else "limits"
+        text += (
+            f", with {draw.shown_place(key, place)} = {given} (`{allowing}` of an oracle says what may be)"
+        )
         return Finding(draw.name, draw.seed, case, options, text)
     return None
 
