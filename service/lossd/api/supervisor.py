@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from types import FrameType
 
@@ -123,7 +124,9 @@ class Supervisor:
 
     def _start(self) -> Worker:
         worker = Worker(self._config, [self._listener])
-        # A process is ended by SIGTERM; Ctrl-C goes to all of a terminal, and would meet those that are starting.
+        # A process is ended by SIGTERM; Ctrl-C goes to all of a terminal, and would meet those that are starting. The
+        # first one would start the tracker, which unblocks the signal.
+        resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             worker.start()
