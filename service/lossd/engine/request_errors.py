@@ -61,7 +61,7 @@ def error_of(loss: Loss, given: Mapping[str, Any], found: ValidationError) -> In
         name, *path = entry["loc"]
         at = str(name) + "".join(f"[{part}]" for part in path if isinstance(part, int))
         if entry["type"] == "missing":
-            detail = ErrorDetail(at, f"{_describe(loss, str(name))}", _absent(loss, given))
+            detail = ErrorDetail(at, _describe(loss, str(name)), _absent(loss, given))
         elif entry["type"] == "extra_forbidden":
             unknown += 1
             if unknown > MOST_DETAILS:  # counted, and no more
