@@ -108,7 +108,7 @@ class Supervisor:
         # The processes have the socket too: once the last of them has closed it, connections are refused.
         self._listener.close()
         self._end()
-        self._ignore_signals()
+        self._close()
         return self._exit_code
 
     def _stop(self, number: int = 0, frame: FrameType | None = None) -> None:
@@ -166,7 +166,8 @@ class Supervisor:
                 worker.kill()
                 worker.process.join()
 
-    def _ignore_signals(self) -> None:
+    def _close(self) -> None:
+        """Ignore signals from here on: nobody reads what their handler writes."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
         os.close(self._signals)

@@ -93,9 +93,12 @@ def _names(
     names = [asked] if isinstance(asked, str) else asked
     for place, name in enumerate(names):
         if name not in possible:
-            at, or_not = (f"{option}[{place}]", "") if names is asked else (option, "true, false or ")
-            expected = f"{or_not}one of {', '.join(possible)}"
-            raise invalid(at, expected, f"{quoted(name)}{_hint(name, possible, bound)}")
+            expected = f"one of {', '.join(possible)}"
+            if names is asked:
+                found = f"{quoted(name)}{_hint(name, possible, bound)}"
+                raise invalid(f"{option}[{place}]", expected, found)
+            found = f"{quoted(name)}{_hint(name, [*possible, 'true', 'false'], bound)}"
+            raise invalid(option, f"true, false or {expected}", found)
     return tuple(dict.fromkeys(names))
 
 
@@ -103,7 +106,7 @@ def _hint(name: str, possible: list[str], bound: Bound) -> str:
     """Say why a name that the loss has elsewhere is not possible here, or which one it resembles."""
     if name in bound.loss.by_name and name not in bound.arrays:
         return ", which the call does not have"
-    return did_you_mean(name, [*possible, "true", "false"])
+    return did_you_mean(name, possible)
 
 
 def _reductions(request: Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
