@@ -73,21 +73,23 @@ def test_a_terminal_shows_one_line_with_the_address_and_a_log_for_people() -> No
 
 @pytest.mark.slow
 def test_a_chosen_format_holds_in_a_terminal_too() -> None:
-    with in_a_terminal("serve", LOSSD_LOG_FORMAT="json") as (_, terminal):
+    with in_a_terminal("serve", LOSSD_LOG_FORMAT="json") as (process, terminal):
         shown = read_until(terminal, r"Ctrl-C.*\n")
         assert all(line.startswith("{") for line in shown.splitlines())
         os.write(terminal, b"\x03")
+        assert process.wait(PATIENCE_SECONDS) == 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_terminal_shows_the_socket_file_and_how_to_call_through_it(tmp_path: Path, workers: str) -> None:
     path = tmp_path / "so cket"
-    with in_a_terminal("serve", "--uds", str(path), "--workers", workers) as (_, terminal):
+    with in_a_terminal("serve", "--uds", str(path), "--workers", workers) as (process, terminal):
         shown = read_until(terminal, r"Ctrl-C.*\n")
         assert f"listens on the Unix socket {path} - try `curl --unix-socket '{path}' http://" in shown
         assert "uvicorn" not in shown.lower()
         os.write(terminal, b"\x03")
+        assert process.wait(PATIENCE_SECONDS) == 0
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
