@@ -189,6 +189,11 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     """`json`: one object a line; `console`: aligned text; `auto`: text in a terminal, JSON elsewhere."""
 
+    @property
+    def looks_at_addresses(self) -> bool:
+        """Whether anything looks at the addresses of a connection: limits on rates, or traces."""
+        return self.calls_per_second is not None or self.work_per_second is not None or self.traces != "off"
+
     @model_validator(mode="before")
     @classmethod
     def _ignore_service_links(cls, values: Any) -> Any:

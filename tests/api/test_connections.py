@@ -11,10 +11,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
+from lossd.api.connections.gathering import GatheringTransport
+from lossd.settings import Settings
 from tests.api.serving import GOOD, Served, raw_request, read_response, serve
 from tests.api.test_socket import BODY, LENGTH, PATH, assert_unharmed, connect
 
@@ -208,6 +213,29 @@ def test_requests_that_wait_on_one_connection_are_counted(tmp_path: Path) -> Non
         connection.sendall(call * 50)
         assert [read_one(connection) for _ in range(5)] == [200] * 4 + [503]
         assert wait_until_closed(connection) == b""
+
+
+def test_uvicorn_learns_no_address_of_a_connection_and_asks_the_system_for_none() -> None:
+    asked: list[str] = []
+    plain = SimpleNamespace(
+        close=None, is_closing=None, get_extra_info=lambda name, default=None: asked.append(name) or default
+    )
+    transport: Any = GatheringTransport(plain, None)  # type: ignore[arg-type]
+    assert (get_local_addr(transport), get_remote_addr(transport), is_ssl(transport)) == (None, None, False)
+    assert asked == ["sslcontext"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "looks"),
+    [
+        ({}, False),
+        ({"calls_per_second": 1.0}, True),
+        ({"work_per_second": 1.0}, True),
+        ({"traces": "otlp"}, True),
+    ],
+)
+def test_limits_on_rates_and_traces_look_at_addresses(chosen: dict[str, Any], looks: bool) -> None:
+    assert Settings(**chosen).looks_at_addresses is looks
 
 
 def read_one(connection: socket.socket) -> int:

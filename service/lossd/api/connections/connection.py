@@ -13,6 +13,7 @@ from typing import Any
 from httptools import HttpParserError
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 
 from lossd.api.connections.gathering import GatheringTransport, has_left, is_reset, unsent
 from lossd.api.connections.half_close import HalfClose, look_for_caller
@@ -42,7 +43,9 @@ _LARGE_CHUNK = 1024  # bytes of a chunk on average, from which the chunks take n
 class Connection(HttpToolsProtocol):
     """One connection of a caller."""
 
-    parser: Parser  # type: ignore[assignment]  # no subclass, but all of it that uvicorn calls
+    # No subclasses, but all of them that uvicorn calls.
+    parser: Parser  # type: ignore[assignment]
+    transport: GatheringTransport  # type: ignore[assignment]
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -68,6 +71,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Put the gathering transport between the protocol and the socket, unless there is no room for one more."""
         super().connection_made(GatheringTransport(transport, self.loop, self._leave))  # type: ignore[arg-type]
+        if self.limits.looks_at_addresses:
+            self.server, self.client = get_local_addr(transport), get_remote_addr(transport)
         transport.set_protocol(Reader(self))
         if not self.watch.admits(self):
             most = self.limits.max_connections
@@ -107,7 +112,7 @@ class Connection(HttpToolsProtocol):
 
         Over TLS it does not: the event loop closes both sides.
         """
-        self.transport.flush()  # type: ignore[attr-defined]
+        self.transport.flush()
         cycle: Any = self.cycle
         if cycle is None or cycle.response_complete or self.scheme == "https":
             return False
@@ -340,7 +345,7 @@ class Connection(HttpToolsProtocol):
         the answer (RFC 9112, section 9.6). Nothing is read until the watch's next look: a caller that reads
         while it sends stops there, which saves both sides the rest.
         """
-        plain = self.transport.plain  # type: ignore[attr-defined]
+        plain = self.transport.plain
         sends = self._ended is HalfClose.NO and not plain.is_closing()
         unfinished = sends and self.cycle is not None and self.cycle.more_body
         if not unfinished or self.phase is Phase.LINGER or not self.watch.may_linger():

@@ -2,6 +2,9 @@
 
 uvicorn writes them apart, and uvloop sends each at once: two packets, and a caller that wakes up twice. That costs
 the server more than all else it does for a small call.
+
+uvicorn also asks each new connection for its addresses: seven system calls, a sixth of what a refused call costs, in
+which a thread that computes may take the interpreter's lock. Here it learns none: `Settings.looks_at_addresses`.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ import struct
 import termios
 from collections.abc import Callable
 from typing import Any
+
+_ADDRESSES = frozenset({"socket", "sockname", "peername"})
 
 
 class GatheringTransport:
@@ -58,33 +63,37 @@ class GatheringTransport:
             if not self.is_closing():
                 self.plain.write(held)
 
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what is known of the connection, but for its socket and addresses."""
+        return default if name in _ADDRESSES else self.plain.get_extra_info(name, default)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.plain, name)
 
 
-def unsent(transport: asyncio.Transport) -> int:
+def unsent(transport: GatheringTransport) -> int:
     """Return the bytes that the other side has not taken, those in the system's buffer included.
 
     Linux reports room in that buffer only once a third of its megabytes is free: by the transport's own buffer a slow
     reader would seem to stall.
     """
-    held = transport.get_write_buffer_size()
+    held: int = transport.plain.get_write_buffer_size()
     try:
-        queued = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, b"\0" * 4)
+        queued = fcntl.ioctl(transport.plain.get_extra_info("socket").fileno(), termios.TIOCOUTQ, b"\0" * 4)
     except OSError:  # not a kind of socket that knows
         return held
     return held + int(struct.unpack("i", queued)[0])
 
 
-def is_reset(transport: asyncio.Transport) -> bool:
+def is_reset(transport: GatheringTransport) -> bool:
     """Return whether the other side has refused what was sent to it, as it does once it has closed."""
     poll = select.poll()
-    poll.register(transport.get_extra_info("socket").fileno(), 0)  # errors are always told
+    poll.register(transport.plain.get_extra_info("socket").fileno(), 0)  # errors are always told
     return bool(poll.poll(0))
 
 
-def has_left(transport: asyncio.Transport) -> bool:
+def has_left(transport: GatheringTransport) -> bool:
     """Return whether the other side has closed, without reading what it sent before."""
     poll = select.poll()
-    poll.register(transport.get_extra_info("socket").fileno(), getattr(select, "POLLRDHUP", 0))
+    poll.register(transport.plain.get_extra_info("socket").fileno(), getattr(select, "POLLRDHUP", 0))
     return bool(poll.poll(0))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from enum import Enum, auto
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from lossd.api.connections.gathering import is_reset
+from lossd.api.connections.gathering import GatheringTransport, is_reset
 
 
 class HalfClose(Enum):
@@ -20,7 +19,7 @@ class HalfClose(Enum):
 
 
 def look_for_caller(
-    transport: asyncio.Transport, cycle: RequestResponseCycle | None, ended: HalfClose
+    transport: GatheringTransport, cycle: RequestResponseCycle | None, ended: HalfClose
 ) -> HalfClose:
     """Find out whether a caller that sends no more still reads, while its answer takes long.
 
