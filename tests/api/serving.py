@@ -122,8 +122,15 @@ def serve(folder: Path, *options: str, **variables: str) -> Iterator[Served]:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Return this process's environment with only these ``LOSSD_`` variables."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LOSSD_")}
+    """Return this process's environment with only these ``LOSSD_`` variables, and Python's usual buffers.
+
+    Those hid, where they were off, that a server which could not write its log ended with 120.
+    """
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("LOSSD_") and name != "PYTHONUNBUFFERED"
+    }
     defaults = {"LOSSD_PORT": "0", "LOSSD_DRAIN_SECONDS": "0", "PYTHONPATH": str(ROOT / "service")}
     return {**inherited, **defaults, **variables}
 

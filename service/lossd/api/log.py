@@ -34,7 +34,8 @@ def open_log(settings: Settings, stream: BinaryIO | None = None) -> Log:
     """Return a log that writes as the settings say; to standard output if no stream is given."""
     level = getattr(logging, settings.log_level.upper())
     stream = stream or sys.stdout.buffer
-    return _Lines(stream, level, _to_text if is_text(settings, stream) else _to_json)
+    # Without a buffer: Python would write what a full disk refused once more at its end, and exit with 120.
+    return _Lines(getattr(stream, "raw", stream), level, _to_text if is_text(settings, stream) else _to_json)
 
 
 def is_text(settings: Settings, stream: IO[Any]) -> bool:
