@@ -62,7 +62,6 @@ class _Lines:
 
     def __init__(self, stream: BinaryIO, level: int, render: Callable[[str, EventDict], bytes]) -> None:
         self._write = stream.write
-        self._flush = stream.flush
         self._level = level
         self._render = render
 
@@ -74,7 +73,6 @@ class _Lines:
         line = self._render(name, fields)
         try:
             self._write(line)
-            self._flush()
         except OSError:
             return
 

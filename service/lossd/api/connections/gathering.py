@@ -79,7 +79,7 @@ def unsent(transport: GatheringTransport) -> int:
     """
     held: int = transport.plain.get_write_buffer_size()
     try:
-        queued = fcntl.ioctl(transport.plain.get_extra_info("socket").fileno(), termios.TIOCOUTQ, b"\0" * 4)
+        queued = fcntl.ioctl(_descriptor(transport), termios.TIOCOUTQ, b"\0" * 4)
     except OSError:  # not a kind of socket that knows
         return held
     return held + int(struct.unpack("i", queued)[0])
@@ -87,13 +87,21 @@ def unsent(transport: GatheringTransport) -> int:
 
 def is_reset(transport: GatheringTransport) -> bool:
     """Return whether the other side has refused what was sent to it, as it does once it has closed."""
-    poll = select.poll()
-    poll.register(transport.plain.get_extra_info("socket").fileno(), 0)  # errors are always told
-    return bool(poll.poll(0))
+    return _polls(transport, 0)  # errors are always told
 
 
 def has_left(transport: GatheringTransport) -> bool:
     """Return whether the other side has closed, without reading what it sent before."""
+    return _polls(transport, getattr(select, "POLLRDHUP", 0))
+
+
+def _polls(transport: GatheringTransport, events: int) -> bool:
+    """Return whether one of these events, or an error, is there by now."""
     poll = select.poll()
-    poll.register(transport.plain.get_extra_info("socket").fileno(), getattr(select, "POLLRDHUP", 0))
+    poll.register(_descriptor(transport), events)
     return bool(poll.poll(0))
+
+
+def _descriptor(transport: GatheringTransport) -> int:
+    descriptor: int = transport.plain.get_extra_info("socket").fileno()
+    return descriptor
