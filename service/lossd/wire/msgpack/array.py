@@ -17,7 +17,9 @@ from lossd.message import Array
 from lossd.wire import tensor
 from lossd.wire.budget import Budget
 from lossd.wire.codec import LONGEST_STRING, Body
-from lossd.wire.msgpack.document import UNREADABLE, is_map, members, option
+from lossd.wire.msgpack.document import members, option
+from lossd.wire.msgpack.extent import UNREADABLE
+from lossd.wire.msgpack.headers import is_map
 from lossd.wire.msgpack.lists import read_lists
 from lossd.wire.numbers import read_array
 

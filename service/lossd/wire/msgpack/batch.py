@@ -36,16 +36,8 @@ from lossd.wire.msgpack.codec import (
     read_answer,
     read_call,
 )
-from lossd.wire.msgpack.document import (
-    is_list,
-    is_map,
-    items,
-    list_header,
-    members,
-    option,
-    plain,
-    stated_length,
-)
+from lossd.wire.msgpack.document import items, members, option, plain
+from lossd.wire.msgpack.headers import is_list, is_map, list_header, stated_length
 
 __all__ = [
     "decode_batch",

@@ -13,7 +13,8 @@ from lossd.wire.codec import DEFAULT_LIMITS, Body, DecodeLimits, Parts, never_en
 from lossd.wire.gathering import gather
 from lossd.wire.msgpack.array import read_raw_array, whole_of
 from lossd.wire.msgpack.codec import encode_answer, is_compressed, is_text, media_type
-from lossd.wire.msgpack.document import is_list, items, members, option, stated_length
+from lossd.wire.msgpack.document import items, members, option
+from lossd.wire.msgpack.headers import is_list, stated_length
 from lossd.wire.msgpack.part import split_part
 from lossd.wire.msgpack.writer import written
 from lossd.wire.part_document import MOST_PARTS, read_combination, write_combination

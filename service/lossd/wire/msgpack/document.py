@@ -17,64 +17,20 @@ from lossd.errors import BodyTooLarge, ErrorDetail, MalformedBody, malformed
 from lossd.wire.budget import Budget
 from lossd.wire.codec import LONGEST_KEY, LONGEST_STRING, MOST_NAMES, Body
 from lossd.wire.foreign import hint_of_format
+from lossd.wire.msgpack.extent import UNREADABLE, end_of
+from lossd.wire.msgpack.headers import header_size, is_list, is_map, list_header, stated_length, string_size
 from lossd.wording import type_name
 
 _PLAIN = (str, int, float, bool, type(None))
 _Plain: Any = str | int | float | bool | None
-_STRING_HEADERS = {0xD9: 1, 0xDA: 2, 0xDB: 4}  # bytes of the length behind the first byte
-_BEHIND = re.compile(r"trailing characters \(byte (\d+)\)$")
 _BYTE = re.compile(r" \(byte (\d+)\)$")
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MemoryError)
-"""What msgspec raises for bytes that are not MessagePack, or not of the type that was asked for."""
-
 _decode_members = msgspec.msgpack.Decoder(dict[str, Raw]).decode
+_decode_text = msgspec.msgpack.Decoder(str).decode
 _decode_items = msgspec.msgpack.Decoder(list[Raw]).decode
-_decode_raw = msgspec.msgpack.Decoder(Raw).decode
 _decode_any = msgspec.msgpack.Decoder().decode
 _decode_flat_list = msgspec.msgpack.Decoder(list[_Plain]).decode
 _decode_flat_map = msgspec.msgpack.Decoder(dict[str, _Plain]).decode
-
-
-def is_map(raw: Body | Raw) -> bool:
-    """Whether a value is a map, by its first byte."""
-    first = memoryview(raw)[0]
-    return 0x80 <= first <= 0x8F or first in (0xDE, 0xDF)
-
-
-def is_list(raw: Body | Raw) -> bool:
-    """Whether a value is a list, by its first byte."""
-    first = memoryview(raw)[0]
-    return 0x90 <= first <= 0x9F or first in (0xDC, 0xDD)
-
-
-def stated_length(raw: Body | Raw) -> int:
-    """Return the number of entries that the header of a map or list states."""
-    view = memoryview(raw)
-    if view[0] < 0xA0:
-        return view[0] & 0x0F
-    return int.from_bytes(view[1:3] if view[0] in (0xDC, 0xDE) else view[1:5], "big")
-
-
-def header_size(raw: Body | Raw) -> int:
-    """Return the number of bytes before the first entry of a map or list."""
-    first = memoryview(raw)[0]
-    return 1 if first < 0xA0 else 3 if first in (0xDC, 0xDE) else 5
-
-
-def size_of_first(view: Body) -> int:
-    """Return the bytes of the first value; of bytes without a whole one, all of them."""
-    try:
-        _decode_raw(view)
-    except UNREADABLE as error:
-        if behind := _BEHIND.search(str(error)):
-            return int(behind[1])
-    return len(view)
-
-
-def list_header(length: int) -> bytes:
-    """Return the header of a list of so many items."""
-    return b"\xdd" + length.to_bytes(4, "big")
 
 
 def members(raw: Body | Raw, at: str) -> dict[str, Raw]:
@@ -91,7 +47,7 @@ def members(raw: Body | Raw, at: str) -> dict[str, Raw]:
     if is_map(raw) and stated_length(raw) > MOST_NAMES:
         raise malformed(at, f"at most {MOST_NAMES} names in a map", stated_length(raw))
     if memoryview(raw).nbytes > LONGEST_STRING and is_map(raw):
-        _refuse_long_keys(memoryview(raw), at)
+        return _members_of_large(memoryview(raw), at)
     try:
         found = _decode_members(raw)
     except UNREADABLE as error:
@@ -118,6 +74,8 @@ def items(raw: Raw, at: str) -> list[Raw]:
     Raises:
         MalformedBody: It is no list of MessagePack.
     """
+    if memoryview(raw).nbytes > LONGEST_STRING and is_list(raw):
+        return _items_of_large(memoryview(raw), at)
     try:
         return _decode_items(raw)
     except UNREADABLE as error:
@@ -206,34 +164,56 @@ def unreadable(error: Exception, at: str) -> MalformedBody:
     return malformed(where, "one map of MessagePack with strings as keys", _BYTE.sub("", message)[:80])
 
 
-def _refuse_long_keys(view: memoryview, at: str) -> None:
-    """Refuse a map with a long key, before msgspec builds it.
+def _members_of_large(view: memoryview, at: str) -> dict[str, Raw]:
+    """Split a map into its members, with the interpreter's lock given away in between."""
+    found: dict[str, Raw] = {}
+    position = header_size(view)
+    for _ in range(stated_length(view)):
+        name, start = _key(view, position, at)
+        if name in found:
+            raise malformed(at or f"byte {position}", "each key once in a map", f'"{name[:40]}" again')
+        position = _end(view, start, at)
+        found[name] = Raw(view[start:position])
+    if position < len(view):
+        behind = f"MessagePack data is malformed: trailing characters (byte {position})"
+        raise unreadable(msgspec.DecodeError(behind), at)
+    return found
+
+
+def _items_of_large(view: memoryview, at: str) -> list[Raw]:
+    """Split a list into its items, with the interpreter's lock given away in between."""
+    found: list[Raw] = []
+    position = header_size(view)
+    for _ in range(stated_length(view)):
+        start, position = position, _end(view, position, at)
+        found += (Raw(view[start:position]),)
+    return found
+
+
+def _key(view: memoryview, position: int, at: str) -> tuple[str, int]:
+    """Read a key of a map; return it, and where its value begins.
 
     Raises:
-        BodyTooLarge: There is one.
+        MalformedBody: It is no text.
+        BodyTooLarge: It is long.
     """
-    position = header_size(view)
-    for left in range(stated_length(view), 0, -1):
-        size = _string_size(view[position : position + 5])
-        if size > LONGEST_KEY:
-            expected = f"a key of at most {LONGEST_KEY} bytes"
-            raise BodyTooLarge(
-                errors=[ErrorDetail(at[:80] or f"byte {position}", expected, f"one of {size}")]
-            )
-        position += size
-        if not size or left == 1 or len(view) - position <= LONGEST_KEY:
-            return  # no string, which msgspec refuses, or nothing long can follow
-        position += size_of_first(view[position:])
+    size = string_size(view[position : position + 5])
+    if size > LONGEST_KEY:
+        expected = f"a key of at most {LONGEST_KEY} bytes"
+        raise BodyTooLarge(errors=[ErrorDetail(at[:80] or f"byte {position}", expected, f"one of {size}")])
+    end = _end(view, position, at)
+    try:
+        return _decode_text(view[position:end]), end
+    except UNREADABLE as error:
+        raise unreadable(error, at or f"byte {position}") from None
 
 
-def _string_size(head: memoryview) -> int:
-    """Return the bytes of a string with its header, from its first five; 0 for another type."""
-    if not head:
-        return 0
-    if 0xA0 <= head[0] <= 0xBF:
-        return 1 + head[0] - 0xA0
-    length = _STRING_HEADERS.get(head[0])
-    return 1 + length + int.from_bytes(head[1 : 1 + length], "big") if length else 0
+def _end(view: memoryview, start: int, at: str) -> int:
+    """Return where the value ends that begins at a byte."""
+    try:
+        return end_of(view, start)
+    except UNREADABLE as error:
+        raise unreadable(error, at) from None
 
 
 def _keys(raw: Body | Raw) -> Iterator[tuple[int, Raw]]:

@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 from msgspec import Meta, Raw
 
 from lossd.errors import LossdError, invalid, malformed
@@ -22,23 +23,15 @@ from lossd.wire.budget import Budget
 from lossd.wire.codec import LONGEST_STRING, MOST_CONTAINERS, Body, reserve_lists, too_many_containers
 from lossd.wire.garbage import without_collections
 from lossd.wire.growing_array import GrowingArray
-from lossd.wire.msgpack.document import (
-    UNREADABLE,
-    header_size,
-    is_list,
-    list_header,
-    plain,
-    size_of_first,
-    stated_length,
-    unreadable,
-)
+from lossd.wire.msgpack.document import plain, unreadable
+from lossd.wire.msgpack.extent import UNREADABLE, end_of
+from lossd.wire.msgpack.headers import header_size, is_list, list_header, stated_length
 from lossd.wire.numbers import read_numbers, read_piece, types_in
 from lossd.wire.pieces import PIECE_ITEMS
 
 _NUMBER: Any = bool | int | float | str  # as in JSON, the strings for NaN and infinity are numbers
 _NO_STRING: Any = bool | int | float
 _LONGEST_NUMBER, _LONGEST_HEADER = 16, 5  # bytes: "-Infinity" with the longest header has 14
-_USUAL_BYTES = 10  # of a number with its share of headers
 _NUMBER_BYTES = 8  # of an array
 _MESSAGE = re.compile(
     r"Expected `(?P<type>[^`]*)`(?: of length . ?=? ?(?P<length>\d+))?(?:, got `(?P<got>[^`]*)`)?"
@@ -107,7 +100,7 @@ class _Pieces:
 
     def _pass_header(self, length: int, path: str) -> None:
         if not is_list(self.rest):
-            _decoded(self.rest[: size_of_first(self.rest)], (length,), self.at, path)  # which raises
+            _decoded(self.rest, (length,), self.at, path)  # which raises
         if stated_length(self.rest) != length:
             first = "[0]" * path.count("[")
             expected = f"a list of {length} items as at `{self.at}{first}`"
@@ -117,22 +110,15 @@ class _Pieces:
     def _read_rows(self, shape: tuple[int, ...], path: str, first: int) -> None:
         """Read the rows that come next, of which the first has that place in the list at ``path``."""
         header = list_header(shape[0])
-        piece = self._piece(header, shape)
+        end = end_of(self.rest, 0, shape[0])
+        # NumPy copies without the interpreter's lock, which matters where an item is long and wrong.
+        piece = np.concatenate([np.frombuffer(part, np.uint8) for part in (header, self.rest[:end])]).data
         numbers = _decoded(piece, shape, self.at, path, first)
         before = self.array.size
         booleans = self.array.whole().dtype.kind == "b" if before else None
         types = types_in(numbers)
         self.array.add(read_piece(numbers, types, self.at, self.shape, before=before, booleans=booleans))
-        self.rest = self.rest[len(piece) - len(header) :]
-
-    def _piece(self, header: bytes, shape: tuple[int, ...]) -> bytes:
-        """Return a list of rows with that header, and the rows that come next."""
-        for window in (_USUAL_BYTES * math.prod(shape), _most_bytes(shape)):
-            piece = b"".join((header, self.rest[:window]))
-            if (size := size_of_first(piece)) < len(piece):
-                return piece[:size]
-        piece = b"".join((header, self.rest))  # an item is long, or these are the last
-        return piece[: size_of_first(piece)]
+        self.rest = self.rest[end:]
 
 
 def _decoded(raw: Raw | Body, shape: tuple[int, ...], at: str, path: str = "", first: int = 0) -> list[Any]:

@@ -7,7 +7,8 @@ from typing import Any
 from msgspec import Raw
 
 from lossd.wire.budget import Budget
-from lossd.wire.msgpack.document import is_map, members, nested, option, stated_length
+from lossd.wire.msgpack.document import members, nested, option
+from lossd.wire.msgpack.headers import is_map, stated_length
 from lossd.wire.part_document import BRANCHES
 
 

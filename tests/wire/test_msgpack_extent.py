@@ -1,0 +1,132 @@
+"""Values of MessagePack end where msgspec says that they end, in windows of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from lossd.errors import LossdError
+from lossd.wire.msgpack import document, extent
+from lossd.wire.msgpack.headers import is_list, is_map
+
+SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text() | st.binary()
+VALUES = st.recursive(
+    SCALARS,
+    lambda items: st.lists(items, max_size=20) | st.dictionaries(st.text(max_size=3), items, max_size=20),
+    max_leaves=60,
+)
+WINDOWS = st.sampled_from([(1, 2, 4), (2, 8, 32), (16, 64, 256)])
+MISTAKES = st.none() | st.tuples(
+    st.floats(0, 1, exclude_max=True), st.sampled_from([b"", b"\xc1", b"\xdf", b"\x91", b"\xa5"])
+)
+read_raw = msgspec.msgpack.Decoder(Raw).decode
+
+
+def spoiled(body: bytes, mistake: tuple[float, bytes] | None) -> bytes:
+    """Return a body with another byte somewhere, or with one fewer."""
+    if mistake is None:
+        return body
+    at = int(mistake[0] * len(body))
+    return body[:at] + mistake[1] + body[at + 1 :]
+
+
+def end_or_error(find: Callable[[], int]) -> int | str:
+    try:
+        return find()
+    except msgspec.DecodeError as error:
+        return str(error)
+
+
+def in_windows(sizes: tuple[int, ...]) -> Any:
+    return patch.multiple(extent, _WINDOWS=sizes, _WINDOWS_OF_MAP=sizes[:2])
+
+
+@given(values=st.lists(VALUES, max_size=5), mistake=MISTAKES, windows=WINDOWS)
+def test_values_end_where_msgspec_says(
+    values: list[Any], mistake: tuple[float, bytes] | None, windows: tuple[int, ...]
+) -> None:
+    body = spoiled(msgspec.msgpack.encode(values), mistake)
+    view = memoryview(body)
+    with in_windows(windows):
+        found = end_or_error(lambda: extent.end_of(view, 0))
+    if isinstance(found, int):
+        body = body[:found]
+    assert found == end_or_error(lambda: len(memoryview(read_raw(body))))
+
+
+@given(
+    value=st.dictionaries(st.text(max_size=3) | st.integers(0, 9), VALUES, max_size=6),
+    mistake=MISTAKES,
+    windows=WINDOWS,
+)
+def test_a_large_map_is_split_as_a_small_one(
+    value: dict[Any, Any], mistake: tuple[float, bytes] | None, windows: tuple[int, ...]
+) -> None:
+    def outcome(body: bytes) -> dict[str, bytes] | str:
+        try:
+            return {name: bytes(raw) for name, raw in document.members(body, "").items()}
+        except LossdError as error:
+            return str(error)
+
+    body = spoiled(msgspec.msgpack.encode(value), mistake)
+    assume(len(body) > 5)  # a large one has a whole header
+    small = outcome(body)
+    with in_windows(windows), patch.object(document, "LONGEST_STRING", 0):
+        large = outcome(body)
+    if mistake is not None and isinstance(small, str):
+        assert isinstance(large, str)  # of two mistakes, the first in the body is told
+    else:
+        assert large == small
+
+
+@given(value=st.lists(VALUES, max_size=6), windows=WINDOWS)
+def test_a_large_list_is_split_as_a_small_one(value: list[Any], windows: tuple[int, ...]) -> None:
+    raw = Raw(msgspec.msgpack.encode(value))
+    small = [bytes(item) for item in document.items(raw, "")]
+    with in_windows(windows), patch.object(document, "LONGEST_STRING", 0):
+        assert [bytes(item) for item in document.items(raw, "")] == small
+
+
+MEGABYTE = 1 << 20
+LONG = b"\xdd" + MEGABYTE.to_bytes(4, "big")
+LARGE = {
+    "numbers of a byte": LONG + b"\x01" * MEGABYTE,
+    "numbers of nine bytes": LONG + b"\xcb\x3f\xf8\0\0\0\0\0\0" * MEGABYTE,
+    "empty lists": LONG + b"\x90" * MEGABYTE,
+    "one row": b"\x91" + LONG + b"\x01" * MEGABYTE,
+    "rows of seven": LONG + (b"\x97" + b"\x01" * 7) * MEGABYTE,
+    "a long row behind a short one": b"\x92\x91\x01" + LONG + b"\x01" * MEGABYTE,
+    "a map of many": b"\xdf" + MEGABYTE.to_bytes(4, "big") + b"\x01" * 2 * MEGABYTE,
+    "maps of maps": LONG + b"\x81\x01\x81\x01\x01" * MEGABYTE,
+    "a list in sixty maps": b"\x81\x01" * 60 + LONG + b"\x01" * MEGABYTE,
+    "bytes": b"\xc6" + (MEGABYTE << 2).to_bytes(4, "big") + bytes(MEGABYTE << 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_no_more_than_a_window_is_passed_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed: list[int] = []
+
+    def pass_over(piece: Any) -> Raw:
+        if is_list(piece) or is_map(piece):  # msgspec passes any other value in no time
+            passed.append(len(piece))
+        return read_raw(piece)
+
+    monkeypatch.setattr(extent, "_pass_over", pass_over)
+    body = LARGE[name]
+    assert extent.end_of(memoryview(body + b"\x01"), 0) == len(body)
+    assert max(passed, default=0) <= extent._WINDOWS[-1] + 5
+    assert sum(passed) <= 6 * len(body) + 60 * extent._WINDOWS[-1]
+
+
+def test_large_values_nest_no_deeper_than_a_number_of_levels() -> None:
+    body = b"\x92\x01" * 500 + LARGE["numbers of a byte"]
+    with pytest.raises(RecursionError):
+        extent.end_of(memoryview(body), 0)
