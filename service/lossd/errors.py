@@ -25,7 +25,7 @@ every error is cut to `MOST_DETAILS` details of bounded text here, whoever raise
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import ClassVar, NamedTuple, Self
 
@@ -98,13 +98,15 @@ class LossdError(Exception):
 
     def within(self, place: str) -> Self:
         """Return the same error of a call that lies at a place of a larger body."""
+        return self.moved(lambda at: f"{place}.{at}" if at else place)
+
+    def moved(self, move: Callable[[str], str]) -> Self:
+        """Return the same error with other places, each made of the one that it has."""
         moved = type(self).__new__(
             type(self), *self.args
         )  # not `copy`, which Dask replaces for every exception
         vars(moved).update(vars(self))
-        moved.errors = tuple(
-            [each._replace(at=f"{place}.{each.at}" if each.at else place).bounded() for each in self.errors]
-        )
+        moved.errors = tuple([each._replace(at=move(each.at)).bounded() for each in self.errors])
         if self.errors and str(self) == self._summary():
             moved.args = (moved._summary(),)
         return moved

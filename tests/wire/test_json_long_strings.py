@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from unittest.mock import patch
 
 import numpy as np
 import orjson
@@ -11,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lossd.errors import BodyTooLarge, InvalidCall, MalformedBody
+from lossd.errors import BodyTooLarge, InvalidCall, LossdError, MalformedBody
 from lossd.wire.batch import ArrayNames
 from lossd.wire.codec import LONGEST_KEY, LONGEST_STRING
 from lossd.wire.json import codec as JSON
+from lossd.wire.json import document, long_strings
 from lossd.wire.json.batch import decode_batch
 from lossd.wire.json.long_strings import check_long_strings
 from lossd.wire.json.tensors import as_tensors
@@ -197,3 +199,49 @@ def test_an_error_behind_long_data_has_its_place_in_the_whole_text():
     text = json.dumps({"input": tensor_of(NUMBERS), "target": 1})
     with pytest.raises(MalformedBody, match=f"line 1, column {len(text) - 1}"):
         JSON.decode_call((text[:-2] + "x}").encode(), ARRAYS)
+
+
+def test_data_outside_an_array_is_refused_without_being_parsed(longest_parsed):
+    data = tensor_of(NUMBERS)["data"]
+    for wrong, error in (
+        (
+            {"input": {"shape": [MANY], "data": data}},
+            "an object with dtype, shape and data, got data, shape - at `input`",
+        ),
+        ({"input": [1, {"data": data}]}, "got one of .* - at `byte 23`"),
+        ({"data": data, "input": 1.0}, "characters in an option"),
+    ):
+        with pytest.raises(LossdError, match=error):
+            JSON.decode_call(json.dumps(wrong).encode(), ARRAYS)
+    assert max(longest_parsed) <= PIECE_BYTES + 2
+
+
+@given(
+    members=st.lists(
+        st.sampled_from([b"A" * 20, b"A" * 44, b"", "é\u20ac".encode()]), min_size=1, max_size=5
+    ),
+    space=st.sampled_from([b"", b" ", b"\n", b"\n\n  "]),
+    at=st.floats(0, 1),
+    wrong=st.sampled_from([b"x", b"]", b"}", b",", b"\n,", b'"', "é".encode(), b"\xff", b"NaN"]),
+)
+def test_an_error_beside_long_data_has_the_place_that_it_has_without(members, space, at, wrong):
+    tensors = b",".join(
+        b'%s"a%d":%s{"dtype":"int8","shape":[15],"data":%s"%s"}' % (space, number, space, space, data)
+        for number, data in enumerate(members)
+    )
+    text = b"{%s%s}" % (tensors, space)
+    spots = [spot for spot in range(1, len(text)) if b"A" not in text[spot - 1 : spot + 1]]
+    spot = spots[int(at * (len(spots) - 1))]
+    body = text[:spot] + wrong + text[spot:]
+
+    def outcome(long):
+        with (
+            patch.multiple(long_strings, LONGEST_STRING=16, LONGEST_KEY=16),
+            patch.object(document, "_LONG", long),
+        ):
+            try:
+                return JSON.decode_call(body, frozenset({"a0", "a1", "a2", "a3", "a4"})).arrays.keys()
+            except LossdError as error:
+                return type(error), str(error)
+
+    assert outcome(0) == outcome(1 << 19)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pybase64
 
 _GROUP, _GROUP_BYTES = 4, 3  # characters, and the bytes that they are
@@ -25,13 +26,14 @@ class LongBase64:
     def __len__(self) -> int:
         return self.size
 
-    def decoded(self) -> tuple[bytearray, str]:
+    def decoded(self) -> tuple[memoryview, str]:
         """Return the bytes, and the last group of the text.
 
         Raises:
             ValueError: It is not base64 of the standard alphabet.
         """
-        raw = bytearray(self.size // _GROUP * _GROUP_BYTES + _GROUP_BYTES)
+        # Not a bytearray, which is zeroed with the interpreter's lock held.
+        raw = np.empty(self.size // _GROUP * _GROUP_BYTES + _GROUP_BYTES, np.uint8).data
         left = group = b""
         end = 0
         for piece in self.pieces():
@@ -43,11 +45,10 @@ class LongBase64:
                 group = text[-_GROUP:]
         if left:
             raise ValueError("expected whole groups")
-        del raw[end:]
-        return raw, group.decode()
+        return raw[:end], group.decode()
 
 
-def _decode(text: bytes, before: bytes, raw: bytearray, start: int) -> int:
+def _decode(text: bytes, before: bytes, raw: memoryview, start: int) -> int:
     """Decode groups to ``start``, behind the group ``before``; return where they end."""
     if before.endswith(b"="):
         raise ValueError("expected no padding within")

@@ -128,10 +128,11 @@ def raw_bytes(array: Array, at: str = "", names: Mapping[np.dtype[Any], str] | N
     return np.ascontiguousarray(array, dtype).reshape(-1).view(np.uint8).data
 
 
-def _decoded(data: object, at: str) -> bytearray:
+def _decoded(data: object, at: str) -> bytearray | memoryview:
     if not isinstance(data, str | LongBase64):
         raise invalid(at, "a base64 string", type_name(data))
     try:
+        raw: bytearray | memoryview
         if isinstance(data, str):
             raw, end = pybase64.b64decode_as_bytearray(data, validate=True), data[-4:]
         else:

@@ -101,9 +101,7 @@ def _read(
     def read(text: Text) -> dict[str, Any]:
         return _read_lists(text, read_fast, holders, limits)
 
-    if len(text) > _LONG and places and (document := long_data.read(text, places, read)) is not None:
-        return document
-    return read(text)
+    return long_data.read(text, places, read) if places and len(text) > _LONG else read(text)
 
 
 def _read_lists(

@@ -11,47 +11,57 @@ from typing import Any
 import orjson
 
 from lossd.errors import LossdError
-from lossd.wire.json.marks import marked
+from lossd.wire.json.long_strings import no_data
+from lossd.wire.json.marks import marked, place_in_whole
 from lossd.wire.long_base64 import LongBase64
 from lossd.wire.pieces import PIECE_BYTES
-from lossd.wire.tensor import FIELDS
 
 Text = bytes | bytearray
 
+_DATA = "data"
 _LONGEST_ESCAPE = 6
 
 
 def read(
     text: Text, places: list[tuple[int, int]], read_rest: Callable[[Text], dict[str, Any]]
-) -> dict[str, Any] | None:
-    """Parse a JSON object; the long data in it stays in the text. None if the object should be read as a whole.
+) -> dict[str, Any]:
+    """Parse a JSON object; the long data in it stays in the text.
 
     Args:
         text: The object.
         places: Where the quotes of each long string are.
         read_rest: Parses the text with short strings in their places.
+
+    Raises:
+        LossdError: As by ``read_rest``, with the place in the whole text.
+        BodyTooLarge: A long string is not the data of an array.
     """
     rest, names = marked(text, [(start, stop + 1) for start, stop in places])
     try:
         document = read_rest(rest)
-    except LossdError:
-        return None  # its places are not those in the whole text
-    found = {name: _long_base64(text, *place) for name, place in zip(names, places, strict=True)}
-    _put(found, document)
-    return None if found else document
+    except LossdError as error:
+        raise error.moved(lambda at: place_in_whole(at, text, places, names)) from None
+    found = dict(zip(names, places, strict=True))
+    _put(found, document, text)
+    for start, stop in found.values():
+        raise no_data(start, stop)
+    return document
 
 
 def _long_base64(text: Text, opening: int, closing: int) -> LongBase64:
     return LongBase64(lambda: _pieces(text, opening + 1, closing), closing - opening - 1)
 
 
-def _put(found: dict[str, LongBase64], document: dict[str, Any]) -> None:
-    """Put long data into the tensors that it belongs to; what is not in a tensor stays in ``found``."""
+def _put(found: dict[str, tuple[int, int]], document: dict[str, Any], text: Text) -> None:
+    """Put long data into the objects that it belongs to; what is not in an object where arrays are stays in ``found``.
+
+    Whether the object has the other fields of an array is seen by who reads it.
+    """
     waiting: list[dict[str, Any]] = [document]
     while waiting and found:
         value = waiting.pop()
-        if value.keys() == FIELDS and (name := value["data"]) in found:
-            value["data"] = found.pop(name)
+        if type(name := value.get(_DATA)) is str and name in found:
+            value[_DATA] = _long_base64(text, *found.pop(name))
         for item in value.values():
             if type(item) is dict:
                 waiting.append(item)

@@ -45,10 +45,15 @@ def check_long_strings(text: Text) -> list[tuple[int, int]]:
         if size <= LONGEST_STRING:
             continue
         if not _is_data(text, start, stop):
-            expected = f"a string of at most {LONGEST_STRING} bytes, or the base64 `data` of an array"
-            raise _too_long(start, expected, size)
+            raise no_data(start, stop)
         found += ((start, stop),)
     return found
+
+
+def no_data(start: int, stop: int) -> BodyTooLarge:
+    """Build the error for a long string between these quotes that is not the data of an array."""
+    expected = f"a string of at most {LONGEST_STRING} bytes, or the base64 `data` of an array"
+    return _too_long(start, expected, stop - start - 1)
 
 
 def _too_long(start: int, expected: str, size: int) -> BodyTooLarge:

@@ -203,15 +203,15 @@ def _relocated(error: orjson.JSONDecodeError, text: Text, start: int, opening: i
     """Give an error in a piece its line and column in the whole text."""
     if error.lineno == 1:
         line_start = text.rfind(b"\n", 0, start) + 1
-        error.colno += _characters(text, line_start, start) - opening
+        error.colno += count_characters(text, line_start, start) - opening
     error.lineno += sum(
         text.count(b"\n", begin, min(begin + PIECE_BYTES, start)) for begin in range(0, start, PIECE_BYTES)
     )
     return error
 
 
-def _characters(text: Text, start: int, stop: int) -> int:
-    """Count the characters of UTF-8: all bytes but those that continue one."""
+def count_characters(text: Text, start: int, stop: int) -> int:
+    """Count the characters of UTF-8 in a part of a text: all bytes but those that continue one."""
     return sum(
         int(
             np.count_nonzero(
