@@ -26,6 +26,7 @@ from lossd.api.body import start_joining
 from lossd.api.combining import SUFFIX as COMBINE
 from lossd.api.combining import CombineEndpoint
 from lossd.api.compute import start_threads
+from lossd.api.connections.listener import REFUSES_KEY
 from lossd.api.connections.watch import STATE_KEY, Watch
 from lossd.api.cross_origin import cross_origin
 from lossd.api.dispatch import Dispatcher
@@ -87,13 +88,13 @@ def create_app(settings: Settings, log: Log | None = None) -> ASGIApp:
     observe = metrics.observe if tracing is None else _both(metrics.observe, tracing.record)
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Watch]]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         start_threads(pool, settings.compute_workers)
         start_joining()
         watch = Watch(settings)
         draining = drain_on_sigterm(health, settings.drain_seconds)
         async with draining, watch.running(), dispatcher.queue.watched(), sampling(metrics):
-            yield {STATE_KEY: watch}
+            yield {STATE_KEY: watch, REFUSES_KEY: dispatcher.queue.refuses}
         pool.shutdown(wait=False, cancel_futures=True)
         if tracing is not None:
             await asyncio.to_thread(tracing.close)

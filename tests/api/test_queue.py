@@ -72,6 +72,17 @@ def test_calls_are_served_in_the_order_in_which_they_came() -> None:
     assert order == list(range(20))
 
 
+def test_a_queue_that_refused_a_call_refuses_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def steps(queue: Queue) -> None:
+        assert not queue.refuses()
+        queue.refusal(1.0)
+        assert queue.refuses()
+        monkeypatch.setattr("lossd.api.queue._REFUSING_SECONDS", 0.0)
+        assert not queue.refuses()
+
+    with_queue(steps)
+
+
 def test_no_call_is_refused_while_a_thread_is_free() -> None:
     async def steps(queue: Queue) -> None:
         ahead = QueuedCall(queue)

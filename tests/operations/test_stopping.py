@@ -45,10 +45,11 @@ async def stop_with_waiting_connections(count: int) -> list[int]:
     await server.shutdown()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address, timeout=30)
-    return [await asyncio.to_thread(_status, caller) for caller in callers]
+    return [await asyncio.to_thread(status, caller) for caller in callers]
 
 
-def _status(caller: socket.socket) -> int:
+def status(caller: socket.socket) -> int:
+    """Return the status of the answer that a caller gets, and close."""
     with caller:
         return read_response(caller)[0]
 

@@ -31,6 +31,7 @@ from lossd.errors import Overloaded
 
 _LONGEST_RETRY = 20.0
 _LOOK_SECONDS = 0.1  # how often bodies on their way are looked at
+_REFUSING_SECONDS = 0.1  # after a refusal, in which others are likely
 _FEW_ARRIVING = 4  # bodies on their way for each free thread, beside which another one may come
 
 
@@ -64,6 +65,7 @@ class Queue:
         self._longest_wait = longest_wait
         self._inline_bytes = inline_bytes
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._refused_at = -inf
         self._next_slot = 0.0  # when the last of those who were refused may come back
         self.lock = Lock()  # what a call needs is known in a thread of the pool
 
@@ -94,9 +96,13 @@ class Queue:
         if not has_room and self.seconds > self._longest_wait:
             raise self.refusal(seconds)
 
+    def refuses(self) -> bool:
+        """Return whether a call was refused lately."""
+        return time.perf_counter() - self._refused_at < _REFUSING_SECONDS
+
     def refusal(self, seconds: float, reason: str = "enough calls wait for a thread") -> Overloaded:
         """Return the error of a refused call, with the time at which one that takes so many seconds may come back."""
-        now = time.perf_counter()
+        now = self._refused_at = time.perf_counter()
         half_empty = now + self.seconds - self._longest_wait / 2
         self._next_slot = min(max(self._next_slot, half_empty) + seconds, now + _LONGEST_RETRY)
         retry_after = max(1, ceil(self._next_slot - now))
