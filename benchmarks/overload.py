@@ -1,8 +1,8 @@
 """Goodput under five times the load that one server process can bear, against its peak.
 
 Calls come at their times whatever the server does, each on a free or a new connection; a caller that is refused goes.
-The peak is that of four callers who wait for their answers, measured before and after
-each turn of load, because a machine's speed drifts. Beside them another process asks for /livez all the time.
+The peak is that of four callers who wait for their answers, the mean of those before and after each turn of load,
+because a machine's speed drifts. Beside them another process asks for /livez all the time.
 The server has one half of the machine's cores and the callers the other, whose work else would be taken from the
 server's. On one machine the kernel also sends what a caller has written while the server reads, in the server's time:
 the more, the busier the callers are. As root the packets are steered to the callers' cores, as if these were another
@@ -240,7 +240,7 @@ async def measure(server: Server, call: bytes, turns: int, times: float) -> dict
             outcomes += load.outcomes
             health += await asking
             peaks.append(await _goodput(server, load, load.closed(_PEAK_SECONDS)))
-    shares = np.array(loaded) / np.maximum(peaks[:-1], peaks[1:])
+    shares = np.array(loaded) / np.mean([peaks[:-1], peaks[1:]], axis=0)
     peak = float(np.mean(peaks, axis=0)[0])
     return {
         "peak": peak,

@@ -1,4 +1,4 @@
-"""Accepts connections: a few in a turn of the event loop, and in batches while calls are refused.
+"""Accepts connections: a few in a turn of the event loop, and, while calls are refused, those of a while together.
 
 uvloop accepts one in a turn. Beside large bodies, of which a turn reads a piece each, a burst of newcomers would wait a
 turn for each of them.
@@ -22,8 +22,7 @@ Connect = Callable[[], asyncio.Protocol]
 """Makes the protocol of a connection."""
 
 _AT_ONCE = 4
-_BATCH = 64
-_BATCH_SECONDS = 0.05  # from one batch to the next
+_GATHERING_SECONDS = 0.05  # in which newcomers gather while calls are refused
 # Until there may be descriptors again: a connection that cannot be accepted would wake the event loop at every turn.
 _EXHAUSTED_SECONDS = 0.1
 
@@ -81,14 +80,13 @@ class Listener:
         self._loop.call_later(seconds, self._resume, listening)
 
     def _accept_some(self, listening: socket.socket) -> None:
-        """Accept what waits, but no more than this turn may; then pause if calls are refused and nobody waits."""
-        refuses = self._refuses()
+        """Accept what waits, up to as many as a turn may; once nobody waits and calls are refused, pause."""
         try:
-            for _ in range(_BATCH if refuses else _AT_ONCE):
+            for _ in range(_AT_ONCE):
                 self._accept(listening)
         except BlockingIOError:  # none is left
-            if refuses:
-                self._pause(listening, _BATCH_SECONDS)
+            if self._refuses():
+                self._pause(listening, _GATHERING_SECONDS)
         except OSError:
             self._pause(listening, _EXHAUSTED_SECONDS)
 
