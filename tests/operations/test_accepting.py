@@ -140,8 +140,30 @@ def test_who_waits_when_a_paused_listener_closes_is_accepted(run: Any) -> None:
         assert len(house.arrivals) == 21
         with pytest.raises(ConnectionRefusedError):
             house.visit(1)
-        await asyncio.sleep(2 * _GATHERING_SECONDS)  # what would have resumed it finds nothing
+        wrong: list[Any] = []
+        house.loop.set_exception_handler(lambda loop, context: wrong.append(context))
+        await asyncio.sleep(2 * _GATHERING_SECONDS)  # what would have resumed it
+        assert not wrong
 
+    run(steps)
+
+
+def test_a_caller_who_left_before_he_was_accepted_keeps_nobody_waiting(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept, left = socket.socket.accept, [ConnectionAbortedError()]
+
+    def accept_or_fail(listening: socket.socket) -> Any:
+        if left:
+            raise left.pop()
+        return accept(listening)
+
+    async def steps(house: House) -> None:
+        house.visit(4)
+        assert await house.turns_until(4) <= 20  # no pause, which would take thousands
+        assert not left
+
+    monkeypatch.setattr(socket.socket, "accept", accept_or_fail)
     run(steps)
 
 
@@ -160,6 +182,18 @@ def test_a_connection_for_which_there_is_no_descriptor_waits_for_one(run: Any) -
         await house.turns_until(3)
 
     run(steps)
+
+
+@pytest.mark.parametrize("loop", LOOPS, ids=["uvloop", "asyncio"])
+def test_a_server_leaves_the_event_loop_as_it_was(loop: Any) -> None:
+    async def start_two() -> None:
+        create = asyncio.get_running_loop().create_server
+        for server in [await start(), await start()]:
+            assert asyncio.get_running_loop().create_server == create
+            await server.shutdown()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(start_two())
 
 
 @pytest.mark.parametrize("loop", LOOPS, ids=["uvloop", "asyncio"])

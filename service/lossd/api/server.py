@@ -4,7 +4,7 @@ The kernel completes handshakes by itself. `close` resets the connections that n
 closes those whose request it has not read. A caller may have sent its request on either by then, and a proxy may not
 send a POST twice. So the server first accepts all that the kernel holds, and reads what they send.
 
-TLS handshakes are taken from the event loop, so that they count among the connections and may take as long as a head.
+It does TLS handshakes itself, so that they count among the connections and may take as long as a head.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FIRST_REQUESTS = 0.2  # seconds in which a new connection brings its request
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, with limits on handshakes and a quiet end.
+    """uvicorn's server, with limits on handshakes and a graceful end.
 
     Args:
         config: What it serves.
@@ -37,11 +37,13 @@ class Server(uvicorn.Server):
         self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen by `Listener`, which uvicorn gets where it asks the event loop to listen."""
+        """Listen by `Listener`, which uvicorn gets where it asks the event loop for a server."""
         loop = asyncio.get_running_loop()
-        for name in ("create_server", "create_unix_server"):
-            setattr(loop, name, partial(self._listen, getattr(loop, name)))
-        await super().startup(sockets)
+        loop.create_server = partial(self._listen, loop.create_server)  # type: ignore[method-assign,assignment]
+        try:
+            await super().startup(sockets)
+        finally:
+            del loop.create_server
         self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

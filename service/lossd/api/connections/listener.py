@@ -1,4 +1,4 @@
-"""Accepts connections: a few in a turn of the event loop, and, while calls are refused, those of a while together.
+"""Accepts connections: a few in a turn of the event loop, and in groups, 50 ms apart, while calls are refused.
 
 uvloop accepts one in a turn. Beside large bodies, of which a turn reads a piece each, a burst of newcomers would wait a
 turn for each of them.
@@ -80,7 +80,7 @@ class Listener:
         self._loop.call_later(seconds, self._resume, listening)
 
     def _accept_some(self, listening: socket.socket) -> None:
-        """Accept what waits, up to as many as a turn may; once nobody waits and calls are refused, pause."""
+        """Accept what waits, up to as many as a turn may; where they were fewer and calls are refused, pause."""
         try:
             for _ in range(_AT_ONCE):
                 self._accept(listening)
@@ -91,7 +91,10 @@ class Listener:
             self._pause(listening, _EXHAUSTED_SECONDS)
 
     def _accept(self, listening: socket.socket) -> None:
-        connection, _ = listening.accept()
+        try:
+            connection, _ = listening.accept()
+        except ConnectionError:  # the caller has left
+            return
         connection.setblocking(False)
         beginning = self._loop.create_task(self._begin(connection))
         self._beginning.add(beginning)
