@@ -32,8 +32,9 @@ _MOST_SIZES = 8
 
 
 def type_name(value: Any) -> str:
-    """Name the type of a value with its article."""
-    return TYPE_NAMES.get(type(value), f"a value of type {type(value).__name__}")
+    """Name the type of a value with its article; a type of lossd may say what it is read from, as ``READ_FROM``."""
+    kind = getattr(type(value), "READ_FROM", type(value))
+    return TYPE_NAMES.get(kind, f"a value of type {kind.__name__}")
 
 
 def described(value: Any) -> str:

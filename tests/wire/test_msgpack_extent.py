@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
@@ -12,7 +13,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from lossd.errors import LossdError
+from lossd.errors import BodyTooLarge, LossdError, MalformedBody
+from lossd.wire.codec import LONGEST_KEY, LONGEST_STRING
 from lossd.wire.msgpack import document, extent
 from lossd.wire.msgpack.headers import is_list, is_map
 
@@ -45,7 +47,7 @@ def end_or_error(find: Callable[[], int]) -> int | str:
 
 
 def in_windows(sizes: tuple[int, ...]) -> Any:
-    return patch.multiple(extent, _WINDOWS=sizes, _WINDOWS_OF_MAP=sizes[:2])
+    return patch.multiple(extent, _WINDOWS=sizes, _WINDOWS_OF_MAP=sizes[:2], _MOST_IN_VAIN=10**9)
 
 
 @given(values=st.lists(VALUES, max_size=5), mistake=MISTAKES, windows=WINDOWS)
@@ -55,7 +57,7 @@ def test_values_end_where_msgspec_says(
     body = spoiled(msgspec.msgpack.encode(values), mistake)
     view = memoryview(body)
     with in_windows(windows):
-        found = end_or_error(lambda: extent.end_of(view, 0))
+        found = end_or_error(lambda: extent.Walk(view).end_of(0))
     if isinstance(found, int):
         body = body[:found]
     assert found == end_or_error(lambda: len(memoryview(read_raw(body))))
@@ -110,23 +112,86 @@ LARGE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", LARGE)
-def test_no_more_than_a_window_is_passed_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    passed: list[int] = []
+def listed(items: bytes, *lengths: int) -> bytes:
+    """Return a list of lists of these lengths, whose innermost have copies of the items."""
+    for length in reversed(lengths):
+        items = b"\xdd" + length.to_bytes(4, "big") + items * length
+    return items
+
+
+LARGE_ROW = listed(b"\x01", 270_000)
+EVEN = {
+    "rows": listed(LARGE_ROW, 40),
+    "one of one of one": listed(LARGE_ROW, *[1] * 15),
+    "two of two of two": listed(LARGE_ROW, *[2] * 7),
+    "floats": listed(b"\xcb\x3f\xf8\0\0\0\0\0\0", 2, 1, 2, 2, 2, 29_222),
+    "small rows": listed(b"\x01", 9, 9, 9, 1000, 3),
+    "calls of all sizes": msgspec.msgpack.encode(
+        {"calls": [{"arrays": {"input": list(range(3**number % 50_000))}} for number in range(400)]}
+    ),
+}
+UNEVEN = {
+    "one of one": listed(b"\x91" * 120 + LARGE_ROW, 20),
+    "a small one behind": listed(b"\x92" * 20 + LARGE_ROW + b"\x01" * 20, 20),
+    "a small one before": listed(b"\x92\x01" * 20 + LARGE_ROW, 20),
+    "small ones around": listed(b"\x93\x01" * 20 + LARGE_ROW + b"\x01" * 20, 20),
+    "maps": listed(b"\x82\x01\x01\x01" * 20 + LARGE_ROW, 20),
+    "many small ones before": b"\xdd\x00\x00\x00\x14"
+    + (b"\xdd\x00\x00\x10\x02" + b"\x01" * 4096 + b"\xdd\x00\x00\x10\x02" + b"\x01" * 4097 + LARGE_ROW) * 20,
+}
+
+
+@pytest.fixture
+def passed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the pieces that msgspec passes over."""
+    sizes: list[int] = []
 
     def pass_over(piece: Any) -> Raw:
         if is_list(piece) or is_map(piece):  # msgspec passes any other value in no time
-            passed.append(len(piece))
+            sizes.append(len(piece))
         return read_raw(piece)
 
     monkeypatch.setattr(extent, "_pass_over", pass_over)
-    body = LARGE[name]
-    assert extent.end_of(memoryview(body + b"\x01"), 0) == len(body)
+    return sizes
+
+
+@pytest.mark.parametrize("name", LARGE | EVEN)
+def test_large_values_end_where_they_end_and_no_more_than_a_window_is_passed_at_once(
+    name: str, passed: list[int]
+) -> None:
+    body = (LARGE | EVEN)[name]
+    assert extent.Walk(memoryview(body + b"\x01")).end_of(0) == len(body)
     assert max(passed, default=0) <= extent._WINDOWS[-1] + 5
-    assert sum(passed) <= 6 * len(body) + 60 * extent._WINDOWS[-1]
+    assert sum(passed) <= 7 * len(body) + 16 * extent._WINDOWS[-1]
+
+
+@pytest.mark.parametrize("name", UNEVEN)
+def test_no_body_is_passed_over_many_times(name: str, passed: list[int]) -> None:
+    body = UNEVEN[name]
+    with contextlib.suppress(extent.Uneven, RecursionError):
+        assert extent.Walk(memoryview(body)).end_of(0) == len(body)
+    assert sum(passed) <= 9 * len(body) + 34 * extent._WINDOWS[-1]
+
+
+def test_a_body_that_would_be_passed_over_many_times_is_malformed() -> None:
+    body = b"\x81\xa5input" + UNEVEN["a small one behind"]
+    with pytest.raises(MalformedBody, match="large lists of like items"):
+        document.members(body, "")
 
 
 def test_large_values_nest_no_deeper_than_a_number_of_levels() -> None:
-    body = b"\x92\x01" * 500 + LARGE["numbers of a byte"]
+    levels = extent._MOST_LEVELS
+    row = LARGE["numbers of a byte"]
+    body = b"\x91" * (levels - 1) + row
+    assert extent.Walk(memoryview(body)).end_of(0) == len(body)
     with pytest.raises(RecursionError):
-        extent.end_of(memoryview(body), 0)
+        extent.Walk(memoryview(b"\x91" + body)).end_of(0)
+
+
+def test_a_key_of_a_large_map_may_have_as_many_bytes_as_it_may() -> None:
+    def named(size: int) -> bytes:
+        return msgspec.msgpack.encode({"k" * size: 1, "rest": bytes(LONGEST_STRING)})
+
+    assert len(document.members(named(LONGEST_KEY), "")) == 2
+    with pytest.raises(BodyTooLarge, match=f"at most {LONGEST_KEY} bytes, got one of {LONGEST_KEY + 1}"):
+        document.members(named(LONGEST_KEY + 1), "")

@@ -16,7 +16,7 @@ ARRAYS = frozenset(("input", "target"))
 LONG = "a" * LONGEST_STRING + "\N{GRINNING FACE}"
 BIN = bytes(100_000)
 CALLS = {
-    "a key": ({LONG: 1}, BodyTooLarge, "got one of 65545 - at `byte 1`"),
+    "a key": ({LONG: 1}, BodyTooLarge, "got one of 65540 - at `byte 1`"),
     "a key behind a bin": ({"x": BIN, LONG: 1}, BodyTooLarge, "at `byte 100008`"),
     "an array": ({"input": LONG}, BodyTooLarge, "at `input`"),
     "an option": ({"reduction": LONG}, MalformedBody, "at `reduction`"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pybase64
@@ -18,7 +19,10 @@ class LongBase64:
     Attributes:
         pieces: Yields its text.
         size: The characters of the text, escapes counted as they are written.
+        READ_FROM: What errors call it.
     """
+
+    READ_FROM: ClassVar[type] = str
 
     pieces: Callable[[], Iterator[bytes]]
     size: int

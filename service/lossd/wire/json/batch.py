@@ -16,6 +16,7 @@ from lossd.wire.codec import DEFAULT_LIMITS, Body, DecodeLimits, Parts, never_en
 from lossd.wire.json.codec import answer_document, is_compressed, is_long, is_text, media_type, read_call
 from lossd.wire.json.document import read_entries
 from lossd.wire.json.text import dumps
+from lossd.wire.option import check_values
 from lossd.wording import type_name
 
 __all__ = ["decode_batch", "encode_outcomes", "is_compressed", "is_text", "media_type"]
@@ -45,8 +46,9 @@ def decode_batch(
     def read(members: Mapping[str, Any], arrays: frozenset[str]) -> Call:
         for name in members.keys() - arrays:
             # A name that holds an array in another loss may be read as one already.
-            if type(members[name]) is np.ndarray:
-                members = {**members, name: members[name].tolist()}
+            if type(value := members[name]) is np.ndarray:
+                check_values(value.size, name)
+                members = {**members, name: value.tolist()}
         return read_call(members, arrays, budget, is_long=freed)
 
     return batch.read_entries(entries, _split, read, names, checkpoint)

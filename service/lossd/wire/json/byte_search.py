@@ -20,6 +20,7 @@ _FEW_SLOW_NUMBERS = 64
 _BYTES_FOR_SLOW_NUMBER = 1 << 14
 _CODES_IN_NUMBERS = 12  # from the point to 9, with a slash that JSON has in strings alone
 _BLOCK = 1 << 17
+_WHITE_SPACE = b" \t\r\n"
 
 
 def count_up_to(text: bytes | bytearray, mark: bytes, most: int) -> int:
@@ -85,3 +86,11 @@ def _follows_many_digits(text: bytes | bytearray, letter: bytes, most: int) -> b
         if count > most:
             return True
     return False
+
+
+def next_byte(text: bytes | bytearray, start: int) -> bytes:
+    """Return the next byte that is not white space; none at the end."""
+    for begin in range(start, len(text), PIECE_BYTES):
+        if rest := bytes(text[begin : begin + PIECE_BYTES]).lstrip(_WHITE_SPACE):
+            return rest[:1]
+    return b""

@@ -14,6 +14,7 @@ import orjson
 
 from lossd.errors import malformed
 from lossd.wire.json.byte_search import count_up_to
+from lossd.wire.json.escapes import without_escapes
 
 MOST_KEYS = 1 << 16
 """Keys that all objects of a body have together: a parsed one costs as much as 20 numbers."""
@@ -71,18 +72,24 @@ def _compare_keys(text: bytes | bytearray) -> None:
 
 def _structure(text: bytes | bytearray) -> Iterator[tuple[int, bytes | bytearray]]:
     """Yield every brace outside strings, and every key with its quotes, each with its position."""
-    # Without escapes, each quote begins or ends a string; backslashes are paired from the left, as in parsing.
-    unescaped = text.replace(rb"\\", b"__").replace(rb"\"", b"__")
-    codes = np.frombuffer(unescaped, np.uint8)
-    in_string = np.logical_xor.accumulate(codes == _QUOTE)
-    structural = (codes == _COLON) | (codes == _OPENING) | (codes == _CLOSING)
-    positions = np.flatnonzero(structural & ~in_string)
-    if len(positions) > _MOST_MARKS:
-        raise malformed("", f"at most {MOST_KEYS} objects in a body", "more")
-    for position in positions.tolist():
-        if unescaped[position] != _COLON:
-            yield position, text[position : position + 1]
-            continue
-        last = unescaped.rfind(b'"', 0, position)
-        first = unescaped.rfind(b'"', 0, last)
-        yield first, text[first : last + 1]
+    at = count = 0
+    last_quotes, inside = np.empty(0, np.intp), 0  # those of a key may be in the piece before its colon
+    while at < len(text):
+        block = without_escapes(text, at)
+        codes = np.frombuffer(block, np.uint8)
+        quotes = np.concatenate([last_quotes, np.flatnonzero(codes == _QUOTE) + at])
+        marks = np.flatnonzero((codes == _COLON) | (codes == _OPENING) | (codes == _CLOSING)) + at
+        before = np.searchsorted(quotes, marks)
+        outside = (before - len(last_quotes) + inside) % 2 == 0
+        count += int(np.count_nonzero(outside))
+        if count > _MOST_MARKS:
+            raise malformed("", f"at most {MOST_KEYS} objects in a body", "more")
+        for position, quotes_before in zip(marks[outside].tolist(), before[outside].tolist(), strict=True):
+            if text[position] != _COLON:
+                yield position, text[position : position + 1]
+                continue
+            first, last = quotes[quotes_before - 2 : quotes_before].tolist()
+            yield first, text[first : last + 1]
+        inside = (inside + len(quotes) - len(last_quotes)) % 2
+        last_quotes = quotes[-2:]
+        at += len(block)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import orjson
 
-from lossd.errors import LossdError
+from lossd.errors import LossdError, malformed
 from lossd.wire.json.long_strings import no_data
 from lossd.wire.json.marks import marked, place_in_whole
 from lossd.wire.long_base64 import LongBase64
@@ -20,6 +21,7 @@ Text = bytes | bytearray
 
 _DATA = "data"
 _LONGEST_ESCAPE = 6
+_FIRST_IN_STRINGS = ord(" ")  # those before it are control characters
 
 
 def read(
@@ -33,9 +35,12 @@ def read(
         read_rest: Parses the text with short strings in their places.
 
     Raises:
+        MalformedBody: A long string has an escape, or a character, that JSON has not.
         LossdError: As by ``read_rest``, with the place in the whole text.
         BodyTooLarge: A long string is not the data of an array.
     """
+    for start, stop in places:
+        _check_string(text, start + 1, stop)
     rest, names = marked(text, [(start, stop + 1) for start, stop in places])
     try:
         document = read_rest(rest)
@@ -69,16 +74,33 @@ def _put(found: dict[str, tuple[int, int]], document: dict[str, Any], text: Text
                 waiting.extend(entry for entry in item if type(entry) is dict)
 
 
-def _pieces(text: Text, start: int, stop: int) -> Iterator[bytes]:
-    """Yield what a string of ASCII holds.
+def _check_string(text: Text, start: int, stop: int) -> None:
+    """Raise MalformedBody if what is between two quotes is no string of JSON: nobody may read it later."""
+    for begin, end in _ends_of_pieces(text, start, stop):
+        piece = bytes(text[begin:end])
+        if b"\\" not in piece and np.frombuffer(piece, np.uint8).min() >= _FIRST_IN_STRINGS:
+            continue
+        try:
+            orjson.loads(b'"%s"' % piece)
+        except orjson.JSONDecodeError as error:
+            raise malformed(f"byte {begin + error.pos - 1}", "JSON", error.msg) from None
 
-    Raises:
-        ValueError: It has an escape that JSON has not.
-    """
+
+def _pieces(text: Text, start: int, stop: int) -> Iterator[bytes]:
+    """Yield what a string of ASCII holds, which was checked."""
+    for begin, end in _ends_of_pieces(text, start, stop):
+        piece = bytes(text[begin:end])
+        yield orjson.loads(b'"%s"' % piece).encode() if b"\\" in piece else piece
+
+
+def _ends_of_pieces(text: Text, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Yield where each piece of a string begins and ends, which is not within an escape."""
     while start < stop:
         end = min(start + PIECE_BYTES, stop)
         escape = text.rfind(b"\\", end - _LONGEST_ESCAPE + 1, end) if end < stop else -1
-        end = escape if escape > start else end  # not within an escape
-        piece = bytes(text[start:end])
-        yield orjson.loads(b'"%s"' % piece).encode() if b"\\" in piece else piece
+        if escape > start:
+            before = bytes(text[start:escape])
+            is_escaped = (len(before) - len(before.rstrip(b"\\"))) % 2
+            end = escape + is_escaped
+        yield start, end
         start = end

@@ -16,6 +16,8 @@ import numpy as np
 
 from lossd.errors import BodyTooLarge, ErrorDetail
 from lossd.wire.codec import LONGEST_KEY, LONGEST_STRING
+from lossd.wire.json.byte_search import next_byte
+from lossd.wire.json.escapes import without_escapes
 from lossd.wire.pieces import PIECE_BYTES
 
 Text = bytes | bytearray
@@ -40,7 +42,7 @@ def check_long_strings(text: Text) -> list[tuple[int, int]]:
         return found
     for start, stop in _long_strings(text):
         size = stop - start - 1
-        if _next_byte(text, stop + 1) == b":":
+        if next_byte(text, stop + 1) == b":":
             raise _too_long(start, f"a key of at most {LONGEST_KEY} bytes", size)
         if size <= LONGEST_STRING:
             continue
@@ -82,11 +84,7 @@ def _long_among_many(text: Text, at: int) -> Iterator[tuple[int, int]]:
     """Yield long strings behind a place that is outside of strings."""
     last, count = at, 0  # the quote before a block, and how many there are
     while at < len(text):
-        block = bytes(text[at : at + PIECE_BYTES])
-        if _BACKSLASH in block:
-            block = block.replace(rb"\\", b"__").replace(rb"\"", b"__")
-            if block[-1] == _BACKSLASH and at + len(block) < len(text):
-                block = block[:-1]  # what it escapes is in the next block
+        block = without_escapes(text, at)
         quotes = np.flatnonzero(np.frombuffer(block, np.uint8) == _QUOTE) + at
         if len(quotes):
             gaps = np.diff(quotes, prepend=last) > LONGEST_KEY + 1
@@ -113,11 +111,3 @@ def _is_data(text: Text, start: int, stop: int) -> bool:
         _ESCAPED_OTHER_THAN_ASCII.search(text, begin, min(begin + PIECE_BYTES + _LONGEST_ESCAPE - 1, stop))
         for begin in range(first, stop, PIECE_BYTES)
     )
-
-
-def _next_byte(text: Text, start: int) -> bytes:
-    """Return the next byte that is not white space."""
-    for begin in range(start, len(text), PIECE_BYTES):
-        if rest := bytes(text[begin : begin + PIECE_BYTES]).lstrip(_WHITE_SPACE):
-            return rest[:1]
-    return b""

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import orjson
 
+from lossd.wire.json.byte_search import next_byte
+from lossd.wire.json.escapes import without_escapes
 from lossd.wire.pieces import PIECE_BYTES
 
 Text = bytes | bytearray
 
-_QUOTE, _OPENING, _CLOSING = b'"{}'
+_QUOTE, _COMMA, _OPENING, _CLOSING = b'",{}'
 _LONGEST_CHARACTER = 4
 _CONTINUING = 0x80  # the highest two bits of a byte that continues a character
 _LOWER = 0x20  # the bit by which brackets differ from braces
@@ -107,50 +109,52 @@ def _opening(text: Text, start: int, path: list[bytes]) -> tuple[bytes, int]:
     if path[-1] == b"[":
         return b"".join(path) + b"0", 0
     outer = b"".join(path[:-1])
-    if _next_byte(text, start + 1) == b'"':
+    if next_byte(text, start + 1) == b'"':
         return outer + b"{", 1
     return outer + b'{"":0', 0  # no key follows, so that this is not read
 
 
-def _next_byte(text: Text, start: int) -> bytes:
-    """Return the next byte that is not white space."""
-    for begin in range(start, len(text), PIECE_BYTES):
-        if rest := bytes(text[begin : begin + PIECE_BYTES]).lstrip(_WHITE_SPACE):
-            return rest[:1]
-    return b""
-
-
 def _next_cut(text: Text, start: int, path: list[bytes]) -> int:
     """Return where the piece that starts here ends, and bring the path up to that place."""
-    size = PIECE_BYTES
-    while start + size < len(text):
-        block = bytes(text[start : start + size])
-        if b"\\" in block:
-            block = block.replace(rb"\\", b"__").replace(rb"\"", b"__")
+    cut = _last_comma(text, start)
+    if cut == len(text):
+        path.clear()
+        return cut
+    block = bytes(text[start:cut])
+    codes = np.frombuffer(block, np.uint8)
+    if b"\\" in block:
+        codes = np.frombuffer(block.replace(rb"\\", b"__").replace(rb"\"", b"__"), np.uint8)
+    quotes = np.flatnonzero(codes == _QUOTE)
+    folded = codes | _LOWER
+    marks = np.flatnonzero((folded == _OPENING) | (folded == _CLOSING))
+    before = np.searchsorted(quotes, marks)
+    outside = before % 2 == 0
+    if _follow(block, path, marks[outside].tolist(), quotes, before[outside].tolist()):
+        return cut
+    path.clear()
+    return cut + 1  # orjson fails before it comes to this end
+
+
+def _last_comma(text: Text, start: int) -> int:
+    """Return the place of the last comma outside strings in a piece, or in the first behind it that has one.
+
+    The comma that a piece begins with does not count. Where there is none, the text ends.
+    """
+    at, strings = start, 0
+    while at + PIECE_BYTES < len(text):
+        block = without_escapes(text, at)
         codes = np.frombuffer(block, np.uint8)
         quotes = np.flatnonzero(codes == _QUOTE)
-        cut = _last_comma(block, quotes)
-        if cut > 0:
-            folded = codes[:cut] | _LOWER
-            marks = np.flatnonzero((folded == _OPENING) | (folded == _CLOSING))
-            before = np.searchsorted(quotes, marks)
-            outside = before % 2 == 0
-            block = bytes(text[start : start + cut])
-            if _follow(block, path, marks[outside].tolist(), quotes, before[outside].tolist()):
-                return start + cut
-            path.clear()
-            return start + cut + 1  # orjson fails before it comes to this end
-        size *= 2
-    path.clear()
+        last = block.rfind(b",")
+        if last >= 0 and (strings + np.searchsorted(quotes, last)) % 2:  # in a string
+            commas = np.flatnonzero(codes == _COMMA)
+            outside = commas[(strings + np.searchsorted(quotes, commas)) % 2 == 0]
+            last = int(outside[-1]) if len(outside) else -1
+        if at + last > start and last >= 0:
+            return at + last
+        strings += len(quotes)
+        at += len(block)
     return len(text)
-
-
-def _last_comma(block: bytes, quotes: np.ndarray[Any, np.dtype[np.intp]]) -> int:
-    """Return the place of the last comma outside strings."""
-    comma = block.rfind(b",")
-    while comma > 0 and (before := int(np.searchsorted(quotes, comma))) % 2:
-        comma = block.rfind(b",", 0, int(quotes[before - 1]))
-    return comma
 
 
 def _follow(block: bytes, path: list[bytes], marks: list[int], quotes: Any, before: list[int]) -> bool:

@@ -17,8 +17,8 @@ from lossd.errors import BodyTooLarge, ErrorDetail, MalformedBody, malformed
 from lossd.wire.budget import Budget
 from lossd.wire.codec import LONGEST_KEY, LONGEST_STRING, MOST_NAMES, Body
 from lossd.wire.foreign import hint_of_format
-from lossd.wire.msgpack.extent import UNREADABLE, end_of
-from lossd.wire.msgpack.headers import header_size, is_list, is_map, list_header, stated_length, string_size
+from lossd.wire.msgpack.extent import UNREADABLE, Uneven, Walk
+from lossd.wire.msgpack.headers import header_size, is_list, is_map, list_header, stated_length, text_length
 from lossd.wording import type_name
 
 _PLAIN = (str, int, float, bool, type(None))
@@ -156,6 +156,8 @@ def unreadable(error: Exception, at: str) -> MalformedBody:
     """Build the error for bytes that msgspec could not read."""
     if isinstance(error, RecursionError):
         return malformed(at, "fewer levels of nesting", "deeper nesting")
+    if isinstance(error, Uneven):
+        return malformed(at, "large lists of like items", "large and small ones within each other")
     if isinstance(error, UnicodeDecodeError):
         return malformed(at, "text in UTF-8", error.reason)
     message = str(error).partition(" - at `")[0]
@@ -168,11 +170,12 @@ def _members_of_large(view: memoryview, at: str) -> dict[str, Raw]:
     """Split a map into its members, with the interpreter's lock given away in between."""
     found: dict[str, Raw] = {}
     position = header_size(view)
+    walk = Walk(view)
     for _ in range(stated_length(view)):
-        name, start = _key(view, position, at)
+        name, start = _key(walk, position, at)
         if name in found:
             raise malformed(at or f"byte {position}", "each key once in a map", f'"{name[:40]}" again')
-        position = _end(view, start, at)
+        position = _end(walk, start, at)
         found[name] = Raw(view[start:position])
     if position < len(view):
         behind = f"MessagePack data is malformed: trailing characters (byte {position})"
@@ -184,34 +187,35 @@ def _items_of_large(view: memoryview, at: str) -> list[Raw]:
     """Split a list into its items, with the interpreter's lock given away in between."""
     found: list[Raw] = []
     position = header_size(view)
+    walk = Walk(view)
     for _ in range(stated_length(view)):
-        start, position = position, _end(view, position, at)
+        start, position = position, _end(walk, position, at)
         found += (Raw(view[start:position]),)
     return found
 
 
-def _key(view: memoryview, position: int, at: str) -> tuple[str, int]:
+def _key(walk: Walk, position: int, at: str) -> tuple[str, int]:
     """Read a key of a map; return it, and where its value begins.
 
     Raises:
         MalformedBody: It is no text.
         BodyTooLarge: It is long.
     """
-    size = string_size(view[position : position + 5])
+    size = text_length(walk.view[position : position + 5])
     if size > LONGEST_KEY:
         expected = f"a key of at most {LONGEST_KEY} bytes"
         raise BodyTooLarge(errors=[ErrorDetail(at[:80] or f"byte {position}", expected, f"one of {size}")])
-    end = _end(view, position, at)
+    end = _end(walk, position, at)
     try:
-        return _decode_text(view[position:end]), end
+        return _decode_text(walk.view[position:end]), end
     except UNREADABLE as error:
         raise unreadable(error, at or f"byte {position}") from None
 
 
-def _end(view: memoryview, start: int, at: str) -> int:
+def _end(walk: Walk, start: int, at: str) -> int:
     """Return where the value ends that begins at a byte."""
     try:
-        return end_of(view, start)
+        return walk.end_of(start)
     except UNREADABLE as error:
         raise unreadable(error, at) from None
 

@@ -6,7 +6,7 @@ from msgspec import Raw
 
 from lossd.wire.codec import Body
 
-_STRING_HEADERS = {0xD9: 1, 0xDA: 2, 0xDB: 4}  # bytes of the length behind the first byte
+_TEXT_LENGTHS = {0xD9: 1, 0xDA: 2, 0xDB: 4}  # bytes of the length behind the first byte
 
 
 def is_map(raw: Body | Raw) -> bool:
@@ -40,11 +40,11 @@ def list_header(length: int) -> bytes:
     return b"\xdd" + length.to_bytes(4, "big")
 
 
-def string_size(head: memoryview) -> int:
-    """Return the bytes of a string with its header, from its first five; 0 for another type."""
+def text_length(head: memoryview) -> int:
+    """Return the bytes of a text behind its header, from its first five; 0 for another type."""
     if not head:
         return 0
     if 0xA0 <= head[0] <= 0xBF:
-        return 1 + head[0] - 0xA0
-    length = _STRING_HEADERS.get(head[0])
-    return 1 + length + int.from_bytes(head[1 : 1 + length], "big") if length else 0
+        return head[0] - 0xA0
+    length = _TEXT_LENGTHS.get(head[0])
+    return int.from_bytes(head[1 : 1 + length], "big") if length else 0

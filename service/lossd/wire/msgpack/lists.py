@@ -24,7 +24,7 @@ from lossd.wire.codec import LONGEST_STRING, MOST_CONTAINERS, Body, reserve_list
 from lossd.wire.garbage import without_collections
 from lossd.wire.growing_array import GrowingArray
 from lossd.wire.msgpack.document import plain, unreadable
-from lossd.wire.msgpack.extent import UNREADABLE, end_of
+from lossd.wire.msgpack.extent import UNREADABLE, Walk
 from lossd.wire.msgpack.headers import header_size, is_list, list_header, stated_length
 from lossd.wire.numbers import read_numbers, read_piece, types_in
 from lossd.wire.pieces import PIECE_ITEMS
@@ -110,7 +110,7 @@ class _Pieces:
     def _read_rows(self, shape: tuple[int, ...], path: str, first: int) -> None:
         """Read the rows that come next, of which the first has that place in the list at ``path``."""
         header = list_header(shape[0])
-        end = end_of(self.rest, 0, shape[0])
+        end = Walk(self.rest).end_of(0, shape[0])
         # NumPy copies without the interpreter's lock, which matters where an item is long and wrong.
         piece = np.concatenate([np.frombuffer(part, np.uint8) for part in (header, self.rest[:end])]).data
         numbers = _decoded(piece, shape, self.at, path, first)

@@ -18,7 +18,7 @@ from lossd.message import Array
 from lossd.wire import tensor
 from lossd.wire.budget import Budget
 from lossd.wire.numbers import read_array
-from lossd.wording import TYPE_NAMES
+from lossd.wording import type_name
 
 DATATYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {
@@ -169,4 +169,4 @@ def _entry(name: str, array: Array) -> dict[str, Any]:
 
 def found(value: Any) -> str:
     """Name the type of a JSON value for an error; a member that is null counts as absent."""
-    return "nothing" if value is None else TYPE_NAMES[type(value)]
+    return "nothing" if value is None else type_name(value)

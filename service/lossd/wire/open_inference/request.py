@@ -16,7 +16,7 @@ from lossd.wire.budget import Budget
 from lossd.wire.codec import DEFAULT_LIMITS, MOST_NAMES, Body, DecodeLimits
 from lossd.wire.json.document import read_entries
 from lossd.wire.open_inference.named_tensor import RawBytes, found, read_tensor
-from lossd.wire.option import checked_option
+from lossd.wire.option import STRINGS, checked_option
 from lossd.wire.query import TextValues
 
 Entry = Mapping[str, Any]
@@ -157,7 +157,7 @@ def _name(entry: Entry, at: str, taken: Mapping[str, Any]) -> str:
 def _options(parameters: Entry, arrays: Mapping[str, Array]) -> dict[str, Any]:
     texts = TextValues("parameters")
     options = {
-        name: texts.read(checked_option(value, f"parameters.{name}", 1)) if type(value) is str else value
+        name: texts.read(checked_option(value, f"parameters.{name}", 1)) if type(value) in STRINGS else value
         for name, value in parameters.items()
         if name not in _RESERVED and not name.startswith(_RESERVED_PREFIX)
     }
