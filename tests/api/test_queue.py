@@ -75,10 +75,18 @@ def test_calls_are_served_in_the_order_in_which_they_came() -> None:
 def test_a_queue_that_refused_a_call_refuses_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     async def steps(queue: Queue) -> None:
         assert not queue.refuses()
-        queue.refusal(1.0)
+        queue.seconds += 10
+        queue.free -= 1
+        with pytest.raises(Overloaded):
+            queue.check(1.0)
         assert queue.refuses()
+        queue.free += 1
+        assert not queue.refuses()  # no thread is kept from its work
+        queue.free -= 1
         monkeypatch.setattr("lossd.api.queue._REFUSING_SECONDS", 0.0)
         assert not queue.refuses()
+        queue.free += 1
+        queue.seconds -= 10
 
     with_queue(steps)
 

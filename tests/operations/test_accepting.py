@@ -23,15 +23,17 @@ class House:
     """A listener, whether calls are refused there, when its connections were accepted, and how often it tried."""
 
     def __init__(self) -> None:
-        self.refuses = False
-        self.asked = self.attempts = 0
+        self.refuses = self.makes_room = False
+        self.rooms = self.asked = self.attempts = 0
         self.arrivals: list[float] = []
         self.callers = contextlib.ExitStack()
 
     async def open(self) -> None:
         self.loop = asyncio.get_running_loop()
         server = await self.loop.create_server(asyncio.Protocol, "127.0.0.1", 0, start_serving=False)
-        self.listener = Counted(self, server, self._arrive, backlog=1000, refuses=self._refuses)
+        self.listener = Counted(
+            self, server, self._arrive, backlog=1000, refuses=self._refuses, make_room=self._make_room
+        )
         self.address = self.listener.sockets[0].getsockname()
 
     async def close(self) -> None:
@@ -55,6 +57,10 @@ class House:
     def _refuses(self) -> bool:
         self.asked += 1
         return self.refuses
+
+    def _make_room(self) -> bool:
+        self.rooms += 1
+        return self.makes_room
 
     def _arrive(self) -> asyncio.Protocol:
         self.arrivals.append(self.loop.time())
@@ -179,6 +185,7 @@ def test_a_connection_for_which_there_is_no_descriptor_waits_for_one(run: Any) -
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert not house.arrivals
         assert 1 <= house.attempts <= 5  # not once for each turn
+        assert house.rooms == house.attempts
         await house.turns_until(3)
 
     run(steps)

@@ -78,7 +78,7 @@ def open_files(server: Served) -> int:
     return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
 
 
-def test_a_server_without_descriptors_does_not_spin_and_is_well_again_with_some(tmp_path: Path) -> None:
+def test_a_server_without_descriptors_serves_newcomers_in_place_of_the_silent(tmp_path: Path) -> None:
     with serve(tmp_path, LOSSD_MAX_CONNECTIONS="10000", LOSSD_HEAD_TIMEOUT_SECONDS="60") as server:
         assert_serves(server.url)
         most = open_files(server) + 20
@@ -90,6 +90,8 @@ def test_a_server_without_descriptors_does_not_spin_and_is_well_again_with_some(
             time.sleep(3)
             assert processor_seconds(server.process.pid) - before < 1.5  # all of 3 s, if it spun
             assert open_files(server) <= most
+            assert_serves(server.url)
+        assert server.log_text().count("cannot be accepted") == 1  # a minute
         deadline = time.monotonic() + PATIENCE_SECONDS
         while open_files(server) > most - 10:
             assert time.monotonic() < deadline

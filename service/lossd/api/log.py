@@ -16,7 +16,7 @@ from structlog.typing import EventDict
 
 from lossd.settings import Settings
 
-SELDOM = frozenset({"opentelemetry", "lossd.tls"})
+SELDOM = frozenset({"opentelemetry", "lossd.tls", "lossd.listener"})
 """Loggers, or packages of them, that may repeat what they say with each call: one line of each in `SELDOM_SECONDS`."""
 SELDOM_SECONDS = 60.0
 

@@ -97,8 +97,8 @@ class Queue:
             raise self.refusal(seconds)
 
     def refuses(self) -> bool:
-        """Return whether a call was refused lately."""
-        return time.perf_counter() - self._refused_at < _REFUSING_SECONDS
+        """Return whether threads compute, and a call was refused lately."""
+        return self.free < self._workers and time.perf_counter() - self._refused_at < _REFUSING_SECONDS
 
     def refusal(self, seconds: float, reason: str = "enough calls wait for a thread") -> Overloaded:
         """Return the error of a refused call, with the time at which one that takes so many seconds may come back."""

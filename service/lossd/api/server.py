@@ -68,6 +68,7 @@ class Server(uvicorn.Server):
             partial(self._accept, connect),
             backlog=backlog,
             refuses=self.lifespan.state[REFUSES_KEY],
+            make_room=self.lifespan.state[STATE_KEY].make_room,
         )
 
     def _accept(self, connect: Connect) -> asyncio.Protocol:

@@ -74,7 +74,8 @@ class Announcement(logging.Filter):
         message, arguments = str(record.msg), record.args
         if message.startswith(_LISTENS) and isinstance(arguments, tuple):
             scheme, host, port = arguments
-            url = f"{scheme}://{_EVERY_ADDRESS.get(str(host), host)}:{port}"
+            host = _EVERY_ADDRESS.get(str(host), f"[{host}]" if ":" in str(host) else host)
+            url = f"{scheme}://{host}:{port}"
             return self._says(record, _started(url, f"open {url}/"))
         if message.startswith(_LISTENS_ON_A_FILE) and isinstance(arguments, tuple):
             (path,) = arguments

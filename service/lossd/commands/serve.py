@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -65,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     from lossd.service_links import service_links
     from lossd.settings import PREFIX, Settings, variable
 
+    _raise_descriptor_limit()
     # Worker processes start afresh and read the environment, so that is where the options go.
     for name in OPTIONS:
         if getattr(arguments, name) is not None:
@@ -146,6 +148,12 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def _at_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, handler)
+
+
+def _raise_descriptor_limit() -> None:
+    """Let this process have as many descriptors as it may; a shell's limit of 1,024 is that of `select`."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _unusable_file(settings: Settings) -> str | None:

@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import logging
 import os
 import socket
 from collections.abc import Callable
+
+LOG = logging.getLogger("lossd.listener")
 
 REFUSES_KEY = "lossd.refuses"
 """Where the application's lifespan state has the function that returns whether calls are refused."""
@@ -23,7 +27,7 @@ Connect = Callable[[], asyncio.Protocol]
 
 _AT_ONCE = 4
 _GATHERING_SECONDS = 0.05  # in which newcomers gather while calls are refused
-# Until there may be descriptors again: a connection that cannot be accepted would wake the event loop at every turn.
+# Until there may be room again: a connection that cannot be accepted would wake the event loop at every turn.
 _EXHAUSTED_SECONDS = 0.1
 
 
@@ -38,14 +42,22 @@ class Listener:
         connect: Makes the protocol of a connection.
         backlog: How many connections the kernel may hold.
         refuses: Returns whether calls are refused.
+        make_room: Closes connections where descriptors are used up; returns whether there were any to close.
     """
 
     def __init__(
-        self, server: asyncio.Server, connect: Connect, *, backlog: int, refuses: Callable[[], bool]
+        self,
+        server: asyncio.Server,
+        connect: Connect,
+        *,
+        backlog: int,
+        refuses: Callable[[], bool],
+        make_room: Callable[[], bool],
     ) -> None:
         self._server = server
         self._connect = connect
         self._refuses = refuses
+        self._make_room = make_room
         self._loop = asyncio.get_running_loop()
         self._beginning: set[asyncio.Task[None]] = set()
         # Duplicates, as the event loop lets nobody else watch its own.
@@ -87,8 +99,10 @@ class Listener:
         except BlockingIOError:  # none is left
             if self._refuses():
                 self._pause(listening, _GATHERING_SECONDS)
-        except OSError:
-            self._pause(listening, _EXHAUSTED_SECONDS)
+        except OSError as error:
+            LOG.warning("a connection cannot be accepted: %s", error.strerror)
+            if error.errno != errno.EMFILE or not self._make_room():
+                self._pause(listening, _EXHAUSTED_SECONDS)
 
     def _accept(self, listening: socket.socket) -> None:
         try:

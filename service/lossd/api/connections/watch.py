@@ -139,6 +139,10 @@ class Watch:
         self.connections.add(newcomer)
         if len(self.connections) - len(self.lingering) <= self.settings.max_connections:
             return True
+        return self.make_room(newcomer)
+
+    def make_room(self, newcomer: Watched | None = None) -> bool:
+        """Close some connections, but not that one, to make room for others; return whether there were any to close."""
         now = self.now
         waiting = [
             each
