@@ -296,3 +296,14 @@ def test_too_many_elements_are_refused_before_they_are_made(entries):
     with pytest.raises((BodyTooLarge, InvalidCall, MalformedBody)) as caught:
         decode_inference(text, len(text), MANY)
     assert "101" in str(caught.value) or "at most 100" in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [100_000, 1_000_000])
+def test_a_long_string_is_a_string_wherever_it_stands(size: int) -> None:
+    text = "A" * size
+    for document, part in (
+        (inputs(changed(F, data=text)), r"a list of numbers, got a string - at `inputs\[0\].data`"),
+        (inputs(F) | {"parameters": {"data": text}}, "characters in an option"),
+    ):
+        with pytest.raises(MalformedBody, match=part):
+            decode_inference(json.dumps(document).encode(), None)

@@ -20,7 +20,7 @@ from lossd.wire.json import document, long_strings
 from lossd.wire.json.batch import decode_batch
 from lossd.wire.json.long_strings import check_long_strings
 from lossd.wire.json.tensors import as_tensors
-from lossd.wire.option import checked_option
+from lossd.wire.option import MOST_VALUES, checked_option
 from lossd.wire.pieces import PIECE_BYTES
 
 ARRAYS = frozenset(("input", "target"))
@@ -187,6 +187,47 @@ def test_long_data_that_is_no_base64_is_refused_as_short_data_is(spoil, got):
         JSON.decode_call(json.dumps({"input": long}).encode(), ARRAYS)
     (error,) = caught.value.errors
     assert (error.at, error.got) == ("input.data", got)
+
+
+BAD_STRINGS = {
+    "an escape": (r"\q", "invalid escaped sequence"),
+    "a short escape": (r"\u00g0", "invalid escaped sequence"),
+    "a control character": ("\x01", "control character"),
+    "a new line": ("\n", "control character"),
+}
+
+
+@pytest.mark.parametrize("at", [0, 1000, PIECE_BYTES - 1, PIECE_BYTES, 3 * PIECE_BYTES])
+@pytest.mark.parametrize(("wrong", "got"), BAD_STRINGS.values(), ids=BAD_STRINGS)
+@pytest.mark.parametrize("read", [True, False], ids=["an array", "ignored"])
+def test_long_data_that_is_no_string_of_json_is_refused_whoever_reads_it(wrong, got, at, read):
+    data = tensor_of(NUMBERS)["data"]
+    holder = {**tensor_of(NUMBERS), "data": data[:at] + "#" + data[at:]}
+    body = json.dumps({"input": holder} if read else {"other": {"x": holder}}).encode()
+    place = body.index(b"#")
+    with pytest.raises(MalformedBody) as caught:
+        JSON.decode_call(body.replace(b"#", wrong.encode()), ARRAYS)
+    (error,) = caught.value.errors
+    assert got in error.got
+    assert 0 <= int(error.at.removeprefix("byte ")) - place <= 6
+
+
+@pytest.mark.parametrize("at", [0, PIECE_BYTES - 3, PIECE_BYTES - 2, PIECE_BYTES - 1, PIECE_BYTES])
+@pytest.mark.parametrize("escape", [r"\\", r"\\\\\\", r"\"", r"\/", r"\n", r"\u0041", r"\\\u0041"])
+def test_long_data_may_have_the_escapes_of_json_anywhere(escape, at):
+    data = tensor_of(NUMBERS)["data"]
+    text = f'{{"input":1,"other":{{"data":"{data[:at]}{escape}{data[at:]}"}}}}'.encode()
+    with pytest.raises(MalformedBody, match="characters in an option"):  # and no error of syntax
+        JSON.decode_call(text, ARRAYS)
+
+
+def test_an_array_under_the_name_of_another_loss_is_an_option_of_so_many_values():
+    def entry(size):
+        body = json.dumps({"calls": [{"loss": "mse", "input": 1, "target": 1, "anchor": [1.5] * size}]})
+        return decode_batch(body.encode(), ArrayNames(lambda _: ARRAYS, ARRAYS | {"anchor"}))[0]
+
+    assert entry(MOST_VALUES).call.options["anchor"] == [1.5] * MOST_VALUES
+    assert f"an option of at most {MOST_VALUES} values" in str(entry(MOST_VALUES + 1).call)
 
 
 def test_long_data_in_an_option_has_the_limit_of_options():

@@ -17,8 +17,9 @@ from hypothesis.extra import numpy as hnp
 from lossd.errors import LossdError
 from lossd.message import Answer, Call
 from lossd.wire import CODECS, DecodeLimits, numbers, pieces
-from lossd.wire.json import codec, document, long_lists, long_text
+from lossd.wire.json import codec, document, escapes, long_lists, long_text
 from lossd.wire.json import text as json_text
+from lossd.wire.pieces import PIECE_BYTES
 from lossd.wire.tensor import DTYPES
 from tests.wire.json_cases import CALLS, READ_ONLY_CALLS, TENSORS
 from tests.wire.sameness import assert_same
@@ -77,6 +78,7 @@ def read_in_pieces_of(size: int) -> Iterator[None]:
         patch.object(document, "_LONG", 0),
         patch.object(document, "_SHORT", 0),
         patch.object(long_text, "PIECE_BYTES", max(size, 1)),
+        patch.object(escapes, "PIECE_BYTES", max(size, 2)),
         patch.object(long_lists, "_WORTH_TAKING", 0),
         patch.object(long_lists, "PIECE_BYTES", size),
     ):
@@ -207,8 +209,18 @@ def parsed(loads, text: bytes):
 def test_a_text_in_pieces_is_parsed_as_a_whole_one(value, indent, ascii_only, size, at, wrong, cut_off):
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     text = text[:at] + wrong + text[at : len(text) - cut_off]
-    with patch.object(long_text, "PIECE_BYTES", size):
+    with patch.object(long_text, "PIECE_BYTES", size), patch.object(escapes, "PIECE_BYTES", max(size, 2)):
         assert parsed(lambda each: long_text.loads(each)[0], text) == parsed(orjson.loads, text)
+
+
+def test_a_text_without_a_place_to_cut_is_looked_at_once(monkeypatch):
+    seen = []
+    find = long_text.without_escapes
+    monkeypatch.setattr(long_text, "without_escapes", lambda text, at: seen.append(at) or find(text, at))
+    text = b'{"a":[' + b'","' * 1_000_000 + b"]}"
+    with pytest.raises(orjson.JSONDecodeError, match="column 10"):
+        long_text.loads(text)
+    assert len(seen) <= len(text) // PIECE_BYTES + 1
 
 
 def test_what_was_read_is_freed_some_items_at_a_time():

@@ -27,7 +27,7 @@ _RARE = 2048  # bytes of text for each quote: NumPy compares as many in the time
 _ASCII = 0x80
 _WHITE_SPACE = b" \t\r\n"
 # Some writers escape the slash and the plus of base64.
-_ESCAPED_OTHER_THAN_ASCII = re.compile(rb"\\u(?:[^0]|0[^0]|00[^0-7])")
+_ESCAPED_OTHER_THAN_ASCII = re.compile(rb"\\u(?=[0-9a-fA-F]{4})(?:[^0]|0[^0]|00[^0-7])")
 _LONGEST_ESCAPE = 6
 
 
