@@ -1,6 +1,7 @@
 """Keeps the garbage collector from visiting the lists of a body while more of them are built.
 
-Before CPython 3.12 it does so again and again: of 2.1 s for five million lists, 1.6 s are its.
+Before CPython 3.12 it does so again and again: of 2.1 s for five million lists, 1.6 s are its. Where they are read and
+discarded before it is enabled again, it does not visit them at all, which holds the interpreter's lock.
 """
 
 from __future__ import annotations

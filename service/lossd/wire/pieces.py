@@ -44,7 +44,8 @@ def joined(rows: list[list[Any]], length: int) -> list[Any]:
 def discard(items: list[Any]) -> None:
     """Empty a list and the lists in it: to free millions of items at once takes as long as to build them."""
     waiting = [items]
-    for each in waiting:  # which grows meanwhile
+    while waiting:
+        each = waiting.pop()
         while each:
             part = each[-PIECE_ITEMS:]
             del each[-PIECE_ITEMS:]

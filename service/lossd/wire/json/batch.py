@@ -13,6 +13,7 @@ from lossd.wire import batch
 from lossd.wire.batch import ArrayNames, Entry, Outcome
 from lossd.wire.budget import Budget
 from lossd.wire.codec import DEFAULT_LIMITS, Body, DecodeLimits, Parts, never_end
+from lossd.wire.garbage import without_collections
 from lossd.wire.json.codec import answer_document, is_compressed, is_long, is_text, media_type, read_call
 from lossd.wire.json.document import read_entries
 from lossd.wire.json.text import dumps
@@ -37,6 +38,12 @@ def decode_batch(
         InvalidCall: It is no batch.
         BodyTooLarge: There are too many calls, or the arrays of all together exceed ``limits.max_elements``.
     """
+    if is_long(body):
+        return without_collections(lambda: _decode_batch(body, names, limits, checkpoint))
+    return _decode_batch(body, names, limits, checkpoint)
+
+
+def _decode_batch(body: Body, names: ArrayNames, limits: DecodeLimits, checkpoint: Checkpoint) -> list[Entry]:
     entries = batch.checked_calls(read_entries(body, _LISTS, names.any, limits))
     if type(entries) is not list:
         raise invalid(batch.CALLS, "a list of calls", type_name(entries))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lossd.message import Answer, Array, Call, Checkpoint
@@ -10,6 +10,7 @@ from lossd.wire import tensor
 from lossd.wire.answer_document import from_document, to_document
 from lossd.wire.budget import Budget
 from lossd.wire.codec import ANSWER_LIMITS, DEFAULT_LIMITS, Body, DecodeLimits, Parts, never_end
+from lossd.wire.garbage import without_collections
 from lossd.wire.json.document import read_object
 from lossd.wire.json.tensors import as_tensors, with_shapes
 from lossd.wire.json.text import dumps
@@ -31,8 +32,10 @@ def decode_call(body: Body, array_names: frozenset[str], limits: DecodeLimits = 
         InvalidCall: A name in ``array_names`` does not hold an array.
         BodyTooLarge: The arrays together exceed ``limits.max_elements``.
     """
-    return read_call(
-        read_object(body, array_names, limits), array_names, Budget(limits), is_long=is_long(body)
+    if not is_long(body):
+        return read_call(read_object(body, array_names, limits), array_names, Budget(limits), is_long=False)
+    return without_collections(
+        lambda: read_call(read_object(body, array_names, limits), array_names, Budget(limits), is_long=True)
     )
 
 
@@ -44,7 +47,7 @@ def is_long(body: Body) -> bool:
 def read_call(
     members: Mapping[str, Any], array_names: frozenset[str], budget: Budget, *, is_long: bool
 ) -> Call:
-    """Read the members of an object as those of a call; lists that are read are emptied if the body ``is_long``.
+    """Read the members of an object as those of a call; lists that are not kept are emptied if the body ``is_long``.
 
     Raises:
         MalformedBody: An array or an option nests too deeply.
@@ -53,21 +56,22 @@ def read_call(
     """
     arrays: dict[str, Array] = {}
     options: dict[str, Any] = {}
+    unused: Iterable[str] = members
     try:
         for name, value in members.items():
             if name not in array_names:
                 options[name] = checked_option(value, name, budget.limits.max_depth)
             elif value is not None:
                 arrays[name] = read_array(value, name, budget)
+        unused = array_names & members.keys()
     finally:
         if is_long:
-            _discard_lists(members, array_names)
+            _discard_lists(members[name] for name in unused)
     return Call(arrays, options)
 
 
-def _discard_lists(document: Mapping[str, Any], array_names: frozenset[str]) -> None:
-    for name in array_names & document.keys():
-        value = document[name]
+def _discard_lists(values: Iterable[Any]) -> None:
+    for value in values:
         for item in value.values() if type(value) is dict else (value,):
             if type(item) is list:
                 discard(item)
