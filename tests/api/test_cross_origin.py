@@ -50,7 +50,8 @@ def test_a_page_that_is_allowed_may_post_and_read_the_answer(service: InProcess)
     answered = service.post("mse", json=GOOD, headers={"origin": PAGE})
     assert answered.json()["loss"] == GOOD_LOSS
     assert answered.headers["access-control-allow-origin"] == PAGE
-    assert "X-Request-ID" in answered.headers["access-control-expose-headers"].split(", ")
+    exposed = answered.headers["access-control-expose-headers"].split(", ")
+    assert {"X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"} <= set(exposed)
     assert answered.headers["vary"] == "Origin"
 
 

@@ -15,7 +15,14 @@ REQUEST_HEADERS = (
 )
 """What a page may send."""
 
-RESPONSE_HEADERS = ("Inference-Header-Content-Length", "Retry-After", "traceparent", "X-Request-ID")
+RESPONSE_HEADERS = (
+    "Inference-Header-Content-Length",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "traceparent",
+    "X-Request-ID",
+)
 """What a page may read besides the type, the length and the encoding of an answer."""
 
 _MAX_AGE = 7200  # seconds; browsers keep an answer to a preflight no longer
