@@ -100,6 +100,21 @@ def test_a_server_without_descriptors_serves_newcomers_in_place_of_the_silent(tm
         assert server.stop() == 0
 
 
+def test_refused_callers_who_stay_give_their_descriptors_to_newcomers(tmp_path: Path) -> None:
+    with serve(tmp_path) as server:
+        assert_serves(server.url)
+        most = open_files(server) + 20
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (most, most))
+        with contextlib.ExitStack() as held:
+            for _ in range(40):
+                caller = held.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+                caller.sendall(b"\0garbage\r\n\r\n")
+            started = time.monotonic()
+            assert_serves(server.url)
+            assert time.monotonic() - started < 4  # less than a refused caller may stay
+        assert server.stop() == 0
+
+
 @pytest.mark.parametrize("spare", [16, 48, 64, 72, 100], ids=lambda spare: f"{spare} MiB")
 def test_a_call_for_which_there_is_no_memory_is_a_503_and_the_next_one_is_answered(
     tmp_path: Path, spare: int

@@ -59,6 +59,13 @@ def test_repeated_keys_are_refused_and_no_others(pairs, size):
             refuse_repeated_keys(body, body.count(b":"), document)
 
 
+@pytest.mark.parametrize("value", [b"1", b'"s"', b"true", b"null", b"[1]", b'{"z":1}'])
+def test_a_key_that_repeats_where_a_long_text_is_cut_is_refused(value):
+    body = b'{"a":{"x":%s,"y":[%s1]},"a":{"x":%s}}' % (value, b"1," * 40_000, value)
+    with pytest.raises(MalformedBody, match='each key once in an object, got "a" again'):
+        JSON.decode_call(body, TENSORS)
+
+
 def test_the_place_of_a_repeated_key_is_where_it_stands_again():
     body = b'{"a": "\\\\", "b": {"c": "\\":"}, "b" : 1}'
     place = body.rindex(b'"b"')

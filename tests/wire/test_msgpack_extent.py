@@ -136,20 +136,28 @@ UNEVEN = {
     "a small one before": listed(b"\x92\x01" * 20 + LARGE_ROW, 20),
     "small ones around": listed(b"\x93\x01" * 20 + LARGE_ROW + b"\x01" * 20, 20),
     "maps": listed(b"\x82\x01\x01\x01" * 20 + LARGE_ROW, 20),
-    "many small ones before": b"\xdd\x00\x00\x00\x14"
-    + (b"\xdd\x00\x00\x10\x02" + b"\x01" * 4096 + b"\xdd\x00\x00\x10\x02" + b"\x01" * 4097 + LARGE_ROW) * 20,
+    "many small ones before": listed(
+        b"\xdd\x00\x00\x10\x01" + b"\x01" * 4096 + b"\xdd\x00\x00\x10\x02" + b"\x01" * 4097 + LARGE_ROW, 20
+    ),
 }
 
 
 @pytest.fixture
 def passed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The sizes of the pieces that msgspec passes over."""
+    """The sizes of what msgspec passes over."""
     sizes: list[int] = []
 
     def pass_over(piece: Any) -> Raw:
-        if is_list(piece) or is_map(piece):  # msgspec passes any other value in no time
-            sizes.append(len(piece))
-        return read_raw(piece)
+        if not is_list(piece) and not is_map(piece):  # msgspec passes any other value in no time
+            return read_raw(piece)
+        try:
+            found = read_raw(piece)
+        except msgspec.DecodeError as error:
+            behind = extent._BEHIND.search(str(error))
+            sizes.append(int(behind[1]) if behind else len(piece))
+            raise
+        sizes.append(len(piece))
+        return found
 
     monkeypatch.setattr(extent, "_pass_over", pass_over)
     return sizes
@@ -163,6 +171,20 @@ def test_large_values_end_where_they_end_and_no_more_than_a_window_is_passed_at_
     assert extent.Walk(memoryview(body + b"\x01")).end_of(0) == len(body)
     assert max(passed, default=0) <= extent._WINDOWS[-1] + 5
     assert sum(passed) <= 7 * len(body) + 16 * extent._WINDOWS[-1]
+
+
+@pytest.mark.parametrize("large", [1, 5, 40])
+@pytest.mark.parametrize("size", [270_000, 400_000])
+@pytest.mark.parametrize("as_bytes", [True, False], ids=["bytes", "lists"])
+@pytest.mark.parametrize("order", ["behind", "before", "among"])
+def test_a_batch_of_small_and_large_calls_is_even(large: int, size: int, as_bytes: bool, order: str) -> None:
+    array: Any = {"shape": [size // 2], "data": bytes(size // 2)} if as_bytes else [0.5] * (size // 18)
+    calls: list[Any] = [{"loss": "mse", "input": [1.0], "target": [2.0]}] * 2000
+    for number in range(large):
+        at = {"behind": len(calls), "before": 0, "among": number * 7919 % len(calls)}[order]
+        calls.insert(at, {"loss": "mse", "input": array, "target": array})
+    body = msgspec.msgpack.encode({"calls": calls})
+    assert extent.Walk(memoryview(body)).end_of(0) == len(body)
 
 
 @pytest.mark.parametrize("name", UNEVEN)

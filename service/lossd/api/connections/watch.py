@@ -24,6 +24,7 @@ LINGER_SECONDS = 5.0
 # Bytes of refused bodies that are read, a second and after a while without any. A caller that sends all of its body
 # before it reads sees no other answer than a reset without that; but under overload it took half of the processor.
 _UNWANTED_RATE, _MOST_UNWANTED = 64 << 20, 64 << 20
+_FIRST_READ = 0.1  # seconds in which a new connection is read for the first time
 _LONGEST_STALL = (
     2 * _TICK_SECONDS
 )  # of the event loop that counts: a caller may be late by as much without fault
@@ -56,6 +57,8 @@ class Phase(Enum):
 IN_CALL = frozenset({Phase.BODY, Phase.CALL, Phase.SEND})
 """Phases in which a request is served."""
 
+_COMPUTING = frozenset({Phase.CALL})
+_IN_USE = _COMPUTING | {Phase.LINGER}
 _EVICTED_AT_ONCE = frozenset({Phase.NEW, Phase.IDLE, Phase.HEAD})
 
 
@@ -142,12 +145,18 @@ class Watch:
         return self.make_room(newcomer)
 
     def make_room(self, newcomer: Watched | None = None) -> bool:
-        """Close some connections, but not that one, to make room for others; return whether there were any to close."""
+        """Close some connections to make room for others; return whether there were any to close.
+
+        Args:
+            newcomer: Who needs the room, and stays. Without one, descriptors are used up: then those who linger count,
+                and who came just now has not been read yet.
+        """
         now = self.now
+        kept, youngest = (_IN_USE, 0.0) if newcomer else (_COMPUTING, _FIRST_READ)
         waiting = [
             each
             for each in self.connections
-            if each.phase not in (Phase.CALL, Phase.LINGER) and each is not newcomer
+            if each.phase not in kept and each is not newcomer and now - each.since >= youngest
         ]
         # Several at a time, so that a flood of newcomers does not look at all connections for each.
         worst = heapq.nlargest(

@@ -194,7 +194,7 @@ def _join(whole: Any, piece: Any, opened: int) -> None:
                 return
             inner, more = whole[name], piece.pop(name)
             whole.update(piece)
-        if type(more) is not type(inner):
+        if type(more) is not type(inner) or type(more) not in (list, dict):
             return
         whole, piece = inner, more
     if type(whole) is list:

@@ -28,7 +28,7 @@ _WINDOWS_OF_MAP = _WINDOWS[:2]  # in a larger one, there are mostly the bytes of
 _FACTOR = 8  # by which the items of a step become fewer where they do not fit into a window, and at most more
 _MOST_LEVELS = 64  # of values larger than a window
 # Windows in which values may fail to end before any did, and bytes of such windows for each byte of values that ended.
-# Arrays and batches need at most 16 windows, and then 5 bytes; lists made to be passed over for ever, any number.
+# Arrays and batches that were tried need 16 windows at most, and then 5 bytes; lists made to be passed over for ever, any number.
 _SPARE_WINDOWS, _MOST_IN_VAIN = 32, 8
 _TRUNCATED = "Input data was truncated"
 _BEHIND = re.compile(r"trailing characters \(byte (\d+)\)$")
@@ -64,15 +64,18 @@ class Walk:
             Uneven: They are too mixed.
         """
         end, step = start, min(count, _WINDOWS[-1])
+        doubtful = 0  # the next items, of which one is large; steps become no longer before it is behind
         while count:
             step = min(step, count)
             begin, found = end, self._end_of_some(end, step)
             if found is None and step > 1:
-                step = max(step // _FACTOR, 1)
+                doubtful, step = step, max(step // _FACTOR, 1)
                 continue
             end = self._end_of_large(begin, levels) if found is None else found
             count -= step
-            step = max(min(step * _WINDOWS[-1] // (end - begin), step * _FACTOR), 1)
+            doubtful = 0 if found is None else max(doubtful - step, 0)
+            if not doubtful:
+                step = max(min(step * _WINDOWS[-1] // (end - begin), step * _FACTOR), 1)
         return end
 
     def _end_of_some(self, start: int, count: int) -> int | None:
