@@ -28,7 +28,7 @@ _WINDOWS_OF_MAP = _WINDOWS[:2]  # in a larger one, there are mostly the bytes of
 _FACTOR = 8  # by which the items of a step become fewer where they do not fit into a window, and at most more
 _MOST_LEVELS = 64  # of values larger than a window
 # Windows in which values may fail to end before any did, and bytes of such windows for each byte of values that ended.
-# Arrays and batches that were tried need 16 windows at most, and then 5 bytes; lists made to be passed over for ever, any number.
+# Arrays and batches that were tried need 16 windows and 5 bytes at most; lists made to be passed over for ever, any.
 _SPARE_WINDOWS, _MOST_IN_VAIN = 32, 8
 _TRUNCATED = "Input data was truncated"
 _BEHIND = re.compile(r"trailing characters \(byte (\d+)\)$")
