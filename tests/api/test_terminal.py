@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import pty
 import re
@@ -18,7 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lossd.commands.listening import refusal
+from lossd.commands.listening import Announcement, refusal
 from lossd.settings import Settings
 from tests.api.serving import GOOD, PATIENCE_SECONDS, environment, lossd, serve
 
@@ -158,3 +159,15 @@ def test_workers_are_announced_once_one_of_them_listens(tmp_path: Path) -> None:
     told = [event for event in events if "listens on" in event]
     assert len(told) == 1
     assert events.index("Application startup complete.") < events.index(told[0])
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"), [("::1", "[::1]"), ("127.0.0.1", "127.0.0.1"), ("localhost", "localhost")]
+)
+def test_the_announced_address_is_a_url(host: str, shown: str) -> None:
+    record = logging.LogRecord(
+        "uvicorn.error", logging.INFO, "", 0, "Uvicorn running on %s://%s:%d", (), None
+    )
+    record.args = ("http", host, 8000)
+    assert Announcement(terminal=True, early=False).filter(record)
+    assert f"listens on http://{shown}:8000 - open http://{shown}:8000/" in record.getMessage()

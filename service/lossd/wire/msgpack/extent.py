@@ -42,12 +42,10 @@ class Walk:
 
     Attributes:
         view: The bytes.
-        start: Where the first value begins.
     """
 
-    def __init__(self, view: memoryview, start: int = 0) -> None:
+    def __init__(self, view: memoryview) -> None:
         self.view = view
-        self.start = start
         self._in_vain = -_SPARE_WINDOWS * _WINDOWS[-1]
 
     def end_of(self, start: int, count: int = 1, levels: int = _MOST_LEVELS) -> int:
@@ -91,7 +89,7 @@ class Walk:
             if end is not None:
                 return end
             self._in_vain += size
-        if self._in_vain > _MOST_IN_VAIN * (start - self.start):
+        if self._in_vain > _MOST_IN_VAIN * start:
             raise Uneven
         return None
 
